@@ -1,0 +1,1 @@
+"""Object detection: boxes, the detector protocol, geometry and the adapters."""

@@ -1,0 +1,33 @@
+"""The protocol that every detector follows."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from torch import Tensor
+
+from detection.boxes import Detections
+
+
+class Detector(Protocol):
+    """Finds objects in a batch of images."""
+
+    @property
+    def names(self) -> Mapping[int, str]:
+        """Class names by class id."""
+        ...
+
+    @property
+    def fingerprint(self) -> Mapping[str, object]:
+        """What made the detections (network, weights' sha256, thresholds...), JSON values only."""
+        ...
+
+    def __call__(self, images: Tensor) -> list[Detections]:
+        """Detect.
+
+        Args:
+            images: uint8 [B, 3, H, W], RGB, on the detector's device.
+
+        Returns:
+            One ``Detections`` an image, boxes in pixels of the images given, best score first.
+        """
+        ...

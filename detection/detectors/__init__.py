@@ -1,0 +1,1 @@
+"""The detectors, one file a kind: each has a `Config` and `build(config, device)`."""

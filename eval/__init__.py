@@ -1,0 +1,1 @@
+"""Evaluation: labels, matching, average precision and the protocols."""

@@ -1,0 +1,1 @@
+"""Infrared/visible fusion: the networks, the fusers, and what they need."""

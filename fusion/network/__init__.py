@@ -1,0 +1,1 @@
+"""FusionMamba: assemblies and the blocks that they are made of."""

@@ -1,0 +1,1 @@
+"""Generated IR/VIS street scenes with exact boxes."""

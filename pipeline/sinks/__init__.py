@@ -1,0 +1,1 @@
+"""Where results go, one file a kind: each has a `Config` and `build(config, ...)`."""

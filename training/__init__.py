@@ -1,0 +1,1 @@
+"""Training of the weights that ship; only the command line imports it."""
