@@ -41,9 +41,7 @@ class Detections:
     @classmethod
     def empty(cls) -> "Detections":
         """No detections."""
-        return cls(
-            np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
-        )
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))
 
     @classmethod
     def concatenate(cls, parts: "list[Detections]") -> "Detections":

@@ -1,17 +1,12 @@
 """The protocols between the pipeline's parts: source, arm and sink."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from detection.boxes import Detections
 from eval.labels import Labels
 from pipeline.frames import BadPair, FramePair, PairBatch
 
@@ -69,5 +64,5 @@ class Arm(Protocol):
     """Turns a batch of pairs into what the detector sees."""
 
     def __call__(self, batch: PairBatch) -> Tensor:
-        """Uint8 [B, 3, H, W] RGB on the batch's device: quantized, so a saved PNG scores the same."""
+        """Uint8 [B, 3, H, W] RGB on the batch's device: quantized, as a saved PNG would be."""
         ...

@@ -1,0 +1,142 @@
+"""Where detector weights are looked for, and the download of the ones that are known.
+
+A name is a file's path, a file in one of the weights folders, or a known release, which is then
+downloaded and kept only if its sha256 is the one written here.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from errors import WeightsError
+
+log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parent / "weights"
+RELEASES = "https://github.com/ultralytics/yolov5/releases/download"
+TIMEOUT_S = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A published file that can be downloaded."""
+
+    path: str  # below RELEASES, or below IRVIS_DOWNLOADS where that is set
+    sha256: str
+
+
+KNOWN = {
+    "yolov5s.pt": Release(
+        "v6.0/yolov5s.pt", "c3b140f32001a9eec4afa07120b3851eb1b6c2c7c7e7a4303af9eadfacbeb598"
+    ),
+    "yolov5n.pt": Release(
+        "v7.0/yolov5n.pt", "4f180cf23ba0717ada0badd6c685026d73d48f184d00fc159c2641284b2ac0a3"
+    ),
+}
+
+
+def folder() -> Path:
+    """The user's weights folder: ``$IRVIS_WEIGHTS``, else ``irvis/weights`` in the user's cache."""
+    if chosen := os.environ.get("IRVIS_WEIGHTS"):
+        return Path(chosen)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "irvis" / "weights"
+
+
+def find(name: str) -> Path | None:
+    """The file that a name stands for on this machine, None where there is none.
+
+    A path is taken as it is. A bare name, with or without its suffix, is also looked up in
+    ``./weights``, in ``folder()`` and among the weights that ship with the project.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.name != name:
+        return None
+    names = [name] if path.suffix else [name + suffix for suffix in (".pt", ".safetensors")]
+    places = [Path("weights"), folder(), SHIPPED]
+    return next((p / n for p in places for n in names if (p / n).is_file()), None)
+
+
+def resolve(name: str) -> Path:
+    """The file that a name stands for, downloaded if it is a known release.
+
+    Raises:
+        WeightsError: There is no such file and it cannot be had.
+    """
+    if path := find(name):
+        return path
+    if _release_name(name) in KNOWN:
+        log.info("%s is not on this machine yet", name)
+        return download(name)
+    shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
+    raise WeightsError(
+        f"no weights {name!r}: not a file, and not in ./weights or {folder()}; give a path, one of "
+        f"the shipped ({shipped or 'none'}) or a known release ({', '.join(KNOWN)})"
+    )
+
+
+def download(name: str) -> Path:
+    """Fetch a known release into ``folder()``; a file that is there already is checked and kept.
+
+    ``$IRVIS_DOWNLOADS`` names another server or mirror with the releases' layout.
+
+    Raises:
+        WeightsError: The name isn't known, the server can't be reached, or the sha256 is another.
+    """
+    file_name = _release_name(name)
+    if file_name not in KNOWN:
+        raise WeightsError(f"{name!r} is not a known release; choose from {', '.join(KNOWN)}")
+    release, target = KNOWN[file_name], folder() / file_name
+    if target.is_file() and sha256(target) == release.sha256:
+        return target
+    url = f"{os.environ.get('IRVIS_DOWNLOADS', RELEASES).rstrip('/')}/{release.path}"
+    if not url.startswith(("http://", "https://")):
+        raise WeightsError(f"IRVIS_DOWNLOADS must be an http or https address, not {url!r}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    log.info("downloading %s to %s", url, target)
+    # A temporary file beside the target: a broken transfer never leaves a file of the final name.
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
+        try:
+            found = _fetch(url, part)
+            if found != release.sha256:
+                raise WeightsError(
+                    f"{url} has sha256 {found}, expected {release.sha256}; nothing was kept"
+                )
+            part.flush()
+            Path(part.name).replace(target)
+        except (urllib.error.URLError, TimeoutError, OSError) as error:
+            raise WeightsError(
+                f"cannot download {file_name} from {url} ({error}); put the file at {target} or "
+                "name its path"
+            ) from error
+        finally:
+            Path(part.name).unlink(missing_ok=True)
+    return target
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256 in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _release_name(name: str) -> str:
+    return name if name.endswith(".pt") else name + ".pt"
+
+
+def _fetch(url: str, file: IO[bytes]) -> str:
+    """Copy what the address gives into the file; its sha256."""
+    digest = hashlib.sha256()
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310
+        while block := response.read(1 << 20):
+            digest.update(block)
+            file.write(block)
+    return digest.hexdigest()
