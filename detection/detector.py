@@ -21,6 +21,10 @@ class Detector(Protocol):
         """What made the detections (network, weights' sha256, thresholds...), JSON values only."""
         ...
 
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the network's input for an image of this height and width."""
+        ...
+
     def __call__(self, images: Tensor) -> list[Detections]:
         """Detect.
 

@@ -1,8 +1,9 @@
 """From image pixels to the network's input and back: scale, pad, and undo both.
 
 The rule is yolov5's: scale so that the longest side is ``image_size``, then pad both sides evenly
-with grey 114 to a rectangle of whole strides. Its ``val.py`` shrinks by area and pads half a stride
-more, its ``detect.py`` shrinks by linear interpolation: two protocols that give other scores.
+with grey 114 to a rectangle of whole strides. Its ``val.py`` shrinks by area, rounds sides up and
+pads half a stride more; its ``detect.py`` shrinks by linear interpolation and rounds to the
+nearest. The two protocols give other scores.
 """
 
 import math
@@ -16,7 +17,7 @@ from torch import Tensor
 
 GREY = 114 / 255
 STRIDE = 32  # of the coarsest feature map
-Shrink = Literal["area", "linear"]
+Resize = Literal["val", "detect"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Letterbox:
         height, width: The image, pixels.
         scaled_height, scaled_width: The image after scaling.
         input_height, input_width: The network's input, whole strides.
-        shrink: How a larger image is scaled down; enlarging is always linear.
+        resize: Whose way of scaling, ``val.py``'s or ``detect.py``'s; enlarging is always linear.
     """
 
     height: int
@@ -36,11 +37,11 @@ class Letterbox:
     scaled_width: int
     input_height: int
     input_width: int
-    shrink: Shrink
+    resize: Resize
 
     @classmethod
     def fit(
-        cls, height: int, width: int, *, image_size: int, pad: float, shrink: Shrink
+        cls, height: int, width: int, *, image_size: int, pad: float, resize: Resize
     ) -> "Letterbox":
         """The letterbox of an image.
 
@@ -49,14 +50,16 @@ class Letterbox:
             width: Image width, pixels.
             image_size: Length of the longest side after scaling.
             pad: Extra strides before rounding up (``val.py``: 0.5, ``detect.py``: 0).
-            shrink: Scaling down by the mean over the area (``val.py``) or linear (``detect.py``).
+            resize: "val" (shrink by area, round sides up) or "detect" (linear, to the nearest).
         """
         ratio = image_size / max(height, width)
-        scaled = [max(1, int(side * ratio)) for side in (height, width)]
+        # whole numbers first: 640 / 500 * 500 may come out a little over 640
+        sides = [round(side * ratio, 6) for side in (height, width)]
+        scaled = [math.ceil(s) if resize == "val" else max(1, round(s)) for s in sides]
         # val.py derives the rectangle from the aspect ratio, not from the rounded size
         shape = [side / max(height, width) for side in (height, width)]
         inputs = [math.ceil(side * image_size / STRIDE + pad) * STRIDE for side in shape]
-        return cls(height, width, scaled[0], scaled[1], inputs[0], inputs[1], shrink)
+        return cls(height, width, scaled[0], scaled[1], inputs[0], inputs[1], resize)
 
     @property
     def top(self) -> int:
@@ -81,10 +84,10 @@ class Letterbox:
         quantized = images.dtype == torch.uint8
         scaled = images.float()  # [B, C, H, W]
         if (self.scaled_height, self.scaled_width) != (self.height, self.width):
-            rows = resize_matrix(self.height, self.scaled_height, self.shrink).to(
+            rows = resize_matrix(self.height, self.scaled_height, self.resize).to(
                 images.device
             )  # [h, H]
-            columns = resize_matrix(self.width, self.scaled_width, self.shrink).to(
+            columns = resize_matrix(self.width, self.scaled_width, self.resize).to(
                 images.device
             )  # [w, W]
             scaled = rows @ scaled @ columns.T  # [B, C, h, w]
@@ -105,7 +108,7 @@ class Letterbox:
 
 
 @lru_cache(maxsize=64)
-def resize_matrix(size: int, new_size: int, shrink: Shrink) -> Tensor:
+def resize_matrix(size: int, new_size: int, resize: Resize) -> Tensor:
     """The resampling of one axis as a matrix, float32 [new_size, size]; its rows sum to 1.
 
     Linear is between the two nearest pixel centres, area is the exact mean over what each new pixel
@@ -114,7 +117,7 @@ def resize_matrix(size: int, new_size: int, shrink: Shrink) -> Tensor:
     step = size / new_size
     pixels = torch.arange(size, dtype=torch.float64)[None]  # [1, size]
     places = torch.arange(new_size, dtype=torch.float64)[:, None]  # [new_size, 1]
-    if new_size >= size or shrink == "linear":
+    if new_size >= size or resize == "detect":
         centres = ((places + 0.5) * step - 0.5).clamp(0, size - 1)
         weights = (1 - (pixels - centres).abs()).clamp(min=0)
     else:

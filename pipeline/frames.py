@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from detection.boxes import Detections
+from eval.labels import Labels
 
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
 
@@ -31,6 +34,14 @@ class Frame:
         return self.image.shape[0], self.image.shape[1]
 
 
+class WholePair(NamedTuple):
+    """A pair whose frames are both there."""
+
+    key: str
+    ir: Frame
+    vis: Frame
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FramePair:
     """The infrared and the visible frame of one moment; at least one of them is there."""
@@ -42,6 +53,25 @@ class FramePair:
     def __post_init__(self) -> None:
         if self.ir is None and self.vis is None:
             raise ValueError(f"pair {self.key!r} has no frame")
+
+    def whole(self) -> "WholePair":
+        """Both frames; for pairs without a ``problem``."""
+        if self.ir is None or self.vis is None:
+            raise ValueError(f"pair {self.key!r} is not whole")
+        return WholePair(self.key, self.ir, self.vis)
+
+    def problem(self) -> str | None:
+        """Why this pair can't be fused, one line for the user; None where it can."""
+        if self.ir is None or self.vis is None:
+            missing, index = ("infrared", self.vis) if self.ir is None else ("visible", self.ir)
+            return f"pair {self.key}: frame {index.index if index else 0} has no {missing} partner"
+        if self.ir.size != self.vis.size:
+            (ih, iw), (vh, vw) = self.ir.size, self.vis.size
+            return (
+                f"pair {self.key}: sizes differ, infrared {iw}x{ih} and visible {vw}x{vh}; "
+                "register or scale the pair first"
+            )
+        return None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,13 +91,6 @@ class PairBatch:
     ready: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-def to_rgb(image: Image) -> NDArray[np.uint8]:
-    """HWC RGB uint8 of an 8-bit image, grey or colour."""
-    if image.ndim == 2:
-        return np.repeat(image[:, :, None], 3, axis=2)
-    return image
-
-
 @dataclass(frozen=True, slots=True)
 class BadPair:
     """A pair that its source could not deliver whole; the runner stops or writes it in the ledger.
@@ -79,3 +102,47 @@ class BadPair:
 
     key: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """A whole pair on its way through the stages.
+
+    Attributes:
+        pair: Infrared and visible frame, both there, of one size.
+        labels: Ground truth, None where the source has none.
+        ready: Ready-made fused images by arm, HWC RGB uint8.
+    """
+
+    pair: FramePair
+    labels: Labels | None
+    ready: Mapping[str, NDArray[np.uint8]]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        return self.pair.whole().vis.size
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What every arm made of one pair.
+
+    Attributes:
+        number: Position among the pairs that were processed, from 0.
+        item: The pair and its labels.
+        images: What the detector saw, by arm, uint8 [3, H, W] on the compute device.
+        detections: By arm; empty where there is no detector.
+    """
+
+    number: int
+    item: Item
+    images: Mapping[str, Tensor]
+    detections: Mapping[str, Detections]
+    _host: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
+
+    def image(self, arm: str) -> NDArray[np.uint8]:
+        """An arm's image as HWC RGB uint8, copied from the device once for all sinks."""
+        if arm not in self._host:
+            self._host[arm] = self.images[arm].permute(1, 2, 0).contiguous().cpu().numpy()
+        return self._host[arm]

@@ -1,14 +1,17 @@
-"""The protocols between the pipeline's parts: source, arm and sink."""
+"""The protocols between the pipeline's parts (source, arm, sink) and what a sink is told."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from torch import Tensor
 
+from detection.detector import Detector
 from eval.labels import Labels
-from pipeline.frames import BadPair, FramePair, PairBatch
+from pipeline.frames import BadPair, FramePair, PairBatch, Result
 
 
 class Source(Protocol):
@@ -66,3 +69,70 @@ class Arm(Protocol):
     def __call__(self, batch: PairBatch) -> Tensor:
         """Uint8 [B, 3, H, W] RGB on the batch's device: quantized, as a saved PNG would be."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a sink may know when it is built.
+
+    Attributes:
+        folder: The run folder, while it is still partial.
+        arms: All arms, in the order of the configuration.
+        image_arms: Those that have an image.
+        detector: None where the run only fuses.
+        frame_rate: Pairs per second of a recording, None for stills.
+        labelled: Whether the source has ground truth.
+        protocol: What the run's numbers depend on besides the detector; see ``results.json``.
+        classes: Ids of the classes that are scored, None for all that the detector has.
+        done: Pairs that an earlier, broken-off run had finished; 0 for a fresh run.
+    """
+
+    folder: Path
+    arms: tuple[str, ...]
+    image_arms: tuple[str, ...]
+    detector: Detector | None
+    frame_rate: Fraction | None
+    labelled: bool
+    protocol: Mapping[str, Any]
+    classes: tuple[int, ...] | None
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the runner counted by the end.
+
+    Attributes:
+        frames: The counts of ``pipeline.ledger.Ledger``.
+        objects: Labelled objects in the pairs that were processed.
+        labelled_objects: Labelled objects in all pairs, those left out too.
+    """
+
+    frames: Mapping[str, int]
+    objects: int
+    labelled_objects: int
+
+
+class Sink(Protocol):
+    """Where results go: a context manager that is written to in order."""
+
+    def write(self, result: Result) -> None:
+        """Take what the arms made of one pair."""
+        ...
+
+    def flush(self) -> None:
+        """Bring what was written to disk; called after each batch."""
+        ...
+
+    def finish(self, summary: Summary) -> None:
+        """Complete the files; called once, after the last pair of a run that ended well."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -22,22 +22,34 @@ os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"irv
 os.environ.setdefault("YOLO_VERBOSE", "false")
 Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
 
+import cv2
+import numpy as np
 import torch
 import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if it is imported already)
-import ultralytics
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+# Its import also patches other libraries (Pillow then tries to install packages when an image is
+# unreadable), so they are put back as they were.
+_before = (Image.open, torch.save, cv2.getNumThreads(), np.get_printoptions())
+import ultralytics
 from ultralytics.nn.modules import SPPF
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import DEFAULT_CFG
 from ultralytics.utils.nms import non_max_suppression
 
+Image.open, torch.save = _before[:2]
+cv2.setNumThreads(_before[2])
+np.set_printoptions(**_before[3])
+torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
+
 from detection import weights
 from detection.boxes import Detections
 from detection.checkpoint import read_checkpoint
-from detection.geometry import Letterbox, Shrink
+from detection.geometry import Letterbox, Resize
 from errors import ConfigError, WeightsError
 
 # Depth and width multiples of the published sizes, by the letter of the package's yaml.
@@ -52,7 +64,7 @@ class Config(BaseModel):
     weights: str = Field(description="file, name in a weights folder, or known release")
     image_size: int = Field(640, ge=32, le=4096, description="longest side after scaling, pixels")
     pad: float = Field(0.0, ge=0, le=4, description="extra strides of padding; val.py has 0.5")
-    shrink: Shrink = Field("linear", description="scaling down; val.py has area, detect.py linear")
+    resize: Resize = Field("detect", description="scale as yolov5's val.py or detect.py does")
     conf: float = Field(0.25, ge=0, lt=1, description="least score")
     iou: float = Field(0.45, gt=0, le=1, description="NMS threshold")
     multi_label: bool = Field(False, description="a box may carry several classes")
@@ -114,11 +126,7 @@ class YoloDetector:
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> list[Detections]:
         """Detect in uint8 [B, 3, H, W] RGB; see ``detection.detector.Detector``."""
-        height, width = images.shape[-2:]
-        config = self.config
-        box = Letterbox.fit(
-            height, width, image_size=config.image_size, pad=config.pad, shrink=config.shrink
-        )
+        config, box = self.config, self._letterbox((images.shape[-2], images.shape[-1]))
         found = non_max_suppression(
             self.raw(box.apply(images)),
             conf_thres=config.conf,
@@ -128,6 +136,17 @@ class YoloDetector:
             max_time_img=float("inf"),  # its time limit would drop images on a slow machine
         )
         return [self._detections(box, rows) for rows in found]
+
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Height and width of the network's input for an image of this height and width."""
+        box = self._letterbox(size)
+        return box.input_height, box.input_width
+
+    def _letterbox(self, size: tuple[int, int]) -> Letterbox:
+        config = self.config
+        return Letterbox.fit(
+            *size, image_size=config.image_size, pad=config.pad, resize=config.resize
+        )
 
     def _detections(self, box: Letterbox, rows: Tensor) -> Detections:
         """Rows (n, 6) of x1, y1, x2, y2, score, class in input pixels, best first."""

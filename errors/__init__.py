@@ -1,4 +1,4 @@
-"""Errors that the user can mend: one hierarchy, turned into one line and an exit code at the boundary.
+"""Errors that the user can mend: one hierarchy, mapped to an exit code once, at the boundary.
 
 The message is one line that says what is wrong, where, and how to fix it. Each class is raised
 ``from`` its cause where there is one; the command line prints the message alone and exits with 2.

@@ -1,0 +1,82 @@
+"""How fast the selective scan is on this CPU: `python benchmarks/scan.py`.
+
+Prints state updates per second of the reference and of numba, forward and backward, for one image
+(K = 4 directions, E = 192 channels, L = 4800 tokens, N = 16 numbers of state), their ratios, and
+how the time grows with L. The runs of one round follow each other, so that other load on the
+machine meets them all; each figure is of the fastest round.
+"""
+
+import logging
+import os
+import time
+
+import numpy as np
+import torch
+
+from fusion.scan import selective_scan
+
+K, E, L, N = 4, 192, 4800, 16
+LENGTHS = (600, 1200, 2400, 4800, 9600)
+ROUNDS = 7
+
+
+def draw(length):
+    torch.manual_seed(0)
+    rows = K * E
+    return {
+        "u": torch.randn(1, rows, length),
+        "delta": torch.randn(1, rows, length) - 3,
+        "A": -torch.arange(1.0, N + 1).repeat(rows, 1),
+        "B": torch.randn(1, K, N, length),
+        "C": torch.randn(1, K, N, length),
+        "D": torch.ones(rows),
+        "delta_bias": torch.zeros(rows),
+    }
+
+
+def seconds(function, *arguments, **options):
+    start = time.perf_counter()
+    result = function(*arguments, **options)
+    return time.perf_counter() - start, result
+
+
+def once(length, backend):
+    """Seconds of forward without gradient, and of backward."""
+    values = draw(length)
+    with torch.inference_mode():
+        forward, _ = seconds(selective_scan, **values, delta_softplus=True, backend=backend)
+    leaves = [v.requires_grad_() for v in values.values()]
+    y = selective_scan(**values, delta_softplus=True, backend=backend)
+    backward, _ = seconds(torch.autograd.grad, y, leaves, torch.ones_like(y))
+    return forward, backward
+
+
+def reference(length):
+    with torch.inference_mode():
+        return seconds(selective_scan, **draw(length), delta_softplus=True, backend="reference")[0]
+
+
+def main():
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    once(64, "numba")  # compiles, or loads what was compiled
+    print(f"{torch.get_num_threads()} threads, {os.cpu_count()} cores, load {os.getloadavg()}")
+    rounds = [(reference(L), *once(L, "numba")) for _ in range(ROUNDS)]
+    slow, forward, backward = np.min(rounds, axis=0)
+    for name, elapsed in (
+        ("reference forward", slow),
+        ("numba forward", forward),
+        ("numba backward", backward),
+    ):
+        updates = K * E * L * N / elapsed / 1e9
+        print(f"{name:18} {elapsed * 1e3:8.1f} ms  {updates:6.3f} G updates/s")
+    print(f"forward: numba {slow / forward:.1f}x the reference (wanted: 30)")
+    print(f"numba: backward {backward / forward:.1f}x the time of forward (wanted: at most 4)")
+    times = np.min([[once(n, "numba") for n in LENGTHS] for _ in range(ROUNDS)], axis=0)  # [n, 2]
+    for name, column in (("forward", times[:, 0]), ("backward", times[:, 1])):
+        exponent = np.polyfit(np.log(LENGTHS), np.log(column), 1)[0]
+        print(f"{name}: time grows as L^{exponent:.2f} from {LENGTHS[0]} to {LENGTHS[-1]} tokens")
+    print(f"load {os.getloadavg()}")
+
+
+if __name__ == "__main__":
+    main()

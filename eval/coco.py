@@ -1,0 +1,237 @@
+"""COCO: the JSON forms that a run writes, and pycocotools' numbers from them.
+
+An ignore region is written as one crowd annotation for each class that counts, since COCO's
+crowds have a class and the region has none. pycocotools then leaves a detection out that hits no
+label and lies in a region with a share of its area over the IoU threshold. irvis' own rule, applied
+before, is stricter at high thresholds: over half of the area is enough at all of them.
+"""
+
+import contextlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from detection.boxes import Detections
+from eval.coco_files import AnnotationEntry, GroundTruth, ImageEntry, Prediction
+from eval.labels import Labels
+from eval.matching import ignored
+
+
+@dataclass(frozen=True, slots=True)
+class CocoClassResult:
+    """Average precision of one class, IoU 0.5:0.95 and 0.5."""
+
+    map50_95: float
+    map50: float
+
+
+@dataclass(frozen=True, slots=True)
+class CocoResult:
+    """pycocotools' 12 numbers, in its order; None where nothing labelled is of that size.
+
+    ``map``: mean average precision; ``mar``: mean average recall at 1, 10 or 100 detections an
+    image. small, medium, large: area under 32², under 96², above. ``per_class`` has the classes
+    that are in the labels, by id.
+    """
+
+    map50_95: float | None
+    map50: float | None
+    map75: float | None
+    map_small: float | None
+    map_medium: float | None
+    map_large: float | None
+    mar_1: float | None
+    mar_10: float | None
+    mar_100: float | None
+    mar_small: float | None
+    mar_medium: float | None
+    mar_large: float | None
+    per_class: dict[int, CocoClassResult] = field(kw_only=True)
+
+
+def ground_truth_json(
+    images: Sequence[tuple[str, str, int, int]], labels: Sequence[Labels], names: Mapping[int, str]
+) -> GroundTruth:
+    """The ground truth of a run as a COCO data set.
+
+    Args:
+        images: Key, file name, height and width of each image; they get the ids 1, 2, ...
+        labels: One entry an image.
+        names: The classes that count, name by id; labels of others are left out.
+
+    Returns:
+        The data set, boxes rounded to a millionth of a pixel, ignore regions as crowds.
+
+    Raises:
+        ValueError: The lengths differ.
+    """
+    entries: list[ImageEntry] = []
+    annotations: list[AnnotationEntry] = []
+
+    def annotate(image_id: int, class_id: int, xyxy: NDArray[np.float64], crowd: bool) -> None:
+        bbox = _xywh(xyxy, decimals=6)
+        annotations.append(
+            {
+                "id": len(annotations) + 1,
+                "image_id": image_id,
+                "category_id": class_id,
+                "bbox": bbox,
+                "area": round(bbox[2] * bbox[3], 6),
+                "iscrowd": int(crowd),
+            }
+        )
+
+    for image_id, ((key, file_name, height, width), truth) in enumerate(
+        zip(images, labels, strict=True), 1
+    ):
+        entries.append(
+            {"id": image_id, "key": key, "file_name": file_name, "width": width, "height": height}
+        )
+        for xyxy, class_id in zip(truth.xyxy, truth.class_id.tolist(), strict=True):
+            if class_id in names:
+                annotate(image_id, class_id, xyxy, crowd=False)
+        for xyxy in truth.ignore:
+            for class_id in sorted(names):
+                annotate(image_id, class_id, xyxy, crowd=True)
+    categories = sorted(names.items())
+    return {
+        "images": entries,
+        "annotations": annotations,
+        "categories": [{"id": class_id, "name": name} for class_id, name in categories],
+    }
+
+
+def detections_json(image_id: int, detections: Detections) -> list[Prediction]:
+    """The detections of one image as COCO predictions, in their order.
+
+    Scores are the shortest decimals that give the same float32 back, boxes are rounded to a
+    thousandth of a pixel.
+    """
+    return [
+        {
+            "image_id": image_id,
+            "category_id": class_id,
+            "bbox": _xywh(xyxy.astype(np.float64), decimals=3),
+            "score": float(str(score)),
+        }
+        for xyxy, score, class_id in zip(
+            detections.xyxy, detections.score, detections.class_id.tolist(), strict=True
+        )
+    ]
+
+
+def labels_of(ground_truth: GroundTruth) -> list[Labels]:
+    """One ``Labels`` an image, in the order of ``ground_truth["images"]``."""
+    boxes: dict[int, list[list[float]]] = {image["id"]: [] for image in ground_truth["images"]}
+    classes: dict[int, list[int]] = {number: [] for number in boxes}
+    # A region is there once for each class; as keys of a dict, equal ones become one.
+    regions: dict[int, dict[tuple[float, ...], None]] = {number: {} for number in boxes}
+    for item in ground_truth["annotations"]:
+        if item["iscrowd"]:
+            regions[item["image_id"]][tuple(item["bbox"])] = None
+        else:
+            boxes[item["image_id"]].append(item["bbox"])
+            classes[item["image_id"]].append(item["category_id"])
+    return [
+        Labels(
+            _xyxy(boxes[number]),
+            np.array(classes[number], np.int64),
+            _xyxy([list(box) for box in regions[number]]),
+        )
+        for number in boxes
+    ]
+
+
+def detections_of(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[Detections]:
+    """One ``Detections`` an image, in the order of ``ground_truth["images"]``, order kept."""
+    return [
+        _detections([predictions[index] for index in mine])
+        for mine in _by_image(ground_truth, predictions)
+    ]
+
+
+def evaluate_coco(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> CocoResult:
+    """Pycocotools' numbers over all images and categories of the ground truth.
+
+    Args:
+        ground_truth: The data set; left as it is.
+        predictions: Detections of its images and categories, left as they are; those that
+            ``eval.matching.ignored`` names are dropped first.
+    """
+    # pycocotools writes into both.
+    annotations = [dict(item) for item in ground_truth["annotations"]]
+    kept = [dict(item) for item in _drop_ignored(ground_truth, predictions)]
+    if all(item["iscrowd"] for item in annotations):
+        return CocoResult(*[None] * 12, per_class={})
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = _index({**ground_truth, "annotations": annotations})
+        # loadRes looks at the first prediction, so it can't take none.
+        found = truth.loadRes(kept) if kept else _index({**ground_truth, "annotations": []})
+        evaluation = COCOeval(truth, found, "bbox")
+        evaluation.params.imgIds = [image["id"] for image in ground_truth["images"]]
+        evaluation.params.catIds = [entry["id"] for entry in ground_truth["categories"]]
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    # IoU, recall, class, area (all), detections an image (100); -1 where a class has no labels.
+    curves = evaluation.eval["precision"][:, :, :, 0, -1]
+    labelled = np.flatnonzero((curves > -1).all(axis=(0, 1)))
+    return CocoResult(
+        *[float(value) if value > -1 else None for value in evaluation.stats],
+        per_class={
+            evaluation.params.catIds[k]: CocoClassResult(
+                map50_95=float(curves[:, :, k].mean()), map50=float(curves[0, :, k].mean())
+            )
+            for k in labelled
+        },
+    )
+
+
+def _index(dataset: Mapping[str, object]) -> COCO:
+    coco = COCO()
+    coco.dataset = dict(dataset)
+    coco.createIndex()
+    return coco
+
+
+def _drop_ignored(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[Prediction]:
+    """The predictions that count, by the rule that the YOLO convention uses too."""
+    drop: set[int] = set()
+    mine = _by_image(ground_truth, predictions)
+    for indices, truth in zip(mine, labels_of(ground_truth), strict=True):
+        mask = ignored(_detections([predictions[index] for index in indices]), truth)
+        drop.update(np.array(indices, np.int64)[mask].tolist())
+    return [item for index, item in enumerate(predictions) if index not in drop]
+
+
+def _by_image(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[list[int]]:
+    """Indices of the predictions of each image."""
+    indices: dict[int, list[int]] = {image["id"]: [] for image in ground_truth["images"]}
+    for index, item in enumerate(predictions):
+        indices[item["image_id"]].append(index)
+    return list(indices.values())
+
+
+def _detections(predictions: Sequence[Prediction]) -> Detections:
+    return Detections(
+        _xyxy([item["bbox"] for item in predictions]).astype(np.float32),
+        np.array([item["score"] for item in predictions], np.float32),
+        np.array([item["category_id"] for item in predictions], np.int64),
+    )
+
+
+def _xywh(xyxy: NDArray[np.float64], decimals: int) -> list[float]:
+    """Left, top, width, height of one box (4,), rounded; -0.0 becomes 0.0."""
+    x1, y1, x2, y2 = xyxy.tolist()
+    return [round(value, decimals) + 0.0 for value in (x1, y1, x2 - x1, y2 - y1)]
+
+
+def _xyxy(xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Edges (n, 4) of boxes given by left, top, width, height."""
+    boxes = np.array(xywh, np.float64).reshape(-1, 4)
+    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)

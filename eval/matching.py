@@ -1,0 +1,99 @@
+"""Which detections hit which labels: the YOLO rule, and the one rule for ignore regions."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.boxes import Detections
+from eval.labels import Labels
+
+Boxes = NDArray[np.float64] | NDArray[np.float32]
+
+
+def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Intersection over union of every pair of boxes.
+
+    Args:
+        a: (n, 4), left, top, right, bottom.
+        b: (m, 4).
+
+    Returns:
+        float64 (n, m) in [0, 1]; 0 where both boxes are without area.
+    """
+    shared = _intersection(a, b)
+    union = _area(a)[:, None] + _area(b)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def match(
+    detections: Detections, labels: Labels, thresholds: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Which detections of one image are hits, as yolov5 v7's ``val.py`` decides it.
+
+    At each threshold, of all pairs of equal class with at least that IoU: each detection keeps the
+    label of highest IoU (the first of equals), then each label keeps its most confident detection.
+    The second step goes by confidence, not by IoU; and a detection whose label is taken stays a
+    miss, even where another label was in reach.
+
+    Args:
+        detections: n detections, best score first.
+        labels: m labels.
+        thresholds: IoU thresholds (t,).
+
+    Returns:
+        bool (n, t).
+
+    Raises:
+        ValueError: The detections aren't sorted.
+    """
+    if (np.diff(detections.score) > 0).any():
+        raise ValueError("detections must be sorted, best score first")
+    hits = np.zeros((len(detections), len(thresholds)), np.bool_)
+    if len(detections) == 0 or len(labels) == 0:
+        return hits
+    overlap = _same_class_iou(detections, labels)  # (n, m)
+    # A detection's best label is the same at every threshold that it reaches.
+    best = overlap.argmax(axis=1)
+    best_iou = overlap.max(axis=1)
+    for column, threshold in enumerate(thresholds):
+        reached = np.flatnonzero(best_iou >= threshold)
+        _, first = np.unique(best[reached], return_index=True)
+        hits[reached[first], column] = True
+    return hits
+
+
+def ignored(detections: Detections, labels: Labels) -> NDArray[np.bool_]:
+    """Which detections count neither way: bool (n,).
+
+    Those with over half of their area inside one ignore region, and with no label of their class
+    at an IoU of 0.5 or more.
+    """
+    if len(detections) == 0 or len(labels.ignore) == 0:
+        return np.zeros(len(detections), np.bool_)
+    inside = _intersection(detections.xyxy, labels.ignore).max(axis=1)
+    hit = (_same_class_iou(detections, labels) >= 0.5).any(axis=1)
+    return np.asarray((inside > 0.5 * _area(detections.xyxy)) & ~hit)
+
+
+def drop_ignored(detections: Detections, labels: Labels) -> Detections:
+    """The detections that count, order kept; both conventions score these."""
+    return detections[~ignored(detections, labels)]
+
+
+def _same_class_iou(detections: Detections, labels: Labels) -> NDArray[np.float64]:
+    """IoU (n, m), -1 where the classes differ, so that no threshold is reached."""
+    same = detections.class_id[:, None] == labels.class_id[None, :]
+    return np.where(same, iou(detections.xyxy, labels.xyxy), -1.0)
+
+
+def _intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
+    """Shared area of every pair, (n, m)."""
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    low = np.maximum(a[:, None, :2], b[None, :, :2])  # (n, m, 2)
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.asarray(np.clip(high - low, 0.0, None).prod(axis=2))
+
+
+def _area(boxes: Boxes) -> NDArray[np.float64]:
+    """Area of each box, (n,)."""
+    size = boxes[:, 2:].astype(np.float64) - boxes[:, :2].astype(np.float64)
+    return np.asarray(np.clip(size, 0.0, None).prod(axis=1))

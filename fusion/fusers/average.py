@@ -1,0 +1,44 @@
+"""The mean of infrared and visible luminance, with the visible chroma."""
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from fusion.color import fuse_luminance
+from fusion.fuser import Fuser
+
+LEVELS = 255
+
+
+class Config(BaseModel):
+    """The mean has nothing to set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def average(*, ir: Tensor, vis: Tensor) -> Tensor:
+    """floor((IR + Y) / 2) in whole grey levels, as tools with 8-bit images compute it.
+
+    The half level matters: the float mean of the same pairs moved mAP@.5:.95 on MSRS by 0.003, and
+    the baseline should be the one that everybody's tools give.
+
+    Args:
+        ir: float [B, 1, H, W] in [0, 1].
+        vis: float [B, 3, H, W] in [0, 1], RGB.
+
+    Returns:
+        float [B, 3, H, W] in [0, 1], RGB. The gradient is that of the unrounded mean.
+    """
+    return fuse_luminance(_mean, ir=ir, vis=vis)
+
+
+def build(config: Config) -> Fuser:
+    """The fuser of this configuration."""
+    return average
+
+
+def _mean(*, ir: Tensor, vis: Tensor) -> Tensor:
+    mean = (ir + vis) / 2  # [B, 1, H, W]
+    levels = (ir.detach() * LEVELS).round() + (vis.detach() * LEVELS).round()  # [B, 1, H, W]
+    whole = torch.floor(levels / 2) / LEVELS
+    return mean + (whole - mean.detach())

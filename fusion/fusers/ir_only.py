@@ -1,0 +1,30 @@
+"""The infrared image alone, as three equal channels."""
+
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from fusion.fuser import Fuser
+
+
+class Config(BaseModel):
+    """Infrared alone has nothing to set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def ir_only(*, ir: Tensor, vis: Tensor) -> Tensor:
+    """Repeat the infrared image; the visible one is not looked at.
+
+    Args:
+        ir: float [B, 1, H, W] in [0, 1].
+        vis: float [B, 3, H, W] in [0, 1], RGB.
+
+    Returns:
+        float [B, 3, H, W] in [0, 1], a copy.
+    """
+    return ir.repeat(1, 3, 1, 1)  # [B, 3, H, W]
+
+
+def build(config: Config) -> Fuser:
+    """The fuser of this configuration."""
+    return ir_only

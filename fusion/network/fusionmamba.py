@@ -1,0 +1,156 @@
+"""FusionMamba as the journal paper has it (Xie et al., Visual Intelligence, 2024, section 3).
+
+paper: the U-shape with four levels of widths C, 2C, 4C, 8C at 1/4 to 1/32 of the resolution, DVSS
+blocks in encoder and decoder, a DFFM at each level; C = 96 and depths 2, 2, 9, 2.
+settled here: both modalities share the encoder's weights, each has its own patch embedding; F1 is
+infrared; the decoder is as deep as the encoder at each level and starts from X4; X of a level is
+added after going up to it; the head, 1 x 1 to one channel and zero at the start, is added to the
+mean of the inputs, so an untrained network returns the mean; reflect padding to a multiple of 32;
+the smaller sizes. Of Table 9: "DFFM -> DVSS" is X = DVSS(F1 + F2); the others are noted in dvss.py
+and dffm.py.
+"""
+
+from typing import Annotated, Literal, Self
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from torch import Tensor, nn
+
+from fusion.network.dffm import DFFM
+from fusion.network.dvss import DVSS, Block
+from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
+from fusion.padding import pad_to_multiple
+
+LEVELS = 4
+MULTIPLE = 32  # 4 of the patches, 2 of each merging
+
+Depth = Annotated[int, Field(ge=1, le=64)]
+Depths = tuple[Depth, Depth, Depth, Depth]
+Width = Annotated[int, Field(ge=8, le=1024, multiple_of=4)]  # the last expansion has C/4 channels
+
+
+class Switches(BaseModel):
+    """The ablations of the paper's Table 9; as they stand, all of the network is there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    block: Block = Field(
+        "dvss",
+        description="block of encoder and decoder: dvss, evss (no LDC, no ECA in it), attention "
+        "(in place of the scan; memory and time grow with the square of the pixels)",
+    )
+    fuse: Literal["dffm", "dvss"] = Field(
+        "dffm", description="fusion at each level: dffm, or dvss (one block on the sum)"
+    )
+    ldc: bool = Field(True, description="learnable descriptive convolutions, true or false")
+    eca: bool = Field(True, description="efficient channel attention, true or false")
+    dfem: bool = Field(True, description="feature enhancement in dffm, true or false")
+    cmfm: bool = Field(True, description="cross-modal Mamba in dffm, true or false")
+
+    @model_validator(mode="after")
+    def _parts_exist(self) -> Self:
+        if self.fuse == "dvss" and not (self.dfem and self.cmfm):
+            raise ValueError(
+                "dfem and cmfm are parts of fuse: dffm; with fuse: dvss leave them out"
+            )
+        return self
+
+
+class Architecture(Switches):
+    """All that decides which weights a network has; a checkpoint's metadata holds it as JSON."""
+
+    width: Width = Field(description="channels C of the first level, 8 to 1024, a multiple of 4")
+    depths: Depths = Field(description="blocks at each of the four levels, 1 to 64 each")
+
+
+class FusionMamba(nn.Module):
+    """Fuses the luminances of a pair; 115 M parameters in the paper's size."""
+
+    def __init__(self, architecture: Architecture, *, scan: str = "auto") -> None:
+        """Draw an untrained network.
+
+        Args:
+            architecture: Width, depths and switches.
+            scan: The backend of the scan, a name or "auto".
+        """
+        super().__init__()
+        self.architecture = a = architecture
+        widths = [a.width * 2**level for level in range(LEVELS)]
+
+        def block(width: int) -> DVSS:
+            return DVSS(width, block=a.block, ldc=a.ldc, eca=a.eca, scan=scan)
+
+        def blocks(level: int) -> nn.Sequential:
+            return nn.Sequential(*(block(widths[level]) for _ in range(a.depths[level])))
+
+        def fusion(width: int) -> nn.Module:
+            if a.fuse == "dvss":
+                return _SumThen(block(width))
+            return DFFM(width, ldc=a.ldc, eca=a.eca, dfem=a.dfem, cmfm=a.cmfm, scan=scan)
+
+        self.embed_ir = PatchEmbedding(a.width)
+        self.embed_vis = PatchEmbedding(a.width)
+        self.encoder = nn.ModuleList(blocks(level) for level in range(LEVELS))
+        self.merge = nn.ModuleList(PatchMerging(width) for width in widths[:-1])
+        self.fusion = nn.ModuleList(fusion(width) for width in widths)
+        self.decoder = nn.ModuleList(blocks(level) for level in range(LEVELS))
+        self.expand = nn.ModuleList(PatchExpanding(2 * width, 2, width) for width in widths[:-1])
+        self.expand_last = PatchExpanding(a.width, 4, a.width // 4)
+        self.head = nn.Linear(a.width // 4, 1)  # a 1 x 1 convolution, channels last
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, *, ir: Tensor, vis: Tensor) -> Tensor:
+        """Fuse a batch of luminances of any size.
+
+        Args:
+            ir: float [B, 1, H, W] in [0, 1].
+            vis: float [B, 1, H, W] in [0, 1], luminance, same shape, dtype and device.
+
+        Returns:
+            float [B, 1, H, W]; clamped to [0, 1] in eval mode, not in training.
+
+        Raises:
+            ValueError: The shapes are not [B, 1, H, W] or differ.
+        """
+        if ir.shape != vis.shape or ir.dim() != 4 or ir.shape[1] != 1:
+            raise ValueError(
+                f"ir and vis must both be [B, 1, H, W]: {tuple(ir.shape)}, {tuple(vis.shape)}"
+            )
+        skips = self._encode(pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE))
+        features = self._decode(skips)  # [B, H', W', C/4]
+        features = features[:, : ir.shape[2], : ir.shape[3]]  # the padding needs no head
+        change: Tensor = self.head(features).permute(0, 3, 1, 2)  # [B, 1, H, W]
+        fused = (ir + vis) / 2 + change
+        return fused if self.training else fused.clamp(0, 1)
+
+    def _encode(self, ir: Tensor, vis: Tensor) -> list[Tensor]:
+        """The fused features X of each level, finest first: [B, H/(4 2^n), W/(4 2^n), C 2^n]."""
+        x = torch.cat((self.embed_ir(ir), self.embed_vis(vis)))  # [2B, H/4, W/4, C]
+        fused = []
+        for level in range(LEVELS):
+            if level:
+                x = self.merge[level - 1](x)
+            x = self.encoder[level](x)
+            fused.append(self.fusion[level](*x.chunk(2)))
+        return fused
+
+    def _decode(self, skips: list[Tensor]) -> Tensor:
+        """From X of the four levels to features at full resolution, [B, H, W, C/4]."""
+        x: Tensor = self.decoder[-1](skips[-1])
+        for level in reversed(range(LEVELS - 1)):
+            x = self.decoder[level](self.expand[level](x) + skips[level])
+        features: Tensor = self.expand_last(x)
+        return features
+
+
+class _SumThen(nn.Module):
+    """A block on the sum of two features."""
+
+    def __init__(self, block: nn.Module) -> None:
+        super().__init__()
+        self.block = block
+
+    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
+        x: Tensor = self.block(f1 + f2)
+        return x

@@ -1,0 +1,143 @@
+"""The blocks of FusionMamba's released code, where they are not those of the paper.
+
+released code: all of it, as the docstrings state; the scan, ECA and depthwise convolution are the
+paper's, in es2d.py and layers.py.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fusion.network.dvss import ESSM, step_rank
+from fusion.network.es2d import ES2D
+from fusion.network.layers import ECA, DWConv, FoldedConv
+
+SQUEEZE = 8  # C / 8 channels inside the gate of a block
+MLP_RATIO = 4
+
+
+class DescriptiveConv(FoldedConv):
+    """LDC of the released code: only the middle of the 3 x 3 kernel is described.
+
+    The middle tap of channel i for channel o is w (1 − theta m[o, i] sum(w[o, i])), the sum over
+    the nine taps; the others are w.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
+        self.learnable_mask = nn.Parameter(torch.ones(channels, channels))  # m
+        self.learnable_theta = nn.Parameter(torch.full((1,), 0.5))
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as torch's own convolutions
+
+    def kernel(self) -> Tensor:
+        """The kernel of the equal plain convolution, float [C, C, 3, 3]."""
+        change = self.learnable_theta * self.learnable_mask * self.weight.sum(dim=(2, 3))  # [C, C]
+        # the factor is 1 − change in the middle and 1 elsewhere
+        factor = 1 - functional.pad(change[:, :, None, None], (1, 1, 1, 1))  # [C, C, 3, 3]
+        return self.weight * factor
+
+
+class Gate(nn.Module):
+    """v sigmoid(W2 GELU(W1 GAP(LN(v)))), W1 from C to C / 8 channels and W2 back, with biases."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.global_reduce = nn.Linear(width, width // SQUEEZE)
+        self.channel_select = nn.Linear(width // SQUEEZE, width)
+
+    def forward(self, v: Tensor) -> Tensor:
+        """Float [B, H, W, C] to float [B, H, W, C]."""
+        pooled = self.norm(v).mean(dim=(1, 2), keepdim=True)  # [B, 1, 1, C]
+        hidden = functional.gelu(self.global_reduce(pooled))  # [B, 1, 1, C/8]
+        return v * torch.sigmoid(self.channel_select(hidden))
+
+
+class Block(nn.Module):
+    """The released code's DVSS.
+
+    s = ESSM(LN(f)), c = LDC(s + ECA(s)), g = f + gate(s) + gate(c), out = g + MLP(LN(g)); the gate
+    has one set of weights for both.
+    """
+
+    def __init__(self, width: int, scan: str) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.essm = ESSM(width, ES2D(2 * width, step_rank(width), scan))
+        self.channel = ECA()
+        self.local = DescriptiveConv(width)
+        self.gate = Gate(width)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            nn.Linear(width, MLP_RATIO * width), nn.GELU(), nn.Linear(MLP_RATIO * width, width)
+        )
+
+    def forward(self, f: Tensor) -> Tensor:
+        """Float [B, H, W, C] to float [B, H, W, C]."""
+        s = self.essm(self.norm(f))
+        c = self.local(s + self.channel(s))
+        g = f + self.gate(s) + self.gate(c)
+        out: Tensor = g + self.mlp(self.norm2(g))
+        return out
+
+
+class CrossMixer(nn.Module):
+    """The released code's CMFM, between its first LN and its ECA.
+
+    (x1, z) and (x2, unused) = Linear_i(LN_i(Di)), ci = SiLU(DWConv(xi)) by one convolution,
+    S = LN(ES2D(c1 c2 + c1 + c2)), out = Linear(S SiLU(z) + S SiLU(SiLU(z))).
+
+    The second gate is modality 1's once more, activated twice, where the paper has modality 2's: a
+    slip of the released code, kept because the checkpoints were trained with it.
+    """
+
+    def __init__(self, width: int, scan: str) -> None:
+        super().__init__()
+        inner = 2 * width
+        self.in_proj1 = nn.Linear(width, 2 * inner, bias=False)
+        self.in_proj2 = nn.Linear(width, 2 * inner, bias=False)  # its second half is never used
+        self.conv = DWConv(inner)
+        self.es2d = ES2D(inner, step_rank(width), scan)
+        self.norm = nn.LayerNorm(inner)
+        self.linear_out = nn.Linear(inner, width, bias=False)
+
+    def forward(self, d1: Tensor, d2: Tensor) -> Tensor:
+        """LN_1(D1) and LN_2(D2), float [B, H, W, C] each, to float [B, H, W, C]."""
+        x1, z = self.in_proj1(d1).chunk(2, dim=-1)  # [B, H, W, E] each
+        used, _ = self.in_proj2.weight.chunk(2)  # [E, C]
+        x2 = functional.linear(d2, used)  # [B, H, W, E]
+        c1, c2 = functional.silu(self.conv(x1)), functional.silu(self.conv(x2))
+        s = self.norm(self.es2d(c1 * c2 + c1 + c2))  # [B, H, W, E]
+        gate = functional.silu(z)
+        out: Tensor = self.linear_out(s * (gate + functional.silu(gate)))
+        return out
+
+
+class CrossBlock(nn.Module):
+    """The released code's DFFM.
+
+    D1 = LDC_1(F1) + F1 + sigmoid(GAP(F1 − F2)) (F1 + F2), and D2 the other way round,
+    y = CMFM(D1, D2), X = F1 + F2 + y + ECA(y).
+    """
+
+    def __init__(self, width: int, scan: str) -> None:
+        super().__init__()
+        self.texture1 = DescriptiveConv(width)
+        self.texture2 = DescriptiveConv(width)
+        self.ln_1 = nn.LayerNorm(width)
+        self.ln_2 = nn.LayerNorm(width)
+        self.mixer = CrossMixer(width, scan)
+        self.channel = ECA()
+
+    def forward(self, f1: Tensor, f2: Tensor) -> Tensor:
+        """Features of visible and infrared, float [B, H, W, C] each, to X, float [B, H, W, C]."""
+        both = f1 + f2
+        difference = (f1 - f2).mean(dim=(1, 2), keepdim=True)  # [B, 1, 1, C]
+        d1 = self.texture1(f1) + f1 + torch.sigmoid(difference) * both
+        d2 = self.texture2(f2) + f2 + torch.sigmoid(-difference) * both
+        y = self.mixer(self.ln_1(d1), self.ln_2(d2))
+        x: Tensor = both + y + self.channel(y)
+        return x

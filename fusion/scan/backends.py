@@ -1,0 +1,104 @@
+"""Which backends there are, whether they can run here, and which one serves a tensor."""
+
+import importlib
+import logging
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from errors import DeviceError
+
+BACKENDS = ("numba", "triton", "mamba_ssm", "reference")  # what can be asked for by name
+_PREFERRED = {"cpu": "numba", "cuda": "triton"}  # of "auto"
+
+_log = logging.getLogger(__name__)
+
+
+class SelectiveScan(Protocol):
+    """What every backend module offers as ``selective_scan``."""
+
+    def __call__(
+        self,
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        D: Tensor | None = None,
+        delta_bias: Tensor | None = None,
+        delta_softplus: bool = False,
+    ) -> Tensor:
+        """See ``fusion.scan.selective_scan``."""
+        ...
+
+
+class ScanToMap(Protocol):
+    """What a backend module may offer as ``scan_to_map``: the scan and ``scatter`` in one."""
+
+    def __call__(
+        self,
+        u: Tensor,
+        delta: Tensor,
+        A: Tensor,
+        B: Tensor,
+        C: Tensor,
+        D: Tensor,
+        delta_bias: Tensor,
+        size: tuple[int, int],
+    ) -> Tensor:
+        """See ``fusion.scan.triton.scan_to_map``."""
+        ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What a backend module offers."""
+
+    scan: SelectiveScan
+    to_map: ScanToMap | None
+
+
+def choose(backend: str, u: Tensor) -> Backend:
+    """The backend of this name, or for "auto" the fastest, for a scan of ``u``.
+
+    Raises:
+        errors.DeviceError: The backend is unknown or cannot run here.
+    """
+    if backend == "auto" and u.dtype == torch.float64:
+        backend = "reference"  # the others work in float32
+    return _load(backend, u.device.type)
+
+
+def problem(name: str) -> str | None:
+    """Why the backend of this name cannot run on this machine and what to do, or None."""
+    try:
+        found: str | None = _module(name).problem()
+    except ImportError as error:
+        return f"cannot import {error.name}: {error}"
+    return found
+
+
+@cache
+def _load(backend: str, device: str) -> Backend:
+    """The backend for this kind of device, logged at the first call."""
+    name = _PREFERRED.get(device, "reference") if backend == "auto" else backend
+    if name not in BACKENDS:
+        choices = ", ".join(("auto", *BACKENDS))
+        raise DeviceError(f"unknown scan backend {backend!r}: choose one of {choices}")
+    obstacle = problem(name)
+    if obstacle and backend != "auto":
+        raise DeviceError(f"scan backend {name!r} cannot run here: {obstacle}")
+    if obstacle:
+        _log.warning("selective scan %s cannot run here (%s): the slow reference", name, obstacle)
+        name = "reference"
+    module = _module(name)
+    _log.info("selective scan on %s: %s", device, name)
+    return Backend(module.selective_scan, getattr(module, "scan_to_map", None))
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"fusion.scan.{name}")

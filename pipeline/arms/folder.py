@@ -1,0 +1,58 @@
+"""An arm of ready-made fused images, by key: somebody else's results."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from errors import DataError
+from pipeline.images import read_image, to_rgb
+from pipeline.sources.image_folder import list_images
+
+
+class Config(BaseModel):
+    """A folder of fused images with the pairs' stems."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(description="folder of 8-bit images, one a pair, named by the pair's key")
+
+
+def build(config: Config) -> "FolderArm":
+    """The arm.
+
+    Raises:
+        DataError: The folder is missing or has no images.
+    """
+    return FolderArm(config.root)
+
+
+class FolderArm:
+    """Ready-made images.
+
+    They are read with the pairs, so that a missing one is a bad pair for every arm, and travel in
+    the batch (``PairBatch.ready``).
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._images = list_images(root)
+
+    def read(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The image of a pair, HWC RGB uint8.
+
+        Raises:
+            DataError: There is none, it can't be read, or its size is not the pair's.
+        """
+        if key not in self._images:
+            raise DataError(f"{self._root}: no fused image for pair {key}")
+        image = read_image(self._images[key])
+        if image.dtype != np.uint8:
+            raise DataError(f"{self._images[key]}: must be an 8-bit image")
+        if image.shape[:2] != size:
+            raise DataError(
+                f"{self._images[key]}: is {image.shape[1]}x{image.shape[0]}, its pair is "
+                f"{size[1]}x{size[0]}; fuse at the pair's own size"
+            )
+        return to_rgb(image)

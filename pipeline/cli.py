@@ -1,0 +1,129 @@
+"""The command line `irvis`: arguments in, exit code out.
+
+Exit code 0: done; 1: a bug, with its traceback; 2: the user's mistake, one line; 130: Ctrl-C.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+from errors import IrvisError
+from pipeline.config import DEFAULT
+
+KEYS = "dotted.key=value"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the exit code."""
+    parser = _parser()
+    parsed, rest = parser.parse_known_args(arguments)
+    if not hasattr(parsed, "overrides") or any("=" not in r or r.startswith("-") for r in rest):
+        parser.parse_args(arguments)  # says what is wrong
+    else:
+        parsed.overrides += rest  # argparse wants all positionals together
+    errors = Console(stderr=True)
+    handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
+    level = logging.INFO if parsed.verbose else logging.WARNING
+    logging.basicConfig(level=level, handlers=[handler], format="%(message)s", force=True)
+    try:
+        parsed.command(parsed)
+    except IrvisError as error:
+        print(f"irvis: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("irvis: stopped; run.resume=true continues an unfinished run", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="irvis", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a configuration: fuse, detect, evaluate")
+    run.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
+    run.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. arms.lap.kind=laplacian")
+    run.set_defaults(command=_run)
+
+    fuse = commands.add_parser("fuse", help="only fuse: two folders, two videos or two images")
+    fuse.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
+    fuse.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    fuse.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="new folder")
+    fuse.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="of the fuser: kind=maximum"
+    )
+    fuse.set_defaults(command=_fuse)
+
+    evaluate = commands.add_parser("evaluate", help="score COCO predictions made by any program")
+    evaluate.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="COCO results json")
+    evaluate.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
+    evaluate.add_argument("--images", type=Path, help="the images, for labels that are a folder")
+    evaluate.add_argument("--preset", default="paper-msrs", help="which classes count")
+    evaluate.add_argument("-o", "--output", type=Path, help="write the numbers as json")
+    evaluate.set_defaults(command=_evaluate)
+
+    download = commands.add_parser("download", help="fetch known weights, checked by sha256")
+    download.add_argument("name", nargs="+", help="e.g. yolov5s")
+    download.set_defaults(command=_download)
+
+    doctor = commands.add_parser("doctor", help="what is installed, what is missing, what to do")
+    doctor.set_defaults(command=_doctor)
+
+    for command in commands.choices.values():
+        command.add_argument("-v", "--verbose", action="store_true", help="say more")
+    return parser
+
+
+# The commands import what they need: `irvis --help` shouldn't wait for torch.
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    from pipeline import config, runner, terminal
+
+    overrides = list(parsed.overrides)
+    path = parsed.config
+    if path is not None and "=" in path and not Path(path).is_file():
+        overrides.insert(0, path)  # only overrides: the default configuration
+        path = None
+    checked = config.load(Path(path) if path else DEFAULT, overrides)
+    with terminal.progress() as show:
+        outcome = runner.run(checked, show)
+    terminal.report(outcome)
+
+
+def _fuse(parsed: argparse.Namespace) -> None:
+    from pipeline import fuse, terminal
+
+    with terminal.progress() as show:
+        count = fuse.fuse(parsed.ir, parsed.vis, parsed.output, parsed.overrides, show)
+    print(f"{count} fused {'image' if count == 1 else 'images'} in {parsed.output}")
+
+
+def _evaluate(parsed: argparse.Namespace) -> None:
+    from pipeline import evaluate, terminal
+
+    results = evaluate.evaluate(
+        parsed.predictions, parsed.labels, images=parsed.images, preset_name=parsed.preset
+    )
+    if parsed.output:
+        evaluate.write(parsed.output, results)
+    terminal.detection_table({parsed.predictions.stem: results["detection"]}, {})
+
+
+def _download(parsed: argparse.Namespace) -> None:
+    from detection import weights
+
+    logging.getLogger("detection").setLevel(logging.INFO)
+    for name in parsed.name:
+        print(weights.download(name))
+
+
+def _doctor(parsed: argparse.Namespace) -> None:
+    from pipeline import doctor
+
+    doctor.report()

@@ -1,0 +1,208 @@
+"""The configuration: a YAML file, `dotted.key=value` overrides, and the checked result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field
+
+from errors import ConfigError
+from eval.presets import Preset, preset
+from pipeline import components
+from pipeline.components import Component
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # becomes a file name: it can't leave its folder
+# What a preset says to the detector, by the detector's own names.
+DETECTOR_SETTINGS = (
+    "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
+)  # fmt: skip
+DEFAULT = Path(__file__).parent.parent / "configs" / "demo.yaml"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunConfig(_Section):
+    """The run itself."""
+
+    name: str = Field("run", pattern=NAME, description="the run folder is runs/<name>")
+    dir: Path | None = Field(None, description="the run folder itself: new or empty")
+    on_bad_pair: Literal["fail", "skip"] | None = Field(
+        None, description="default: fail where the source has labels, else skip"
+    )
+    resume: bool = Field(False, description="continue the unfinished run folder")
+
+
+class EvaluationConfig(_Section):
+    """How detections are scored."""
+
+    preset: str = Field("paper-msrs", description="protocol; see eval/presets.py")
+    classes: tuple[int, ...] | None = Field(None, description="class ids that count")
+
+
+class ComputeConfig(_Section):
+    """Where and how tensors are computed."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch: int = Field(4, ge=1, le=1024, description="pairs a batch")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of the fusers")
+
+
+class _File(_Section):
+    """The top level of a configuration file; the components are checked by their own modules."""
+
+    run: RunConfig = RunConfig()
+    source: dict[str, Any]
+    arms: dict[str, dict[str, Any] | None]
+    detector: dict[str, Any] | None = None
+    evaluation: EvaluationConfig = EvaluationConfig()
+    compute: ComputeConfig = ComputeConfig()
+    sinks: dict[str, dict[str, Any] | None] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration: nothing in it is unknown."""
+
+    run: RunConfig
+    source: Component
+    arms: Mapping[str, Component]
+    detector: Component | None
+    evaluation: EvaluationConfig
+    preset: Preset
+    compute: ComputeConfig
+    sinks: Mapping[str, Component]
+
+    @property
+    def classes(self) -> tuple[int, ...] | None:
+        """Ids of the classes that are scored, None for all that the detector has."""
+        return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values that ``load`` reads back to the same configuration."""
+        return {
+            "run": self.run.model_dump(mode="json"),
+            "source": self.source.dump(),
+            "arms": {name: arm.dump() for name, arm in self.arms.items()},
+            "detector": self.detector.dump() if self.detector else None,
+            "evaluation": self.evaluation.model_dump(mode="json"),
+            "compute": self.compute.model_dump(mode="json"),
+            "sinks": {name: sink.dump() for name, sink in self.sinks.items()},
+        }
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file and apply overrides.
+
+    Args:
+        path: A YAML file.
+        overrides: `dotted.key=value`, the value as YAML; `null` removes an arm, a sink or the
+            detector.
+
+    Raises:
+        ConfigError: The file or an override is wrong; the text names the key and the fix.
+    """
+    settings = _read(path)
+    for override in overrides:
+        apply_override(settings, override)
+    return check(settings)
+
+
+def apply_override(settings: dict[str, Any], override: str) -> None:
+    """Set one `dotted.key=value` in nested settings, making the sections on its way.
+
+    Raises:
+        ConfigError: It has no `=`, its value is no YAML, or its way leads through a plain value.
+    """
+    key, equals, text = override.partition("=")
+    names = key.split(".")
+    if not equals or not all(names):
+        raise ConfigError(f"{override!r} is not an override; write dotted.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}: {text!r} is not a YAML value") from error
+    section = settings
+    for name in names[:-1]:
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
+            raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
+    section[names[-1]] = value
+
+
+def check(settings: Mapping[str, Any]) -> Config:
+    """Check plain settings.
+
+    Raises:
+        ConfigError: A key or value is unknown or wrong.
+    """
+    file = components.validate(_File, settings, "")
+    arms = {name: arm for name, arm in file.arms.items() if arm is not None}
+    if not arms:
+        raise ConfigError("arms: there are none; add one, e.g. arms.average.kind=average")
+    _check_names("arms", arms)
+    sinks = {name: sink for name, sink in file.sinks.items() if sink is not None}
+    _check_names("sinks", sinks)
+    protocol = preset(file.evaluation.preset)
+    config = Config(
+        run=file.run,
+        source=components.load("source", file.source, "source"),
+        arms={name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()},
+        detector=_detector(file, protocol),
+        evaluation=file.evaluation,
+        preset=protocol,
+        compute=file.compute,
+        sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
+    )
+    _check_references(config)
+    return config
+
+
+def _detector(file: _File, protocol: Preset) -> Component | None:
+    """The detector with the preset's settings, which the file's own override."""
+    if file.detector is None:
+        return None
+    settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
+    if file.evaluation.classes is not None:
+        settings["classes"] = file.evaluation.classes
+    return components.load("detector", {**settings, **file.detector}, "detector")
+
+
+def _check_names(part: str, named: Mapping[str, object]) -> None:
+    for name in named:
+        components.validate(RunConfig, {"name": name}, f"{part} called")
+
+
+def _check_references(config: Config) -> None:
+    """Arms that others name must be there."""
+    for part, named in (("arms", config.arms), ("sinks", config.sinks)):
+        for name, component in named.items():
+            for arm in getattr(component.config, "arms", None) or ():
+                if arm not in config.arms:
+                    raise ConfigError(
+                        f"{part}.{name}.arms: there is no arm {arm!r}; "
+                        f"{components.suggest(arm, list(config.arms))}"
+                    )
+                if part == "arms" and config.arms[arm].kind == "late":
+                    raise ConfigError(
+                        f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
+                    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no configuration file {path}; try configs/demo.yaml") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: must hold sections such as source and arms")
+    return settings

@@ -1,0 +1,95 @@
+"""Image files in and out."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+from PIL import ImageOps, UnidentifiedImageError
+
+from errors import DataError
+from pipeline.frames import Image
+
+SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+def read_image(path: Path) -> Image:
+    """Decode a whole image file.
+
+    Returns:
+        HW uint8 (grey), HW uint16 (16-bit grey) or HWC RGB uint8; transparency is dropped, the
+        camera's rotation mark is applied.
+
+    Raises:
+        DataError: The file is missing, truncated, no image, or of an unknown pixel format.
+    """
+    try:
+        with PillowImage.open(path) as file:
+            image = ImageOps.exif_transpose(file)
+            image.load()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such image") from error
+    except (UnidentifiedImageError, PillowImage.DecompressionBombError) as error:
+        raise DataError(f"{path}: not an image that can be read") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: damaged or truncated image ({error})") from error
+    if image.mode in SIXTEEN_BIT:
+        return _sixteen_bit(np.asarray(image), path)
+    if image.mode in ("1", "L", "LA", "La"):
+        return np.asarray(image.convert("L"))
+    if image.mode in ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr"):
+        return np.asarray(image.convert("RGB"))
+    raise DataError(f"{path}: pixel format {image.mode} is not supported; save it as 8 or 16 bit")
+
+
+def write_png(path: Path, image: NDArray[np.uint8]) -> None:
+    """Write HWC RGB uint8 as a PNG; light compression, since speed matters more here.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    encoded = cv2.imencode(
+        ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    )[1]
+    path.write_bytes(encoded.tobytes())
+
+
+def to_rgb(image: Image) -> NDArray[np.uint8]:
+    """HWC RGB uint8 of an 8-bit image, grey or colour."""
+    return np.repeat(image[:, :, None], 3, axis=2) if image.ndim == 2 else image
+
+
+def to_grey(image: Image) -> NDArray[np.uint8]:
+    """HW uint8 of an 8-bit image: itself, or the BT.601 luminance of a colour one."""
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
+
+
+def to_eight_bit(image: Image, limits: tuple[int, int] | None, path: object) -> Image:
+    """Map a 16-bit thermal image to 8 bit, low..high to 0..255; an 8-bit one stays as it is.
+
+    The limits are the same for every frame: stretching each by its own range would make the same
+    temperature another grey value from one frame to the next.
+
+    Raises:
+        DataError: The image has 16 bit and no limits were given.
+    """
+    if image.dtype != np.uint16:
+        return image
+    if limits is None:
+        low, high = np.percentile(image, (1, 99)).astype(int)
+        raise DataError(
+            f"{path}: 16-bit infrared needs source.ir_range=[low,high], the counts that become "
+            f"black and white (98% of this frame is in {low}..{high})"
+        )
+    low, high = limits
+    scaled = (image.astype(np.float32) - low) * (255 / (high - low))
+    return np.asarray(np.clip(np.rint(scaled), 0, 255), np.uint8)
+
+
+def _sixteen_bit(image: Image, path: Path) -> Image:
+    """Pillow gives some 16-bit files as int32."""
+    if image.min() < 0 or image.max() > np.iinfo(np.uint16).max:
+        raise DataError(f"{path}: 32-bit pixels are not supported; save it as 8 or 16 bit")
+    return np.asarray(image, np.uint16)

@@ -1,0 +1,134 @@
+"""The run folder: `<name>.partial` while the run works, `<name>` when it is whole."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from errors import ConfigError, DataError
+from pipeline.config import Config, RunConfig
+
+RUNS = Path("runs")
+SUFFIX = ".partial"
+CONFIG, PROGRESS = "config.yaml", "progress.log"
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """A run folder under construction.
+
+    Attributes:
+        path: Where the files are: partial until ``complete``.
+        final: Where they will be.
+        done: Pairs that an earlier, broken-off run finished; a whole number of batches.
+    """
+
+    path: Path
+    final: Path
+    done: int = 0
+
+    def record(self, pairs: int) -> None:
+        """Note that all sinks have so many pairs on disk."""
+        with (self.path / PROGRESS).open("a", encoding="utf-8") as file:
+            file.write(f"{pairs}\n")
+
+    def complete(self) -> None:
+        """Give the folder its name."""
+        (self.path / PROGRESS).unlink(missing_ok=True)
+        if self.final.exists():
+            self.final.rmdir()  # run.dir may be there, empty
+        self.path.rename(self.final)
+
+
+def open_folder(config: Config) -> RunFolder:
+    """Make the partial folder of a new run, or find that of the run to be resumed.
+
+    Raises:
+        ConfigError: `run.dir` is in use, or the run can't be resumed.
+        DataError: The folder can't be made.
+    """
+    if config.run.resume:
+        return _resume(config)
+    final, partial = _reserve(config.run)
+    dump = yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
+    (partial / CONFIG).write_text(dump, encoding="utf-8")
+    return RunFolder(partial, final)
+
+
+def _reserve(run: RunConfig) -> tuple[Path, Path]:
+    if run.dir is not None:
+        partial = _partial(run.dir)
+        if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
+            raise ConfigError(f"run.dir: {run.dir} is in use; name a new or empty folder")
+        if not _make(partial):
+            raise ConfigError(
+                f"run.dir: an unfinished run is in {partial}; continue it with run.resume=true or "
+                "remove it"
+            )
+        return run.dir, partial
+    number = 1
+    while True:
+        final = RUNS / (run.name if number == 1 else f"{run.name}-{number}")
+        if not final.exists() and _make(_partial(final)):
+            return final, _partial(final)
+        number += 1
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder; whether it is new. Two runs that start at once never get the same one."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise DataError(f"cannot make the run folder {folder} ({error})") from error
+    return True
+
+
+def _resume(config: Config) -> RunFolder:
+    partial = _partial(config.run.dir) if config.run.dir else _latest(config.run.name)
+    if partial is None or not (partial / CONFIG).is_file():
+        where = partial or RUNS / f"{config.run.name}{SUFFIX}"
+        raise ConfigError(f"run.resume: there is no unfinished run in {where}")
+    before = yaml.safe_load((partial / CONFIG).read_text(encoding="utf-8"))
+    if changed := _difference({**before, "run": None}, {**config.dump(), "run": None}):
+        raise ConfigError(
+            f"run.resume: {partial} was begun with another {changed}; repeat its settings "
+            f"({partial / CONFIG}) or start a new run"
+        )
+    return RunFolder(partial, partial.with_name(partial.name.removesuffix(SUFFIX)), _done(partial))
+
+
+def _latest(name: str) -> Path | None:
+    """The unfinished run of this name with the highest number."""
+    pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?{re.escape(SUFFIX)}")
+    found = [
+        (int(match[1] or 1), folder)
+        for folder in (RUNS.iterdir() if RUNS.is_dir() else ())
+        if (match := pattern.fullmatch(folder.name))
+    ]
+    return max(found)[1] if found else None
+
+
+def _done(partial: Path) -> int:
+    """The last complete line of the progress file."""
+    path = partial / PROGRESS
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
+    return int(lines[-1]) if lines else 0
+
+
+def _partial(final: Path) -> Path:
+    return final.with_name(final.name + SUFFIX)
+
+
+def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: ANN401  (YAML values)
+    """Dotted key of the first value that differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*before, *now]:
+            where = f"{key}.{name}".lstrip(".")
+            if found := _difference(before.get(name), now.get(name), where):
+                return found
+        return None
+    return None if before == now else key

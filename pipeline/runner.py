@@ -1,0 +1,280 @@
+"""One run: from a checked configuration to a complete run folder."""
+
+import json
+import logging
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detection.detector import Detector
+from errors import ConfigError, DataError, IrvisError
+from eval.labels import Labels
+from pipeline.arms.folder import FolderArm
+from pipeline.arms.late import LateArm
+from pipeline.config import Config
+from pipeline.frames import BadPair, FramePair, Item
+from pipeline.interfaces import RunContext, Sink, Source, Summary
+from pipeline.ledger import Ledger
+from pipeline.run_folder import RunFolder, open_folder
+from pipeline.stages import Compute, FuserArm, batches, choose_device
+
+log = logging.getLogger(__name__)
+DTYPES = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
+Arms = Mapping[str, FuserArm | FolderArm | LateArm]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left behind.
+
+    Attributes:
+        folder: The complete run folder.
+        summary: The counts.
+        results: The contents of ``results.json``; None where no sink wrote it.
+        timing: The contents of ``timing.json``.
+    """
+
+    folder: Path
+    summary: Summary
+    results: Mapping[str, Any] | None
+    timing: Mapping[str, Any]
+
+
+def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outcome:
+    """Run a configuration.
+
+    Mistakes that can be found beforehand are found before the run folder is made. If the run breaks
+    off later, what was finished stays in the partial folder; one with nothing in it is removed.
+
+    Args:
+        config: What to run.
+        on_progress: Called after each batch with the pairs done and, where known, their number.
+
+    Raises:
+        errors.IrvisError: The user's mistake.
+    """
+    start = time.perf_counter()
+    device = choose_device(config.compute.device)
+    detector: Detector | None = None
+    if config.detector is not None:
+        detector = config.detector.module.build(config.detector.config, device=device)
+    arms = build_arms(config, device)
+    with config.source.module.build(config.source.config) as source:
+        policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
+        if policy == "fail":
+            source.check()
+        folder = open_folder(config)
+        try:
+            job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
+            summary = job.work(on_progress)
+        except BaseException as error:
+            if folder.done == 0 and not (folder.path / "progress.log").exists():
+                shutil.rmtree(folder.path)
+            elif isinstance(error, IrvisError):
+                log.warning("what was finished is in %s", folder.path)
+            raise
+    timing = job.timing(time.perf_counter() - start, summary)
+    (folder.path / "timing.json").write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+    folder.complete()
+    path = folder.final / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return Outcome(folder.final, summary, results, timing)
+
+
+def build_arms(config: Config, device: torch.device) -> Arms:
+    """The arms of a configuration, fusers on the device.
+
+    Raises:
+        errors.IrvisError: An arm can't be built.
+    """
+    dtype = DTYPES[config.compute.dtype]
+    arms: dict[str, FuserArm | FolderArm | LateArm] = {}
+    for name, component in config.arms.items():
+        built = component.module.build(component.config)
+        if isinstance(built, LateArm) and config.detector is None:
+            raise ConfigError(
+                f"arms.{name}: merges detections, but there is no detector; remove "
+                f"the arm with arms.{name}=null"
+            )
+        if not isinstance(built, FolderArm | LateArm):
+            built = FuserArm(built, device=device, dtype=dtype)
+        arms[name] = built
+    return arms
+
+
+class _Job:
+    """The loop of one run, and what it counts."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        arms: Arms,
+        detector: Detector | None,
+        device: torch.device,
+        folder: RunFolder,
+        *,
+        fail: bool,
+    ) -> None:
+        self._config, self._source, self._arms = config, source, arms
+        self._detector, self._folder, self._fail = detector, folder, fail
+        self._compute = Compute(arms, detector, device=device, batch=config.compute.batch)
+        self._device = device
+        self._objects = self._labelled_objects = 0
+        self._first_reason = ""
+
+    def work(self, on_progress: Callable[[int, int | None], None]) -> Summary:
+        """Send every pair through all stages."""
+        clock, number = self._compute.clock, 0
+        with ExitStack() as stack:
+            ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
+            sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
+            for batch in batches(self._admitted(ledger), self._config.compute.batch):
+                if number >= self._folder.done:
+                    results = self._compute(batch, number)
+                    with clock.measure("write"):
+                        for result in results:
+                            for sink in sinks:
+                                sink.write(result)
+                        for sink in sinks:
+                            sink.flush()
+                        self._folder.record(number + len(batch))
+                number += len(batch)
+                on_progress(number, self._source.count)
+            if number == 0:
+                raise DataError(f"no pair could be processed; the first: {self._first_reason}")
+            summary = Summary(ledger.counts, self._objects, self._labelled_objects)
+            with clock.measure("evaluate"):
+                for sink in sinks:
+                    sink.finish(summary)
+        return summary
+
+    def timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
+        """The contents of ``timing.json``: seconds, and milliseconds a pair of each arm."""
+        busy = self._compute.clock.busy
+        pairs = max(1, summary.frames["paired"] - self._folder.done)
+        arms = {
+            arm: {
+                stage: 1e3 * busy[f"{stage} {arm}"] / pairs
+                for stage in ("fuse", "detect", "merge")
+                if f"{stage} {arm}" in busy
+            }
+            for arm in self._arms
+        }
+        return {
+            "wall_s": wall_s,
+            "pairs": pairs,
+            "stages": {name: {"busy_s": s, "wait_s": 0.0} for name, s in busy.items()},
+            "arms_ms_per_pair": arms,
+            "machine": {"device": _device_name(self._device), "threads": torch.get_num_threads()},
+        }
+
+    def _build_sinks(self) -> list[Sink]:
+        images = [name for name, arm in self._arms.items() if not isinstance(arm, LateArm)]
+        context = RunContext(
+            folder=self._folder.path,
+            arms=tuple(self._arms),
+            image_arms=tuple(images),
+            detector=self._detector,
+            frame_rate=self._source.frame_rate,
+            labelled=self._source.has_labels,
+            protocol=self._protocol(),
+            classes=self._config.classes,
+            done=self._folder.done,
+        )
+        sinks = self._config.sinks.items()
+        return [sink.module.build(sink.config, context, name) for name, sink in sinks]
+
+    def _protocol(self) -> dict[str, Any]:
+        compute = self._config.compute
+        return {
+            "preset": self._config.preset.name,
+            "notes": list(self._config.preset.notes),
+            "classes": self._config.classes,
+            "arms": {name: arm.dump() for name, arm in self._config.arms.items()},
+            "compute": {
+                "device": self._device.type,
+                "dtype": str(DTYPES[compute.dtype]).removeprefix("torch."),
+                "batch": compute.batch,
+                "threads": torch.get_num_threads(),
+            },
+            "versions": {"irvis": version("irvis"), "torch": torch.__version__},
+        }
+
+    def _admitted(self, ledger: Ledger) -> Iterator[Item]:
+        """The pairs that can be processed; the others go to the ledger, or end the run."""
+        pairs = iter(self._source)
+        while True:
+            with self._compute.clock.measure("decode"):
+                pair = next(pairs, None)
+                if pair is None:
+                    return
+                item = self._admit(pair)
+            if isinstance(item, Item):
+                ledger.paired()
+                yield item
+                continue
+            if self._fail:
+                raise DataError(item)
+            self._first_reason = self._first_reason or item
+            ledger.bad(pair, item)
+
+    def _admit(self, pair: FramePair | BadPair) -> Item | str:
+        """The pair with its labels and ready-made images, or the reason why not."""
+        if isinstance(pair, BadPair):
+            self._count_labels(pair.key, (1, 1))
+            return pair.reason
+        if problem := pair.problem():
+            frame = pair.vis or pair.ir
+            self._count_labels(pair.key, frame.size if frame else (1, 1))
+            return problem
+        size = pair.whole().vis.size
+        try:
+            labels = self._labels(pair.key, size)
+            self._labelled_objects += 0 if labels is None else len(labels)
+            ready = self._ready(pair.key, size)
+        except DataError as error:
+            return str(error)
+        self._objects += 0 if labels is None else len(labels)
+        return Item(pair, labels, ready)
+
+    def _labels(self, key: str, size: tuple[int, int]) -> Labels | None:
+        if not self._source.has_labels:
+            return None
+        labels = self._source.labels(key, size)
+        if self._detector is not None:
+            unknown = sorted(set(labels.class_id.tolist()) - set(self._detector.names))
+            if unknown:
+                raise DataError(
+                    f"labels of {key}: the detector has no class {unknown[0]}; map the labels' "
+                    "classes with source.class_map"
+                )
+        return labels
+
+    def _count_labels(self, key: str, size: tuple[int, int]) -> None:
+        """Count the objects of a pair that is left out."""
+        try:
+            labels = self._labels(key, size)
+        except DataError:
+            return  # the labels are broken too; the pair is in the ledger already
+        self._labelled_objects += 0 if labels is None else len(labels)
+
+    def _ready(self, key: str, size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
+        folders = {name: arm for name, arm in self._arms.items() if isinstance(arm, FolderArm)}
+        return {name: arm.read(key, size) for name, arm in folders.items()}
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()

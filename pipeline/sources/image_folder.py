@@ -1,0 +1,165 @@
+"""Two folders of images, paired by file stem: one infrared, one visible."""
+
+import re
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from errors import DataError
+from eval.class_names import COCO_NAMES
+from eval.labels import Labels, LabelSet
+from pipeline.frames import BadPair, Frame, FramePair
+from pipeline.images import SUFFIXES, read_image, to_eight_bit
+
+
+def _ordered(limits: tuple[int, int]) -> tuple[int, int]:
+    if not 0 <= limits[0] < limits[1] <= 65535:
+        raise ValueError("must be two counts, low < high, in 0..65535")
+    return limits
+
+
+def _natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key that compares runs of digits as numbers."""
+    parts = re.split(r"(\d+)", text)
+    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+
+
+IrRange = Annotated[tuple[int, int], AfterValidator(_ordered)]
+
+
+class Config(BaseModel):
+    """Two folders of images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ir: Path = Field(description="folder of infrared images")
+    vis: Path = Field(description="folder of visible images with the same stems")
+    labels: Path | None = Field(None, description="folder of YOLO txt or VOC xml, or COCO json")
+    class_map: dict[str | int, int | None] | None = Field(
+        None, description="the labels' classes -> the detector's class ids; null drops a class"
+    )
+    ignore: Path | None = Field(None, description="json of regions that count neither way")
+    ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
+
+
+def build(config: Config) -> "ImagePairs":
+    """The pairs of two folders.
+
+    Raises:
+        DataError: A folder is missing or empty, or the labels can't be read.
+    """
+    labels = None
+    if config.labels is not None:
+        labels = LabelSet.open(
+            config.labels,
+            names=COCO_NAMES,
+            class_map=config.class_map,
+            ignore=config.ignore,
+            defer_errors=True,
+        )
+    return ImagePairs(list_images(config.ir), list_images(config.vis), labels, config.ir_range)
+
+
+def list_images(folder: Path) -> dict[str, Path]:
+    """The images of a folder by stem, in natural order (`frame2` before `frame10`).
+
+    Raises:
+        DataError: The folder is missing or has no images, or two images share a stem.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda p: (_natural(p.stem), p.name)):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in images:
+                raise DataError(f"{folder}: {images[path.stem].name} and {path.name} share a stem")
+            images[path.stem] = path
+    if not images:
+        raise DataError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
+    return images
+
+
+class ImagePairs:
+    """Pairs of image files by key; see ``pipeline.interfaces.Source``."""
+
+    frame_rate: Fraction | None = None
+
+    def __init__(
+        self,
+        ir: Mapping[str, Path],
+        vis: Mapping[str, Path],
+        labels: LabelSet | None,
+        ir_range: tuple[int, int] | None,
+    ) -> None:
+        self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
+        self.keys = sorted({*ir, *vis}, key=_natural)
+
+    @property
+    def count(self) -> int:
+        """How many keys there are, paired or not."""
+        return len(self.keys)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether ground truth was given."""
+        return self._labels is not None
+
+    def check(self) -> None:
+        """Decode every image and read every label once, so that a mistake is known at the start."""
+        foreign = sorted(set(self._labels.keys()) - set(self.keys)) if self._labels else []
+        if foreign:
+            raise DataError(f"labels of {foreign[0]!r}: there is no such pair of images")
+        with ThreadPoolExecutor() as pool:
+            pairs = pool.map(self._pair, range(len(self.keys)))
+            for key, pair in zip(self.keys, pairs, strict=True):
+                if isinstance(pair, BadPair):
+                    raise DataError(pair.reason)
+                if pair.ir is None or pair.vis is None:
+                    raise DataError(self._partner_missing(key))
+                if problem := pair.problem():
+                    raise DataError(problem)
+                self.labels(key, pair.vis.size)
+
+    def labels(self, key: str, size: tuple[int, int]) -> Labels:
+        """Ground truth of a pair; empty where nothing is labelled."""
+        return self._labels.get(key, size) if self._labels else Labels.empty()
+
+    def __iter__(self) -> Iterator[FramePair | BadPair]:
+        return map(self._pair, range(len(self.keys)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def _pair(self, index: int) -> FramePair | BadPair:
+        key = self.keys[index]
+        try:
+            ir = self._read(self._ir.get(key), index, ir=True)
+            vis = self._read(self._vis.get(key), index, ir=False)
+        except DataError as error:
+            return BadPair(key, str(error))
+        return FramePair(key, ir, vis)
+
+    def _read(self, path: Path | None, index: int, *, ir: bool) -> Frame | None:
+        if path is None:
+            return None
+        image = read_image(path)
+        if ir:
+            image = to_eight_bit(image, self._ir_range, path)
+        return Frame(image, None, index)
+
+    def _partner_missing(self, key: str) -> str:
+        path = self._ir.get(key) or self._vis[key]
+        kind = "visible" if key in self._ir else "infrared"
+        return f"{path}: has no {kind} partner named {key}.*"

@@ -1,0 +1,56 @@
+"""The MSRS data set, or any folder of its layout: `ir/`, `vi/` and, where there are, `labels/`.
+
+Both of its layouts are read: `detection/{ir,vi,labels}`, and `test/{ir,vi}` or `train/{ir,vi}`.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from errors import DataError
+from eval.class_names import COCO_NAMES
+from eval.labels import LabelSet
+from pipeline.sources.image_folder import ImagePairs, IrRange, list_images
+
+
+class Config(BaseModel):
+    """A folder of MSRS's layout."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(description="folder that holds ir/ and vi/, and labels/ if there are any")
+    class_map: dict[str | int, int | None] | None = Field(
+        None, description="the labels' classes -> the detector's class ids; null drops a class"
+    )
+    ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
+
+
+def build(config: Config) -> ImagePairs:
+    """The pairs below ``root``; ``root/ignore.json`` holds regions that count neither way.
+
+    Raises:
+        DataError: The folder isn't of this layout, or its labels can't be read.
+    """
+    root = config.root
+    if not root.is_dir():
+        raise DataError(f"source.root: {root} is no folder; set it to the folder with ir/ and vi/")
+    missing = [name for name in ("ir", "vi") if not (root / name).is_dir()]
+    if missing:
+        inner = [d.name for d in sorted(root.iterdir()) if (d / "ir").is_dir()]
+        hint = (
+            f"; did you mean {root / inner[0]}?" if inner else "; MSRS has ir/ and vi/ side by side"
+        )
+        raise DataError(f"source.root: {root} has no folder {missing[0]}/{hint}")
+    labels, ignore = root / "labels", root / "ignore.json"
+    label_set = None
+    if labels.is_dir():
+        label_set = LabelSet.open(
+            labels,
+            names=COCO_NAMES,
+            class_map=config.class_map,
+            ignore=ignore if ignore.is_file() else None,
+            defer_errors=True,
+        )
+    return ImagePairs(
+        list_images(root / "ir"), list_images(root / "vi"), label_set, config.ir_range
+    )

@@ -1,0 +1,155 @@
+"""The stages between source and sinks: batch, upload, fuse, detect."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detection.boxes import Detections
+from detection.detector import Detector
+from errors import DeviceError
+from fusion.fuser import Fuser
+from pipeline.arms.folder import FolderArm
+from pipeline.arms.late import LateArm
+from pipeline.frames import Item, PairBatch, Result
+from pipeline.images import to_grey, to_rgb
+
+
+class Clock:
+    """Busy seconds by stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.busy: dict[str, float] = defaultdict(float)
+        self._device = device
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage, its device work included."""
+        start = time.perf_counter()
+        yield
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+        self.busy[stage] += time.perf_counter() - start
+
+
+class FuserArm:
+    """A fuser on 8-bit pairs; see ``pipeline.interfaces.Arm``."""
+
+    def __init__(self, fuser: Fuser, *, device: torch.device, dtype: torch.dtype) -> None:
+        if isinstance(fuser, torch.nn.Module):
+            fuser = fuser.to(device).eval()
+        self._fuser, self._device, self._dtype = fuser, device, dtype
+
+    @torch.inference_mode()
+    def __call__(self, batch: PairBatch) -> Tensor:
+        """Fuse and round to 8 bit, uint8 [B, 3, H, W]."""
+        ir, vis = batch.ir.float() / 255, batch.vis.float() / 255  # [B, 1, H, W], [B, 3, H, W]
+        with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
+            fused = self._fuser(ir=ir, vis=vis)  # [B, 3, H, W]
+        return quantize(fused)
+
+
+def quantize(image: Tensor) -> Tensor:
+    """Float [...] in [0, 1] to uint8, rounded to the nearest level (halves to the even one)."""
+    return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+class Compute:
+    """From a batch of pairs to every arm's images and detections."""
+
+    def __init__(
+        self,
+        arms: Mapping[str, FuserArm | FolderArm | LateArm],
+        detector: Detector | None,
+        *,
+        device: torch.device,
+        batch: int,
+    ) -> None:
+        self._arms, self._detector = arms, detector
+        self._device, self._batch = device, batch
+        self.clock = Clock(device)
+
+    def __call__(self, items: list[Item], first: int) -> list[Result]:
+        """Run all arms on items of one size; ``first`` is the number of the first of them."""
+        with self.clock.measure("upload"):
+            batch = self._upload(items)
+        images: dict[str, Tensor] = {}
+        detections: dict[str, list[Detections]] = {}
+        for name, arm in self._arms.items():
+            if isinstance(arm, LateArm):
+                continue
+            with self.clock.measure(f"fuse {name}"):
+                images[name] = arm(batch) if isinstance(arm, FuserArm) else batch.ready[name]
+            if self._detector is not None:
+                with self.clock.measure(f"detect {name}"):
+                    detections[name] = self._detector(images[name])[: len(items)]
+        results = []
+        for i, item in enumerate(items):
+            seen = {name: found[i] for name, found in detections.items()}
+            pictures = {name: image[i] for name, image in images.items()}
+            results.append(Result(first + i, item, pictures, self._merge(seen)))
+        return results
+
+    def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
+        """Add the arms that merge others' detections, in the order of the configuration."""
+        for name, arm in self._arms.items():
+            if isinstance(arm, LateArm):
+                with self.clock.measure(f"merge {name}"):
+                    seen[name] = arm.merge(seen)
+        return {name: seen[name] for name in self._arms if name in seen}
+
+    def _upload(self, items: list[Item]) -> PairBatch:
+        """One batch on the device, its last pair repeated up to the full length.
+
+        A batch always has the full length: another one could take other kernels and give other
+        last bits, and then results would depend on where a recording ends.
+        """
+        full = items + [items[-1]] * (self._batch - len(items))
+        pairs = [item.pair.whole() for item in full]
+        ir = np.stack([to_grey(p.ir.image) for p in pairs])[:, None]
+        vis = [to_rgb(p.vis.image) for p in pairs]
+        return PairBatch(
+            keys=tuple(pair.key for pair in pairs),
+            ir=torch.from_numpy(ir).to(self._device),  # [B, 1, H, W]
+            vis=self._images(vis),
+            ready={name: self._images([i.ready[name] for i in full]) for name in full[0].ready},
+        )
+
+    def _images(self, images: list[NDArray[np.uint8]]) -> Tensor:
+        """HWC images as uint8 [B, 3, H, W] on the device."""
+        stacked = torch.from_numpy(np.stack(images)).to(self._device)  # [B, H, W, 3]
+        return stacked.permute(0, 3, 1, 2).contiguous()
+
+
+def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
+    """Consecutive items of one size, at most ``length`` at a time; depends on nothing else."""
+    held: list[Item] = []
+    for item in items:
+        if held and (len(held) == length or held[0].size != item.size):
+            yield held
+            held = []
+        held.append(item)
+    if held:
+        yield held
+
+
+def choose_device(name: str) -> torch.device:
+    """The device of ``compute.device``; `auto` takes a GPU where there is one.
+
+    Raises:
+        DeviceError: A GPU was asked for that isn't there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f"compute.device: {name} is not there ({torch.cuda.device_count()} GPUs are); use "
+            "compute.device=cpu, or install a torch with CUDA (`irvis doctor` says more)"
+        )
+    return device

@@ -1,0 +1,34 @@
+"""Fixtures shared by all tests: the shared data where it is, and nothing from the network."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("IRVIS_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of shared data; the test is skipped where it is absent."""
+    if not (SHARED / "data").is_dir():
+        pytest.skip(f"needs the shared data in {SHARED} (IRVIS_SHARED names another place)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def cpu() -> torch.device:
+    return torch.device("cpu")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests were skipped for want of the shared data."""
+    skipped = [
+        report
+        for report in terminalreporter.stats.get("skipped", [])
+        if "needs the shared data" in str(report.longrepr)
+    ]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} skipped: the shared data is not in {SHARED}")

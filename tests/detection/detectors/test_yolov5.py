@@ -1,0 +1,206 @@
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import ultralytics
+from PIL import Image
+from ultralytics.nn.tasks import DetectionModel
+
+from detection.detectors import yolov5
+from detection.detectors.yolov5 import AnchorHead, Config
+from errors import ConfigError, WeightsError
+
+BUS = Path(ultralytics.__file__).parent / "assets" / "bus.jpg"
+
+
+@pytest.fixture(scope="module")
+def bus():
+    pixels = np.asarray(Image.open(BUS).convert("RGB"))
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]  # [1, 3, 1080, 810]
+
+
+@pytest.fixture(scope="module")
+def demo(cpu):
+    return yolov5.build(Config(weights="demo", conf=0.001), device=cpu)
+
+
+def test_original_yolov5s_finds_what_it_is_known_to_find(shared, bus, cpu):
+    path = shared / "weights" / "yolov5s.pt"
+    found = yolov5.build(Config(weights=str(path)), device=cpu)(bus)[0]
+    people = found.score[found.class_id == 0]
+    # ultralytics/yolov5 on its own bus.jpg; the last digit depends on how 8-bit pixels are scaled
+    assert people == pytest.approx([0.851, 0.845, 0.833, 0.317], abs=0.005)
+    assert found.score[found.class_id == 5] == pytest.approx([0.803], abs=0.005)
+    assert len(found) == 5
+
+
+@pytest.mark.parametrize("name", ["yolov5s", "yolov5n"])
+def test_the_run_knows_which_network_it_was(shared, cpu, name):
+    detector = yolov5.build(Config(weights=str(shared / "weights" / f"{name}.pt")), device=cpu)
+    assert detector.fingerprint["network"] == name
+    assert detector.fingerprint["head"] == "anchor-based"
+    assert detector.fingerprint["weights"] == f"{name}.pt"
+    assert (detector.names[0], detector.names[2], len(detector.names)) == ("person", "car", 80)
+
+
+def test_every_tensor_of_the_checkpoint_is_used(shared):
+    network, _ = yolov5.load_network(shared / "weights" / "yolov5s.pt")
+    # 7,235,389 is what yolov5 v6 prints for yolov5s
+    assert sum(p.numel() for p in network.parameters()) == 7_235_389
+
+
+def test_raw_is_differentiable_in_the_image(demo):
+    image = torch.rand(1, 3, 64, 96, requires_grad=True)
+    raw = demo.raw(image)
+    assert raw.shape == (1, 4 + 3, 8 * 12 + 4 * 6 + 2 * 3)
+    raw[:, 4:].sum().backward()
+    assert image.grad is not None
+    assert image.grad.abs().sum() > 0
+
+
+def test_detections_are_sorted_clipped_and_of_the_right_type(demo):
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (2, 3, 120, 90), dtype=torch.uint8)
+    for found in demo(images):
+        assert found.xyxy.dtype == np.float32
+        assert found.class_id.dtype == np.int64
+        assert (np.diff(found.score) <= 0).all()
+        assert (found.xyxy >= 0).all()
+        assert (found.xyxy[:, [0, 2]] <= 90).all()
+        assert (found.xyxy[:, [1, 3]] <= 120).all()
+
+
+def test_classes_are_dropped_after_nms(cpu):
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (1, 3, 96, 96), dtype=torch.uint8)
+    every = yolov5.build(Config(weights="demo", conf=0.0001), device=cpu)(images)[0]
+    cars = yolov5.build(Config(weights="demo", conf=0.0001, classes=(2,)), device=cpu)(images)[0]
+    assert np.array_equal(cars.score, every.score[every.class_id == 2])
+
+
+def test_anchor_head_by_hand():
+    """One cell, one anchor, all logits zero but objectness: sigmoid(0) = 1/2 everywhere."""
+    head = AnchorHead(classes=2, channels=[1], anchors_per_cell=1)
+    head.anchors[:] = torch.tensor([3.0, 5.0])  # strides
+    torch.nn.init.zeros_(head.m[0].weight)
+    torch.nn.init.zeros_(head.m[0].bias)
+    with torch.no_grad():
+        head.m[0].bias[4] = np.log(3.0)  # objectness 3/4
+        head.m[0].bias[6] = np.log(4.0)  # second class 4/5
+    out = head([torch.zeros(1, 1, 1, 2)])  # two cells in a row
+    assert out.shape == (1, 6, 2)
+    expected = [[4, 4, 3 * 8, 5 * 8, 0.375, 0.6], [12, 4, 3 * 8, 5 * 8, 0.375, 0.6]]
+    assert torch.allclose(out[0].T, torch.tensor(expected), atol=1e-5)
+
+
+def test_anchor_free_checkpoint_loads_without_running_its_code(tmp_path, cpu):
+    network = DetectionModel("yolov5n.yaml", nc=4, verbose=False)
+    network.names = {i: f"thing {i}" for i in range(4)}
+    torch.save({"model": network, "train_args": {"lr": 0.1}}, tmp_path / "mine.pt")
+    detector = yolov5.build(Config(weights=str(tmp_path / "mine.pt")), device=cpu)
+    assert detector.fingerprint["head"] == "anchor-free"
+    assert detector.fingerprint["network"] == "yolov5n"
+    assert detector.names[3] == "thing 3"
+    image = torch.rand(1, 3, 64, 64)
+    assert torch.equal(detector.raw(image), network.eval()(image)[0])
+
+
+def test_saved_network_comes_back_in_16_bit(tmp_path, cpu):
+    names = {0: "person", 1: "bicycle", 2: "car"}
+    network = yolov5.new_network("yolov5n.yaml", names)
+    path = tmp_path / "new.safetensors"
+    yolov5.save_network(path, network, model="yolov5n.yaml", names=names, metadata={"seed": "1"})
+    assert path.stat().st_size < 6e6
+    detector = yolov5.build(Config(weights=str(path)), device=cpu)
+    assert detector.names == names
+    image = torch.rand(1, 3, 64, 64)
+    expected = network.eval()(image)[0]
+    assert torch.allclose(detector.raw(image), expected, rtol=0.02, atol=0.3)
+
+
+def test_new_network_learns(tmp_path):
+    network = yolov5.new_network("yolov5n.yaml", {0: "a"})
+    batch = {
+        "img": torch.rand(2, 3, 64, 64),
+        "cls": torch.zeros(2, 1),
+        "bboxes": torch.tensor([[0.5, 0.5, 0.4, 0.4], [0.3, 0.3, 0.2, 0.2]]),
+        "batch_idx": torch.tensor([0.0, 1.0]),
+    }
+    loss = network.loss(batch)[0].sum()
+    loss.backward()
+    assert loss > 0
+    assert all(p.grad is not None for p in network.model[0].parameters())
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ("touch /tmp/irvis-was-here",)
+
+
+def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path, cpu):
+    Path("/tmp/irvis-was-here").unlink(missing_ok=True)
+    torch.save({"model": Evil()}, tmp_path / "evil.pt")
+    with pytest.raises(WeightsError, match=r"evil\.pt: refused.*system"):
+        yolov5.build(Config(weights=str(tmp_path / "evil.pt")), device=cpu)
+    assert not Path("/tmp/irvis-was-here").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("text.pt", b"hello", "not a YOLO checkpoint"),
+        ("text.safetensors", b"hello", "not a detector's safetensors"),
+        ("old.pt", pickle.dumps({"model": 1}), "not a YOLO checkpoint"),
+        ("empty.pt", b"", "not a YOLO checkpoint"),
+    ],
+)
+def test_what_is_no_checkpoint_is_said_so(tmp_path, cpu, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=message):
+        yolov5.build(Config(weights=str(tmp_path / name)), device=cpu)
+
+
+def test_truncated_checkpoint(shared, tmp_path, cpu):
+    whole = (shared / "weights" / "yolov5n.pt").read_bytes()
+    (tmp_path / "half.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match=r"half\.pt"):
+        yolov5.build(Config(weights=str(tmp_path / "half.pt")), device=cpu)
+
+
+def test_checkpoints_of_something_else(tmp_path, cpu):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "dict.pt")
+    torch.save({"model": torch.nn.Conv2d(3, 3, 1)}, tmp_path / "conv.pt")
+    for name, message in (("dict.pt", "holds no model"), ("conv.pt", "no layers named")):
+        with pytest.raises(WeightsError, match=message):
+            yolov5.build(Config(weights=str(tmp_path / name)), device=cpu)
+
+
+def test_missing_and_extra_keys_are_named(tmp_path, cpu):
+    network = DetectionModel("yolov5n.yaml", nc=2, verbose=False)
+    del network.model[0].conv
+    torch.save({"model": network}, tmp_path / "lacking.pt")
+    with pytest.raises(WeightsError, match=r"lacks model\.0\.conv\.weight"):
+        yolov5.build(Config(weights=str(tmp_path / "lacking.pt")), device=cpu)
+
+
+def test_unknown_class_id_is_the_users_mistake(cpu):
+    with pytest.raises(ConfigError, match="7 is not a class of demo"):
+        yolov5.build(Config(weights="demo", classes=(7,)), device=cpu)
+
+
+def test_ultralytics_is_told_to_stay_offline():
+    program = (
+        "from detection.detectors import yolov5\n"
+        "from ultralytics.utils import AUTOINSTALL, ONLINE\n"
+        "print(AUTOINSTALL, ONLINE)"
+    )
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("YOLO_")}
+    output = subprocess.run(
+        [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True
+    )
+    assert output.stdout.split()[-2:] == ["False", "False"]

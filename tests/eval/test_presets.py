@@ -1,0 +1,30 @@
+"""The presets are the protocols that were measured."""
+
+import dataclasses
+
+import pytest
+
+from errors import ConfigError
+from eval.presets import preset
+
+
+@pytest.mark.parametrize(
+    ("name", "pad", "resize", "conf", "iou", "multi_label", "classes"),
+    [
+        ("paper-msrs", 0.5, "val", 0.001, 0.6, True, (0, 2)),
+        ("detect", 0.0, "detect", 0.25, 0.45, False, None),
+    ],
+)
+def test_settings(name, pad, resize, conf, iou, multi_label, classes):
+    found = dataclasses.asdict(preset(name))
+    assert found.pop("notes")
+    assert found == {
+        **{"name": name, "image_size": 640, "pad": pad, "resize": resize},
+        **{"conf": conf, "iou": iou, "multi_label": multi_label, "max_det": 300},
+        "classes": classes,
+    }
+
+
+def test_unknown_preset_names_the_choices():
+    with pytest.raises(ConfigError, match="'papr' is unknown; choose one of paper-msrs, detect"):
+        preset("papr")

@@ -1,0 +1,218 @@
+"""The command line as a user types it: exit codes, one-line errors, and the files it leaves."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from pipeline import cli
+from tests.pipeline import toys
+from tests.pipeline.sources.test_video import write_video
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def toy(pairs, here):
+    """A configuration file for cheap runs."""
+    (here / "toy.yaml").write_text(yaml.safe_dump(toys.settings(pairs)))
+    return here
+
+
+def irvis(capsys, *arguments):
+    code = cli.main([str(a) for a in arguments])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+def test_run_prints_headline_table_and_folder(toy, capsys):
+    code, out, _ = irvis(capsys, "run", "toy.yaml")
+    assert code == 0
+    assert out.startswith("6 of 6 pairs, 6 of 6 objects; ")
+    row = next(line for line in out.splitlines() if "vis" in line and "│" in line)
+    assert [cell.strip() for cell in row.strip("│").split("│")][:3] == ["vis", "1.000", "0.500"]
+    assert "Protocol paper-msrs: bright box" in out
+    assert out.rstrip().endswith("Run folder: runs/toy")
+
+
+def test_arms_are_added_and_removed(toy, capsys):
+    code, out, _ = irvis(
+        capsys, "run", "toy.yaml", "arms.lap.kind=laplacian", "arms.late=null", "arms.vis=null"
+    )
+    assert code == 0
+    arms = re.findall(r"^│ (\w+)", out, re.MULTILINE)
+    assert arms == ["fused", "ir", "lap"]
+
+
+def test_skipped_pairs_are_in_the_headline(toy, capsys):
+    (toy / "pairs" / "vi" / "003.png").unlink()
+    (toy / "pairs" / "ir" / "004.png").write_bytes(b"")
+    code, out, _ = irvis(capsys, "run", "toy.yaml", "run.on_bad_pair=skip")
+    assert code == 0
+    assert out.startswith("4 of 5 pairs, 4 of 6 objects; 1 frames without a partner (reasons in")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["toy.yaml", "source.root=nowhere"], "source.root: nowhere is no folder"),
+        (["toy.yaml", "arms.ir.kind=ironly"], "arms.ir.kind: unknown 'ironly'; did you mean 'ir_"),
+        (["toy.yaml", "detector.weight=1"], "unknown key detector.weight"),
+        (["none.yaml"], "no configuration file none.yaml"),
+        (["toy.yaml", "compute.device=cuda:99"], "compute.device: cuda:99 is not there"),
+        (["toy.yaml", "detector={kind: yolov5, weights: nix}"], "no weights 'nix'"),
+        (["toy.yaml", "detector={kind: yolov5, weights: toy.yaml}"], "toy.yaml: not a YOLO check"),
+        (["toy.yaml", "source.class_map={0: 77}"], "labels of 000: the detector has no class 77"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(toy, capsys, arguments, message):
+    code, out, err = irvis(capsys, "run", *arguments)
+    assert (code, out) == (2, "")
+    assert err.count("\n") == 1
+    assert err.startswith("irvis: ")
+    assert message in err
+    assert not (toy / "runs").exists() or list((toy / "runs").iterdir()) == []
+
+
+def test_ctrl_c_is_130_and_says_how_to_go_on(toy, capsys, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.runner.Compute.__call__", stop)
+    code, _, err = irvis(capsys, "run", "toy.yaml")
+    assert code == 130
+    assert "run.resume=true" in err
+
+
+def test_evaluate_repeats_a_run(toy, capsys):
+    irvis(capsys, "run", "toy.yaml")
+    folder = toy / "runs" / "toy"
+    expected = json.loads((folder / "results.json").read_text())["arms"]["vis"]["detection"]
+    predictions = folder / "predictions" / "vis.json"
+    code, out, _ = irvis(
+        capsys, "evaluate", predictions, folder / "ground_truth.json", "-o", toy / "n.json"
+    )
+    assert code == 0
+    assert json.loads((toy / "n.json").read_text())["detection"] == expected
+    assert "0.500" in out
+    # the same from YOLO labels, with the images' names as yolov5 writes them
+    renamed = json.loads(predictions.read_text())
+    for entry in renamed:
+        entry["image_id"] = entry["image_id"] - 1  # 000.png is image 1
+    (toy / "theirs.json").write_text(json.dumps(renamed))
+    code, _, _ = irvis(
+        capsys, "evaluate", toy / "theirs.json", toy / "pairs/labels",
+        "--images", toy / "pairs/vi", "-o", toy / "m.json",
+    )  # fmt: skip
+    assert code == 0
+    again = json.loads((toy / "m.json").read_text())["detection"]
+    assert again["yolo"]["map50"] == pytest.approx(expected["yolo"]["map50"])
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [({"score": 2}, "score 2"), ({"image_id": 99}, "99"), ({"bbox": [0, 0, -1, 1]}, "bbox")],
+)
+def test_foreign_predictions_are_checked(toy, capsys, entry, message):
+    irvis(capsys, "run", "toy.yaml")
+    good = {"image_id": 1, "category_id": 0, "bbox": [0, 0, 5, 5], "score": 0.5}
+    (toy / "p.json").write_text(json.dumps([good, {**good, **entry}]))
+    truth = toy / "runs" / "toy" / "ground_truth.json"
+    code, _, err = irvis(capsys, "evaluate", toy / "p.json", truth)
+    assert code == 2
+    assert "[1]" in err
+    assert message in err
+
+
+def test_evaluate_needs_its_files(toy, capsys):
+    assert irvis(capsys, "evaluate", "a.json", "b.json")[0] == 2
+    (toy / "p.json").write_text("[]")
+    code, _, err = irvis(capsys, "evaluate", toy / "p.json", toy / "pairs/labels")
+    assert code == 2
+    assert "--images is missing" in err
+
+
+def test_fuse_folders(toy, capsys):
+    code, out, _ = irvis(capsys, "fuse", "pairs/ir", "pairs/vi", "-o", "out", "kind=maximum")
+    assert (code, out) == (0, "6 fused images in out\n")
+    image = np.asarray(Image.open(toy / "out" / "001.png"))
+    assert image.shape == (toys.HEIGHT, toys.WIDTH, 3)
+    assert image[15, 15].min() >= 240  # the bright box that only IR shows
+    code, _, err = irvis(capsys, "fuse", "pairs/ir", "pairs/vi", "-o", "out")
+    assert code == 2
+    assert "out is in use" in err
+
+
+def test_fuse_two_images_and_two_recordings(toy, capsys):
+    code, out, _ = irvis(capsys, "fuse", "pairs/ir/000.png", "pairs/vi/000.png", "-o", "one.png")
+    assert (code, out) == (0, "1 fused image in one.png\n")
+    assert Image.open(toy / "one.png").size == (toys.WIDTH, toys.HEIGHT)
+    write_video(toy / "ir.mkv", [0, 40, 80], 25)
+    write_video(toy / "vis.mkv", [0, 40, 80], 25)
+    assert irvis(capsys, "fuse", "ir.mkv", "vis.mkv", "-o", "out.mp4")[0] == 0
+    assert (toy / "out.mp4").stat().st_size > 500
+    assert irvis(capsys, "fuse", "ir.mkv", "vis.mkv", "-o", "stills")[0] == 0
+    assert len(list((toy / "stills").glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("ir", "setting", "message"),
+    [
+        ("nowhere", "kind=average", "nowhere: no such file"),
+        ("pairs/ir/000.png", "kind=average", "two folders, two recordings or two images"),
+        ("pairs/ir", "kind=late", "makes no image"),
+        ("pairs/ir", "kind=nix", "fuser.kind: unknown 'nix'"),
+    ],
+)
+def test_fuse_mistakes(toy, capsys, ir, setting, message):
+    code, _, err = irvis(capsys, "fuse", ir, "pairs/vi", "-o", "out", setting)
+    assert code == 2
+    assert message in err
+    assert not (toy / "out").exists()
+
+
+def test_fuse_stops_at_a_pair_without_partner(toy, capsys):
+    (toy / "pairs" / "vi" / "003.png").unlink()
+    code, _, err = irvis(capsys, "fuse", "pairs/ir", "pairs/vi", "-o", "out")
+    assert code == 2
+    assert "003.png: has no visible partner" in err
+
+
+def test_doctor_names_what_there_is(capsys):
+    code, out, _ = irvis(capsys, "doctor")
+    assert code == 0
+    for word in ("torch", "ultralytics", "mamba-ssm", "scan: reference", "detector: demo", "GPU"):
+        assert word in out
+    assert "irvis download yolov5s" in out or "yolov5s.pt" in out
+
+
+def test_download_of_an_unknown_name(capsys):
+    code, _, err = irvis(capsys, "download", "yolov99")
+    assert code == 2
+    assert "choose from yolov5s.pt" in err
+
+
+def test_the_script_is_thin_and_works_from_anywhere(toy):
+    script = ROOT / "run_pipeline.py"
+    assert len(script.read_text().splitlines()) < 60
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    arguments = [sys.executable, script, "toy.yaml", "arms.ir=null", "arms.late=null"]
+    done = subprocess.run(
+        arguments, cwd=toy, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 of 6 pairs" in done.stdout
+    wrong = subprocess.run(
+        [sys.executable, script, "toy.yaml", "x=1"], cwd=toy, env=environment,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert wrong.returncode == 2
+    assert "Traceback" not in wrong.stderr
+    assert wrong.stderr.count("\n") == 1

@@ -1,0 +1,130 @@
+import pytest
+import yaml
+
+from errors import ConfigError
+from pipeline import components, config
+from tests.pipeline import toys
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return toys.settings(tmp_path)
+
+
+def test_overrides_add_change_and_remove(tmp_path, settings):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    loaded = config.load(
+        path,
+        [
+            "arms.lap.kind=laplacian", "arms.lap.levels=3", "arms.late=null", "arms.ir=null",
+            "detector=null", "compute.batch=7", "run.name=other",
+        ],
+    )  # fmt: skip
+    assert list(loaded.arms) == ["fused", "vis", "lap"]
+    assert loaded.arms["lap"].config.levels == 3
+    assert loaded.detector is None
+    assert loaded.compute.batch == 7
+    assert loaded.run.name == "other"
+
+
+def test_preset_sets_the_detector_and_the_file_overrides_it(settings):
+    settings["detector"] = {"kind": "yolov5", "weights": "x.pt", "conf": 0.1}
+    detector = config.check(settings).detector.config
+    assert (detector.pad, detector.iou, detector.multi_label) == (0.5, 0.6, True)
+    assert (detector.resize, detector.conf, detector.classes) == ("val", 0.1, (0, 2))
+    settings["evaluation"] = {"preset": "detect", "classes": [0]}
+    detector = config.check(settings).detector.config
+    assert (detector.pad, detector.resize, detector.classes) == (0, "detect", (0,))
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("arms.fused.kind=avrage", r"arms\.fused\.kind: unknown 'avrage'; did you mean 'average'"),
+        ("arms.fused.weights=x", r"unknown key arms\.fused\.weights"),
+        ("source.kind=mrss", r"source\.kind: unknown 'mrss'; did you mean 'msrs'"),
+        ("source.rot=x", r"unknown key source\.rot; did you mean 'root'"),
+        ("compute.bach=2", r"unknown key compute\.bach; did you mean 'batch'"),
+        ("compute.batch=two", r"compute\.batch: .*integer.*'two'"),
+        ("compute.batch=0", r"compute\.batch: .*greater than or equal to 1"),
+        ("compute.device=tpu", r"compute\.device"),
+        ("run.name=../x", r"run\.name"),
+        ("run.on_bad_pair=maybe", r"run\.on_bad_pair.*'fail' or 'skip'"),
+        ("evaluation.preset=paper", r"evaluation\.preset: 'paper' is unknown; .*paper-msrs"),
+        ("sources.kind=msrs", r"unknown key sources; did you mean 'source'"),
+        ("arms.late.arms=[ir,viz]", r"arms\.late\.arms: there is no arm 'viz'; did you mean 'vis'"),
+        ("arms.late.arms=[ir,late]", r"arms\.late\.arms: 'late' merges detections itself"),
+        ("sinks.p.kind=picture", r"sinks\.p\.kind: unknown 'picture'"),
+        ("arms.a/b.kind=average", r"arms called\.name.*'a/b'"),
+        ("arms.fused.kind=no.such.module", "cannot import 'no.such.module'"),
+        ("arms.fused.kind=os.path", "module os.path has no 'Config'"),
+        ("arms.fused=average", r"arms\.fused"),
+        ("arms.fused.kind.x=1", "kind is a plain value"),
+        ("batch", "'batch' is not an override"),
+        ("a=[1", "is not a YAML value"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(tmp_path, settings, override, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    with pytest.raises(ConfigError, match=message) as error:
+        config.load(path, [override])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not YAML"), ("- 1", "sections"), ("run: {}", "source is miss")]
+)
+def test_a_file_that_is_no_configuration(tmp_path, text, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        config.load(path)
+    with pytest.raises(ConfigError, match="no configuration file"):
+        config.load(tmp_path / "none.yaml")
+
+
+def test_yaml_cannot_run_code(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("run: !!python/object/apply:os.system ['true']")
+    with pytest.raises(ConfigError, match="not YAML"):
+        config.load(path)
+
+
+@pytest.mark.parametrize("name", ["demo", "msrs", "video", "fusionmamba"])
+def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
+    path = config.DEFAULT.parent / f"{name}.yaml"
+    assert list(config.load(path).arms)
+    first = path.read_text().splitlines()[0]
+    assert f"python run_pipeline.py configs/{name}.yaml" in first or "make demo" in first
+
+
+def test_no_arms_is_a_mistake(settings):
+    settings["arms"] = {"ir": None}
+    with pytest.raises(ConfigError, match="arms: there are none"):
+        config.check(settings)
+
+
+def test_a_component_imports_only_itself():
+    import subprocess
+    import sys
+
+    program = (
+        "import sys; from pipeline import components\n"
+        "components.load('arms', {'kind': 'average'}, 'arms.a')\n"
+        "print([m for m in sys.modules if m.startswith('fusion.fusers.')])\n"
+        "print('ultralytics' in sys.modules)"
+    )
+    root = config.DEFAULT.parent.parent
+    output = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
+    )
+    assert output.stdout.splitlines() == ["['fusion.fusers.average']", "False"]
+
+
+def test_kinds_are_the_modules_of_the_folders():
+    assert {"fusionmamba", "average", "folder", "late", "ir_only"} <= set(components.kinds("arms"))
+    assert {"msrs", "image_folder", "video", "scenes"} <= set(components.kinds("source"))
+    assert components.kinds("detector") == ["yolov5"]
+    assert components.kinds("sinks") == ["images", "results", "video"]

@@ -1,0 +1,290 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from errors import ConfigError, DataError
+from pipeline import config, runner
+from tests.pipeline import toys
+
+
+def execute(settings, on_progress=lambda done, total: None):
+    return runner.run(config.check(settings), on_progress)
+
+
+def read(path):
+    return json.loads(path.read_text())
+
+
+def files(folder):
+    """Every file's bytes, but for the times."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "timing.json"
+    }
+
+
+def rows(folder):
+    with (folder / "ledger.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_folder_holds_what_was_promised(pairs):
+    outcome = execute(toys.settings(pairs))
+    assert str(outcome.folder) == "runs/toy"
+    assert sorted(path.name for path in outcome.folder.iterdir()) == [
+        "config.yaml", "ground_truth.json", "ledger.csv", "predictions", "results.csv",
+        "results.json", "timing.json",
+    ]  # fmt: skip
+    results = read(outcome.folder / "results.json")
+    assert results["schema"] == 1
+    assert list(results["arms"]) == ["fused", "ir", "vis", "late"]
+    assert results["frames"] == {
+        "paired": 6, "unpaired": 0, "dropped": 0, "failed": 0, "fallback": 0,
+    }  # fmt: skip
+    assert results["objects"] == {"scored": 6, "labelled": 6}
+    assert results["protocol"]["preset"] == "paper-msrs"
+    assert results["protocol"]["detector"]["input_shapes"] == [[48, 64]]
+
+
+def test_scores_by_hand(pairs):
+    """IR shows all six objects, VIS three of them; every box found is exact."""
+    arms = execute(toys.settings(pairs)).results["arms"]
+    yolo = {arm: part["detection"]["yolo"] for arm, part in arms.items()}
+    assert yolo["ir"]["map50"] == pytest.approx(0.995)  # the curve's end at (1, 0) costs 1/200
+    assert yolo["fused"]["recall"] == pytest.approx(1)
+    assert yolo["late"]["map50_95"] == pytest.approx(yolo["ir"]["map50_95"])
+    assert yolo["vis"]["recall"] == pytest.approx(0.5)
+    assert yolo["vis"]["precision"] == pytest.approx(1)
+    assert arms["vis"]["detection"]["coco"]["map50"] == pytest.approx(51 / 101)
+
+
+def test_pycocotools_repeats_the_runs_own_numbers(pairs):
+    folder = execute(toys.settings(pairs)).folder
+    for arm, part in read(folder / "results.json")["arms"].items():
+        truth = COCO(str(folder / "ground_truth.json"))
+        found = truth.loadRes(str(folder / "predictions" / f"{arm}.json"))
+        evaluation = COCOeval(truth, found, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+        coco = part["detection"]["coco"]
+        assert coco["map50_95"] == pytest.approx(evaluation.stats[0], abs=1e-12)
+        assert coco["map50"] == pytest.approx(evaluation.stats[1], abs=1e-12)
+
+
+def test_results_csv_has_a_row_per_arm_and_class(pairs):
+    folder = execute(toys.settings(pairs)).folder
+    with (folder / "results.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [(row["arm"], row["class"]) for row in table] == [
+        (arm, name) for arm in ("fused", "ir", "vis", "late") for name in ("all", "person")
+    ]
+
+
+def test_the_same_run_twice_is_the_same_bytes_in_a_new_folder(pairs):
+    first, second = execute(toys.settings(pairs)), execute(toys.settings(pairs))
+    assert str(second.folder) == "runs/toy-2"
+    assert files(first.folder) == files(second.folder)
+
+
+def test_other_arms_and_sinks_change_nothing(pairs):
+    alone = toys.settings(pairs)
+    alone["arms"] = {"fused": alone["arms"]["fused"]}
+    alone["sinks"] = {"results": {"kind": "results"}, "pictures": {"kind": "images"}}
+    one, many = execute(alone), execute(toys.settings(pairs))
+    name = "predictions/fused.json"
+    assert (one.folder / name).read_bytes() == (many.folder / name).read_bytes()
+    assert one.results["arms"]["fused"] == many.results["arms"]["fused"]
+
+
+def test_config_yaml_runs_again(pairs):
+    first = execute(toys.settings(pairs))
+    again = runner.run(config.load(first.folder / "config.yaml"), lambda done, total: None)
+    assert files(first.folder) == files(again.folder)
+
+
+def test_saved_images_score_the_same_as_a_folder_arm(pairs):
+    settings = toys.settings(pairs)
+    settings["sinks"]["saved"] = {"kind": "images", "arms": ["fused"]}
+    first = execute(settings)
+    arm = {"kind": "folder", "root": str(first.folder / "saved" / "fused")}
+    second = execute(toys.settings(pairs, arms={"theirs": arm}))
+    assert second.results["arms"]["theirs"] == first.results["arms"]["fused"]
+
+
+def test_run_dir_names_the_folder(pairs, here):
+    (here / "out").mkdir()
+    settings = toys.settings(pairs, run={"dir": "out"})
+    assert str(execute(settings).folder) == "out"
+    assert (here / "out" / "results.json").is_file()
+    with pytest.raises(ConfigError, match=r"run\.dir: out is in use"):
+        execute(settings)
+    assert not (here / "out.partial").exists()
+
+
+def test_only_fusing_needs_no_detector(pairs):
+    settings = toys.settings(pairs, detector=None, sinks={"fused": {"kind": "images"}})
+    with pytest.raises(ConfigError, match=r"arms\.late: merges detections"):
+        execute(settings)
+    settings["arms"]["late"] = None
+    outcome = execute(settings)
+    assert outcome.results is None
+    image = np.asarray(Image.open(outcome.folder / "fused" / "vis" / "000.png"))
+    assert np.array_equal(image, np.asarray(Image.open(pairs / "vi" / "000.png")))
+
+
+def test_no_labels_is_no_score(here):
+    root = toys.write_pairs(here / "pairs", labels=False)
+    outcome = execute(toys.settings(root))
+    assert [part["detection"] for part in outcome.results["arms"].values()] == [None] * 4
+    assert len(read(outcome.folder / "predictions" / "ir.json")) == 6
+    truth = read(outcome.folder / "ground_truth.json")
+    assert (len(truth["images"]), truth["annotations"]) == (6, [])
+
+
+def break_pairs(root):
+    """One fault of each sort, and one good pair left."""
+    (root / "vi" / "000.png").unlink()
+    whole = (root / "ir" / "001.png").read_bytes()
+    (root / "ir" / "001.png").write_bytes(whole[: len(whole) // 2])
+    Image.new("RGB", (32, 32)).save(root / "vi" / "002.png")
+    (root / "labels" / "003.txt").write_text("0 0.5 0.5 0.5\n")
+    (root / "labels" / "004.txt").write_text("0 0.5 1.5 0.5 0.5\n")
+
+
+def test_skip_writes_each_bad_pair_in_the_ledger(pairs):
+    break_pairs(pairs)
+    outcome = execute(toys.settings(pairs, run={"on_bad_pair": "skip"}))
+    assert outcome.summary.frames == {
+        "paired": 1, "unpaired": 1, "dropped": 0, "failed": 4, "fallback": 0,
+    }  # fmt: skip
+    table = {row["key"]: row for row in rows(outcome.folder)}
+    assert [table[f"00{i}"]["status"] for i in range(5)] == ["unpaired"] + ["failed"] * 4
+    for key, reason in (
+        ("000", "no visible partner"), ("001", "truncated"), ("002", "sizes differ"),
+        ("003", "003.txt:1"), ("004", "004.txt:1"),
+    ):  # fmt: skip
+        assert reason in table[key]["reason"]
+    assert outcome.summary.objects == 1
+    assert outcome.summary.labelled_objects == 4  # those of the two broken labels are unknown
+    assert [image["key"] for image in read(outcome.folder / "ground_truth.json")["images"]] == [
+        "005"
+    ]
+
+
+@pytest.mark.parametrize("fault", range(5))
+def test_fail_stops_at_once_and_leaves_no_folder(here, fault):
+    whole, broken = toys.write_pairs(here / "whole"), toys.write_pairs(here / "broken")
+    break_pairs(broken)
+    for name in ("ir", "vi", "labels"):  # all but one fault are mended
+        for path in (whole / name).iterdir():
+            if path.stem != f"00{fault}":
+                (broken / name / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match=f"00{fault}") as error:
+        execute(toys.settings(broken))
+    assert "\n" not in str(error.value)
+    assert not (here / "runs").exists()
+
+
+def test_a_missing_image_of_a_folder_arm_is_a_bad_pair_for_all(pairs, here):
+    fused = here / "fused"
+    fused.mkdir()
+    for i in range(5):
+        Image.new("L", (toys.WIDTH, toys.HEIGHT)).save(fused / f"{i:03d}.png")
+    Image.new("L", (9, 9)).save(fused / "003.png")
+    settings = toys.settings(pairs, run={"on_bad_pair": "skip"})
+    settings["arms"]["theirs"] = {"kind": "folder", "root": str(fused)}
+    outcome = execute(settings)
+    reasons = {row["key"]: row["reason"] for row in rows(outcome.folder)}
+    assert set(reasons) == {"003", "005"}
+    assert "is 9x9" in reasons["003"]
+    assert outcome.summary.objects == 4
+    assert outcome.summary.labelled_objects == 6
+
+
+def test_nothing_but_bad_pairs_is_an_error_with_the_reason(pairs, here):
+    for path in (pairs / "ir").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match=r"no pair could be processed.*000\.png"):
+        execute(toys.settings(pairs, run={"on_bad_pair": "skip"}))
+    assert list((here / "runs").iterdir()) == []
+
+
+def stop_after(batches):
+    calls = []
+
+    def on_progress(done, total):
+        calls.append(done)
+        if len(calls) == batches:
+            raise KeyboardInterrupt
+
+    return on_progress
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4])
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_resumed_run_ends_as_an_unbroken_one(pairs, here, batch, stop):
+    settings = toys.settings(pairs, compute={"batch": batch})
+    settings["sinks"]["saved"] = {"kind": "images"}
+    whole = execute({**settings, "run": {"name": "whole"}})
+    with pytest.raises(KeyboardInterrupt):
+        execute(settings, stop_after(stop))
+    partial = here / "runs" / "toy.partial"
+    assert (partial / "frames.jsonl").read_text().count("\n") == min(6, batch * stop)
+    with (partial / "frames.jsonl").open("a") as file:
+        file.write('{"half a line')  # as a kill in the middle of a write leaves it
+    with (partial / "progress.log").open("a") as file:
+        file.write("9")
+    resumed = execute({**settings, "run": {"name": "toy", "resume": True}})
+    assert not partial.exists()
+    ours, theirs = files(resumed.folder), files(whole.folder)
+    ours.pop("config.yaml"), theirs.pop("config.yaml")  # they differ in the run's name
+    assert ours == theirs
+
+
+def test_resume_refuses_another_configuration(pairs):
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs), stop_after(1))
+    other = toys.settings(pairs, run={"name": "toy", "resume": True})
+    other["arms"]["fused"] = {"kind": "average"}
+    with pytest.raises(ConfigError, match=r"another arms\.fused\.kind"):
+        execute(other)
+    with pytest.raises(ConfigError, match="no unfinished run"):
+        execute(toys.settings(pairs, run={"name": "else", "resume": True}))
+
+
+def test_batches_never_mix_sizes_and_sizes_may_vary(here):
+    toys.write_pairs(here / "pairs", 5)
+    big = toys.write_pairs(here / "big", 9, size=(64, 80))
+    for name in ("ir", "vi", "labels"):
+        for i in (1, 2, 4):
+            source = next((big / name).glob(f"00{i}.*"))
+            (here / "pairs" / name / source.name).write_bytes(source.read_bytes())
+    outcome = execute(toys.settings(here / "pairs"))
+    assert outcome.results["arms"]["ir"]["detection"]["yolo"]["recall"] == pytest.approx(1)
+    assert outcome.results["protocol"]["detector"]["input_shapes"] == [[48, 64], [64, 80]]
+
+
+def test_progress_counts_pairs(pairs):
+    seen = []
+    execute(toys.settings(pairs), lambda done, total: seen.append((done, total)))
+    assert seen == [(4, 6), (6, 6)]
+
+
+def test_timing_has_every_stage(pairs):
+    timing = read(execute(toys.settings(pairs)).folder / "timing.json")
+    assert set(timing["stages"]) >= {"decode", "upload", "fuse ir", "detect ir", "write"}
+    assert timing["wall_s"] >= sum(stage["busy_s"] for stage in timing["stages"].values())
+    assert set(timing["arms_ms_per_pair"]["late"]) == {"merge"}
+
+
+def test_config_yaml_is_plain(pairs):
+    text = (execute(toys.settings(pairs)).folder / "config.yaml").read_text()
+    assert yaml.safe_load(text)["arms"]["fused"] == {"kind": "maximum"}

@@ -1,0 +1,90 @@
+"""The main job end to end on generated scenes: needs nothing but what ships with the project."""
+
+import json
+
+import av
+import pytest
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from pipeline import config, runner
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The demo's configuration over a few streets."""
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    overrides = [f"run.dir={folder}", "source.frames=24", "source.clip=6"]
+    outcome = runner.run(config.load(config.DEFAULT, overrides), lambda done, total: None)
+    return outcome.folder, outcome.results
+
+
+def yolo(results, arm):
+    return results["arms"][arm]["detection"]["yolo"]
+
+
+def test_every_arm_is_scored_on_every_pair(run):
+    _, results = run
+    assert list(results["arms"]) == ["fused", "ir", "vis", "average"]
+    assert results["frames"]["paired"] == 24
+    assert results["objects"]["scored"] == results["objects"]["labelled"] > 50
+
+
+def test_the_shipped_detector_finds_most_of_what_can_be_seen(run):
+    _, results = run
+    for arm in results["arms"]:
+        assert yolo(results, arm)["map50"] > 0.4
+    # half of the streets are dark: what only IR shows is lost to VIS
+    assert yolo(results, "fused")["recall"] > yolo(results, "vis")["recall"]
+
+
+def test_a_second_tool_finds_the_same_numbers(run):
+    folder, results = run
+    truth = COCO(str(folder / "ground_truth.json"))
+    evaluation = COCOeval(truth, truth.loadRes(str(folder / "predictions/fused.json")), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    coco = results["arms"]["fused"]["detection"]["coco"]
+    assert coco["map50"] == pytest.approx(evaluation.stats[1], abs=1e-12)
+
+
+def test_images_and_video_are_there(run):
+    folder, _ = run
+    assert len(list((folder / "fused" / "fused").glob("*.png"))) == 24
+    with av.open(str(folder / "video" / "side_by_side.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 24
+
+
+def test_the_protocol_says_what_it_was(run):
+    folder, results = run
+    detector = results["protocol"]["detector"]
+    assert (detector["network"], detector["head"]) == ("yolov5n", "anchor-free")
+    assert detector["input_shapes"] == [[256, 320]]
+    assert len(detector["weights_sha256"]) == 64
+    assert json.loads((folder / "results.json").read_text()) == results
+
+
+def test_fusionmamba_runs_as_an_arm(tmp_path):
+    settings = [
+        f"run.dir={tmp_path / 'run'}", "source.frames=2", "arms.fused.width=8",
+        "arms.fused.depths=[1, 1, 1, 1]", "compute.batch=2",
+    ]  # fmt: skip
+    path = config.DEFAULT.parent / "fusionmamba.yaml"
+    outcome = runner.run(config.load(path, settings), lambda done, total: None)
+    assert outcome.results["arms"]["fused"]["detection"]["coco"]["map50"] is not None
+
+
+@pytest.mark.gpu
+def test_the_same_on_a_gpu(tmp_path, run):
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    overrides = [
+        f"run.dir={tmp_path / 'run'}", "source.frames=24", "source.clip=6", "compute.device=cuda",
+    ]  # fmt: skip
+    outcome = runner.run(config.load(config.DEFAULT, overrides), lambda done, total: None)
+    for arm in outcome.results["arms"]:
+        ours, theirs = yolo(outcome.results, arm)["map50"], yolo(run[1], arm)["map50"]
+        assert ours == pytest.approx(theirs, abs=0.02)
