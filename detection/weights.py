@@ -49,6 +49,19 @@ def folder() -> Path:
     return Path(cache) / "irvis" / "weights"
 
 
+def settings_folder(name: str) -> Path:
+    """A folder beside the weights for a library's settings; a temporary one if that fails.
+
+    Never a fixed name in the system's temporary folder, which anybody could have made before.
+    """
+    path = folder().parent / name
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return Path(tempfile.mkdtemp(prefix="irvis-"))
+    return path
+
+
 def find(name: str) -> Path | None:
     """The file that a name stands for on this machine, None where there is none.
 

@@ -65,11 +65,11 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     """
     start = time.perf_counter()
     device = choose_device(config.compute.device)
-    detector: Detector | None = None
-    if config.detector is not None:
-        detector = config.detector.module.build(config.detector.config, device=device)
-    arms = build_arms(config, device)
     with config.source.module.build(config.source.config) as source:
+        arms = build_arms(config, device)
+        detector: Detector | None = None
+        if config.detector is not None:
+            detector = config.detector.module.build(config.detector.config, device=device)
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
             source.check()

@@ -2,25 +2,26 @@
 
 Current ultralytics refuses the original anchor-based checkpoints (``yolov5s.pt``, ``yolov5n.pt``)
 and silently swaps their names for anchor-free ones. Here their tensors are read without running
-any code of the file, put into the package's own YOLOv5 backbone and neck, and decoded by the
-anchor head below. Anchor-free checkpoints (``yolov5su.pt`` and newer) load too. What was really
-loaded is part of ``fingerprint``.
+any code of the file, put into the package's own YOLOv5 backbone and neck, and decoded by
+``detection.anchor_head``. Anchor-free checkpoints (``yolov5su.pt`` and newer) load too. What was
+really loaded is part of ``fingerprint``.
 """
 
 import json
 import os
 import re
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
+
+from detection import weights
 
 # The package reads these when it is imported: no network, no installing, no files in the home.
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
-os.environ.setdefault("YOLO_CONFIG_DIR", str(Path(tempfile.gettempdir()) / f"irvis-{os.getuid()}"))
 os.environ.setdefault("YOLO_VERBOSE", "false")
-Path(os.environ["YOLO_CONFIG_DIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+if "YOLO_CONFIG_DIR" not in os.environ:
+    os.environ["YOLO_CONFIG_DIR"] = str(weights.settings_folder("ultralytics"))
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ cv2.setNumThreads(_before[2])
 np.set_printoptions(**_before[3])
 torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
-from detection import weights
+from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
 from detection.checkpoint import read_checkpoint
 from detection.geometry import Letterbox, Resize
@@ -157,44 +158,6 @@ class YoloDetector:
         return Detections(
             rows[:, :4].float().numpy(), rows[:, 4].float().numpy(), rows[:, 5].long().numpy()
         )
-
-
-class AnchorHead(nn.Module):
-    """YOLOv5's anchor head: three feature maps to boxes and scores, and nothing else.
-
-    Per cell and anchor the network gives (x, y, w, h, objectness, classes...) as logits t, and with
-    s = sigmoid(t): centre = (2 s_xy - 0.5 + cell) * stride, size = (2 s_wh)^2 * anchor,
-    score = s_obj * s_class (yolov5 v6 and v7).
-    """
-
-    anchors: Tensor
-
-    def __init__(self, classes: int, channels: Sequence[int], anchors_per_cell: int = 3) -> None:
-        super().__init__()
-        self.outputs = 5 + classes
-        self.m = nn.ModuleList(nn.Conv2d(c, anchors_per_cell * self.outputs, 1) for c in channels)
-        shape = (len(channels), anchors_per_cell, 2)
-        self.register_buffer("anchors", torch.zeros(shape))  # in strides
-        self.strides = [8 * 2**level for level in range(len(channels))]
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N]."""
-        decoded = []
-        for feature, conv, anchors, stride in zip(
-            features, self.m, self.anchors, self.strides, strict=True
-        ):
-            batch, _, h, w = feature.shape
-            s = conv(feature).sigmoid().view(batch, -1, self.outputs, h, w)  # [B, A, 5+K, h, w]
-            y, x = torch.meshgrid(
-                torch.arange(h, device=s.device), torch.arange(w, device=s.device), indexing="ij"
-            )
-            cell = torch.stack((x, y))  # [2, h, w]
-            centre = (2 * s[:, :, :2] - 0.5 + cell) * stride  # [B, A, 2, h, w]
-            size = (2 * s[:, :, 2:4]) ** 2 * (anchors * stride)[:, :, None, None]
-            score = s[:, :, 4:5] * s[:, :, 5:]  # [B, A, K, h, w]
-            level = torch.cat((centre, size, score), 2)  # [B, A, 4+K, h, w]
-            decoded.append(level.movedim(2, 1).flatten(2))  # [B, 4+K, A*h*w]
-        return torch.cat(decoded, 2)
 
 
 def new_network(model: str, names: Mapping[int, str]) -> nn.Module:

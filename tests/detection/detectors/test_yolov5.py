@@ -11,8 +11,9 @@ import ultralytics
 from PIL import Image
 from ultralytics.nn.tasks import DetectionModel
 
+from detection.anchor_head import AnchorHead
 from detection.detectors import yolov5
-from detection.detectors.yolov5 import AnchorHead, Config
+from detection.detectors.yolov5 import Config
 from errors import ConfigError, WeightsError
 
 BUS = Path(ultralytics.__file__).parent / "assets" / "bus.jpg"
