@@ -19,7 +19,7 @@ from fusion.network.checkpoint import SHIPPED as FUSER_WEIGHTS
 
 PACKAGES = ("torch", "torchvision", "ultralytics", "opencv-python", "numpy", "av", "pycocotools")
 CUDA_EXTRA = ("mamba-ssm", "causal-conv1d")
-INSTALL_CUDA = "pip install --no-build-isolation 'irvis[cuda]'"
+INSTALL_CUDA = "pip install --no-build-isolation -e '.[cuda]'"
 Row = tuple[bool | None, str, str]  # fine, or not, or neither; what; what is so or what to do
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from errors import DeviceError
 
-INSTALL = "pip install --no-build-isolation 'irvis[cuda]'"
+INSTALL = "pip install --no-build-isolation -e '.[cuda]'"
 
 
 def problem() -> str | None:

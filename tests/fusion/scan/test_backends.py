@@ -65,7 +65,7 @@ def test_every_backend_answers():
 @pytest.mark.parametrize(
     ("backend", "text"),
     [
-        ("mamba_ssm", r"CUDA.*pip install --no-build-isolation 'irvis\[cuda\]'"),
+        ("mamba_ssm", r"CUDA.*pip install --no-build-isolation -e '\.\[cuda\]'"),
         ("triton", "no CUDA device|cannot import"),
     ],
 )
@@ -85,7 +85,7 @@ def test_missing_package(monkeypatch):
 def test_mamba_ssm_says_how_to_install(monkeypatch):
     monkeypatch.setattr(torch.version, "cuda", "12.8")
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "`pip install --no-build-isolation 'irvis[cuda]'`" in problem("mamba_ssm")
+    assert "`pip install --no-build-isolation -e '.[cuda]'`" in problem("mamba_ssm")
 
 
 @pytest.mark.parametrize("backend", ["numba", "mamba_ssm", "triton"])
