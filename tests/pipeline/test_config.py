@@ -92,7 +92,7 @@ def test_yaml_cannot_run_code(tmp_path):
         config.load(path)
 
 
-@pytest.mark.parametrize("name", ["demo", "msrs", "video", "fusionmamba"])
+@pytest.mark.parametrize("name", ["demo", "folders", "msrs", "video", "fusionmamba"])
 def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
     path = config.DEFAULT.parent / f"{name}.yaml"
     assert list(config.load(path).arms)
