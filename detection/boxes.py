@@ -16,7 +16,7 @@ class Detections:
         class_id: int64 (n,).
 
     Raises:
-        ValueError: The shapes disagree.
+        ValueError: The shapes disagree, or a number is NaN or infinite.
     """
 
     xyxy: NDArray[np.float32]
@@ -30,6 +30,8 @@ class Detections:
                 f"shapes disagree: xyxy {self.xyxy.shape}, score {self.score.shape}, "
                 f"class_id {self.class_id.shape}"
             )
+        if not (np.isfinite(self.xyxy).all() and np.isfinite(self.score).all()):
+            raise ValueError("a box or score is NaN or infinite")
 
     def __len__(self) -> int:
         return len(self.score)

@@ -5,6 +5,7 @@ downloaded and kept only if its sha256 is the one written here.
 """
 
 import hashlib
+import http.client
 import logging
 import os
 import tempfile
@@ -68,9 +69,12 @@ def find(name: str) -> Path | None:
     A path is taken as it is. A bare name, with or without its suffix, is also looked up in
     ``./weights``, in ``folder()`` and among the weights that ship with the project.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
+    try:
+        path = Path(name).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, RuntimeError, ValueError):  # too long, of an unknown user, or not a path
+        return None
     if path.name != name:
         return None
     names = [name] if path.suffix else [name + suffix for suffix in (".pt", ".safetensors")]
@@ -113,23 +117,27 @@ def download(name: str) -> Path:
     url = f"{os.environ.get('IRVIS_DOWNLOADS', RELEASES).rstrip('/')}/{release.path}"
     if not url.startswith(("http://", "https://")):
         raise WeightsError(f"IRVIS_DOWNLOADS must be an http or https address, not {url!r}")
-    target.parent.mkdir(parents=True, exist_ok=True)
     log.info("downloading %s to %s", url, target)
+    try:
+        return _keep(url, target, release.sha256)
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        raise WeightsError(
+            f"cannot download {file_name} from {url} ({error}); put the file at {target} or name "
+            "its path"
+        ) from error
+
+
+def _keep(url: str, target: Path, expected: str) -> Path:
+    """Download to the target if the sha256 is the expected one."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     # A temporary file beside the target: a broken transfer never leaves a file of the final name.
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
         try:
             found = _fetch(url, part)
-            if found != release.sha256:
-                raise WeightsError(
-                    f"{url} has sha256 {found}, expected {release.sha256}; nothing was kept"
-                )
+            if found != expected:
+                raise WeightsError(f"{url} has sha256 {found}, expected {expected}; it wasn't kept")
             part.flush()
             Path(part.name).replace(target)
-        except (urllib.error.URLError, TimeoutError, OSError) as error:
-            raise WeightsError(
-                f"cannot download {file_name} from {url} ({error}); put the file at {target} or "
-                "name its path"
-            ) from error
         finally:
             Path(part.name).unlink(missing_ok=True)
     return target

@@ -1,9 +1,10 @@
 """COCO: the JSON forms that a run writes, and pycocotools' numbers from them.
 
 An ignore region is written as one crowd annotation for each class that counts, since COCO's
-crowds have a class and the region has none. pycocotools then leaves a detection out that hits no
-label and lies in a region with a share of its area over the IoU threshold. irvis' own rule, applied
-before, is stricter at high thresholds: over half of the area is enough at all of them.
+crowds have a class and the region has none. pycocotools leaves a detection out that hits no label
+and lies in a region with a share of its area over the IoU threshold. A run also drops, before it
+writes its predictions, those with over half of their area in a region (``eval.matching``); here
+nothing is dropped, so that the numbers are pycocotools' own for the same files.
 """
 
 import contextlib
@@ -19,7 +20,6 @@ from pycocotools.cocoeval import COCOeval
 from detection.boxes import Detections
 from eval.coco_files import AnnotationEntry, GroundTruth, ImageEntry, Prediction
 from eval.labels import Labels
-from eval.matching import ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +160,11 @@ def evaluate_coco(ground_truth: GroundTruth, predictions: Sequence[Prediction]) 
 
     Args:
         ground_truth: The data set; left as it is.
-        predictions: Detections of its images and categories, left as they are; those that
-            ``eval.matching.ignored`` names are dropped first.
+        predictions: Detections of its images and categories, left as they are.
     """
     # pycocotools writes into both.
     annotations = [dict(item) for item in ground_truth["annotations"]]
-    kept = [dict(item) for item in _drop_ignored(ground_truth, predictions)]
+    kept = [dict(item) for item in predictions]
     if all(item["iscrowd"] for item in annotations):
         return CocoResult(*[None] * 12, per_class={})
     with contextlib.redirect_stdout(io.StringIO()):
@@ -197,16 +196,6 @@ def _index(dataset: Mapping[str, object]) -> COCO:
     coco.dataset = dict(dataset)
     coco.createIndex()
     return coco
-
-
-def _drop_ignored(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[Prediction]:
-    """The predictions that count, by the rule that the YOLO convention uses too."""
-    drop: set[int] = set()
-    mine = _by_image(ground_truth, predictions)
-    for indices, truth in zip(mine, labels_of(ground_truth), strict=True):
-        mask = ignored(_detections([predictions[index] for index in indices]), truth)
-        drop.update(np.array(indices, np.int64)[mask].tolist())
-    return [item for index, item in enumerate(predictions) if index not in drop]
 
 
 def _by_image(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[list[int]]:

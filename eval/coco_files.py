@@ -1,7 +1,6 @@
 """The JSON forms of ground truth and predictions (COCO's), and reading them with every check."""
 
 import json
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, TypeGuard, cast
@@ -54,9 +53,13 @@ class Prediction(TypedDict):
     score: float
 
 
+_LARGEST = 1e15  # more is no coordinate; NaN compares false
+
+
 def image_key(file_name: str) -> str:
     """An image's path without its suffix, with forward slashes."""
-    return PurePosixPath(file_name.replace("\\", "/")).with_suffix("").as_posix()
+    path = PurePosixPath(file_name.replace("\\", "/"))
+    return path.with_suffix("").as_posix() if path.name else path.as_posix()
 
 
 def load_json(path: Path) -> object:
@@ -74,7 +77,7 @@ def load_json(path: Path) -> object:
         raise DataError(
             f"{path}:{error.lineno}: not JSON ({error.msg}); repair the file or write it again"
         ) from error
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error})") from error
 
 
@@ -82,7 +85,7 @@ def numbers(value: object, count: int) -> list[float] | None:
     """``value`` as floats if it is a list of ``count`` finite numbers, else None."""
     if not isinstance(value, list) or len(value) != count:
         return None
-    if not all(type(v) in (int, float) and math.isfinite(v) for v in value):
+    if not all(type(v) in (int, float) and abs(v) < _LARGEST for v in value):
         return None
     return [float(v) for v in value]
 
@@ -99,7 +102,7 @@ def read_ground_truth(path: Path) -> GroundTruth:
         if "width" not in image or "height" not in image:
             raise DataError(f"{path}: images[{index}] states no size; add width and height")
     categories = data.get("categories")
-    if categories is None or not all("name" in entry for entry in categories):
+    if categories is None or not all(isinstance(entry.get("name"), str) for entry in categories):
         raise DataError(f"{path}: classes lack names; add categories of id and name")
     if len({entry["name"] for entry in categories}) < len(categories):
         raise DataError(f"{path}: two categories have the same name; give each its own")
@@ -235,7 +238,7 @@ def _foreign(where: str, field: str, value: object, known: Iterable[str | int]) 
 
 
 def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
 
 
 def _is_objects(value: object) -> bool:

@@ -1,7 +1,7 @@
 """Ground truth: what is in an image, and the files that say so."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Self
@@ -90,6 +90,21 @@ class LabelSet:
     def keys(self) -> Sequence[str]:
         """The images that the labels speak of, sorted, those with nothing on them included."""
         return sorted(self._images)
+
+    def check_keys(self, known: Collection[str]) -> None:
+        """Refuse labels and ignore regions of images that there are not.
+
+        Raises:
+            errors.DataError: Some are of an image whose key is not among ``known``.
+        """
+        for key in (*self.keys(), *sorted(self._ignore)):
+            if key not in known and PurePosixPath(key).name not in known:
+                raise DataError(f"{self._source}: labels of {key!r}, but there is no such image")
+
+    def class_ids(self, key: str) -> NDArray[np.int64]:
+        """Class ids of an image's labels (n,), none where they could not be read."""
+        name = self._resolve(key)
+        return self._images[name].class_id if name is not None else np.zeros(0, np.int64)
 
     def get(self, key: str, size: tuple[int, int]) -> Labels:
         """The labels of one image, clipped to it.

@@ -35,6 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except IrvisError as error:
         print(f"irvis: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except OSError as error:  # no permission, no space: not ours, and no bug either
+        if parsed.verbose:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"irvis: {where}{error.strerror or error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("irvis: stopped; run.resume=true continues an unfinished run", file=sys.stderr)
         return 130
@@ -63,13 +69,22 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="COCO results json")
     evaluate.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
     evaluate.add_argument("--images", type=Path, help="the images, for labels that are a folder")
-    evaluate.add_argument("--preset", default="paper-msrs", help="which classes count")
+    evaluate.add_argument(
+        "--classes", default="person,car", help="names of those that count, default %(default)s"
+    )
     evaluate.add_argument("-o", "--output", type=Path, help="write the numbers as json")
     evaluate.set_defaults(command=_evaluate)
 
     download = commands.add_parser("download", help="fetch known weights, checked by sha256")
     download.add_argument("name", nargs="+", help="e.g. yolov5s")
     download.set_defaults(command=_download)
+
+    bench = commands.add_parser("bench", help="how fast the fusers are here and where time goes")
+    bench.add_argument("what", choices=["fuser"], help="fusionmamba with random weights")
+    bench.add_argument("--size", nargs="+", default=["tiny", "small", "base"], metavar="SIZE")
+    bench.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"], metavar="DTYPE")
+    bench.add_argument("--quick", action="store_true", help="480x640 only, three runs each")
+    bench.set_defaults(command=_bench)
 
     doctor = commands.add_parser("doctor", help="what is installed, what is missing, what to do")
     doctor.set_defaults(command=_doctor)
@@ -108,11 +123,15 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     from pipeline import evaluate, terminal
 
     results = evaluate.evaluate(
-        parsed.predictions, parsed.labels, images=parsed.images, preset_name=parsed.preset
+        parsed.predictions,
+        parsed.labels,
+        images=parsed.images,
+        classes=parsed.classes.split(","),
     )
     if parsed.output:
         evaluate.write(parsed.output, results)
     terminal.detection_table({parsed.predictions.stem: results["detection"]}, {})
+    print(f"Counted: {', '.join(results['detection']['yolo']['per_class']) or 'no labels'}")
 
 
 def _download(parsed: argparse.Namespace) -> None:
@@ -121,6 +140,12 @@ def _download(parsed: argparse.Namespace) -> None:
     logging.getLogger("detection").setLevel(logging.INFO)
     for name in parsed.name:
         print(weights.download(name))
+
+
+def _bench(parsed: argparse.Namespace) -> None:
+    from pipeline import bench
+
+    bench.report(parsed.size, parsed.dtype, quick=parsed.quick)
 
 
 def _doctor(parsed: argparse.Namespace) -> None:

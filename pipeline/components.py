@@ -116,7 +116,7 @@ def _import_own(kind: str, key: str) -> ModuleType:
         sys.path.append(here)
     try:
         module = importlib.import_module(kind)
-    except ModuleNotFoundError as error:
+    except (ImportError, TypeError, ValueError) as error:
         raise ConfigError(f"{key}.kind: cannot import {kind!r} ({error})") from error
     missing = [name for name in ("Config", "build") if not hasattr(module, name)]
     if missing:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from errors import ConfigError
 from eval.presets import Preset, preset
@@ -14,6 +14,7 @@ from pipeline import components
 from pipeline.components import Component
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # becomes a file name: it can't leave its folder
+RESERVED = ("predictions", "video")  # folders of the run folder that no sink may be called
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
@@ -30,6 +31,25 @@ class RunConfig(_Section):
 
     name: str = Field("run", pattern=NAME, description="the run folder is runs/<name>")
     dir: Path | None = Field(None, description="the run folder itself: new or empty")
+
+    @field_validator("name")
+    @classmethod
+    def _not_partial(cls, name: str) -> str:
+        if name.endswith(".partial"):
+            raise ValueError("must not end with .partial, which marks unfinished runs")
+        return name
+
+    @field_validator("dir")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        path = path.expanduser()
+        path = path.resolve() if path.is_symlink() else path
+        if path.name in ("", "..") or "\0" in str(path):
+            raise ValueError("must name a folder of the run's own")
+        return path
+
     on_bad_pair: Literal["fail", "skip"] | None = Field(
         None, description="default: fail where the source has labels, else skip"
     )
@@ -40,7 +60,7 @@ class EvaluationConfig(_Section):
     """How detections are scored."""
 
     preset: str = Field("paper-msrs", description="protocol; see eval/presets.py")
-    classes: tuple[int, ...] | None = Field(None, description="class ids that count")
+    classes: tuple[int, ...] | None = Field(None, min_length=1, description="class ids that count")
 
 
 class ComputeConfig(_Section):
@@ -75,6 +95,19 @@ class Config:
     preset: Preset
     compute: ComputeConfig
     sinks: Mapping[str, Component]
+    given_detector: Mapping[str, Any] | None  # without what the preset adds
+
+    @property
+    def modified(self) -> list[str]:
+        """Settings of the detector in which this run leaves the preset."""
+        if self.detector is None:
+            return []
+        settings = self.detector.config
+        return [
+            name
+            for name in DETECTOR_SETTINGS
+            if getattr(settings, name, None) != getattr(self.preset, name)
+        ]
 
     @property
     def classes(self) -> tuple[int, ...] | None:
@@ -84,10 +117,10 @@ class Config:
     def dump(self) -> dict[str, Any]:
         """As plain values that ``load`` reads back to the same configuration."""
         return {
-            "run": self.run.model_dump(mode="json"),
+            "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
             "source": self.source.dump(),
             "arms": {name: arm.dump() for name, arm in self.arms.items()},
-            "detector": self.detector.dump() if self.detector else None,
+            "detector": None if self.given_detector is None else dict(self.given_detector),
             "evaluation": self.evaluation.model_dump(mode="json"),
             "compute": self.compute.model_dump(mode="json"),
             "sinks": {name: sink.dump() for name, sink in self.sinks.items()},
@@ -123,8 +156,8 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         raise ConfigError(f"{override!r} is not an override; write dotted.key=value")
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{key}: {text!r} is not a YAML value") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{key}: {text[:80]!r} is not a YAML value") from error
     section = settings
     for name in names[:-1]:
         if section.get(name) is None:
@@ -132,6 +165,8 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         section = section[name]
         if not isinstance(section, dict):
             raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
+    if names[-1] == "kind" and section.get("kind") not in (None, value):
+        section.clear()  # the settings of another kind
     section[names[-1]] = value
 
 
@@ -158,8 +193,11 @@ def check(settings: Mapping[str, Any]) -> Config:
         preset=protocol,
         compute=file.compute,
         sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
+        given_detector=file.detector,
     )
     _check_references(config)
+    _check_classes(config)
+    _check_sinks(config)
     return config
 
 
@@ -171,6 +209,26 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
     if file.evaluation.classes is not None:
         settings["classes"] = file.evaluation.classes
     return components.load("detector", {**settings, **file.detector}, "detector")
+
+
+def _check_classes(config: Config) -> None:
+    """What is scored must be detected."""
+    kept = getattr(config.detector.config, "classes", None) if config.detector else None
+    missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
+    if missing and "results" in {sink.kind for sink in config.sinks.values()}:
+        raise ConfigError(
+            f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
+            f"evaluation.classes={list(kept or ())}"
+        )
+
+
+def _check_sinks(config: Config) -> None:
+    kinds = [sink.kind for sink in config.sinks.values()]
+    if kinds.count("results") > 1:
+        raise ConfigError("sinks: there can be one of kind results; remove the others with =null")
+    for name in config.sinks:
+        if name in RESERVED or "." in name:
+            raise ConfigError(f"sinks.{name}: a sink can't be called so; rename it")
 
 
 def _check_names(part: str, named: Mapping[str, object]) -> None:
@@ -188,20 +246,34 @@ def _check_references(config: Config) -> None:
                         f"{part}.{name}.arms: there is no arm {arm!r}; "
                         f"{components.suggest(arm, list(config.arms))}"
                     )
-                if part == "arms" and config.arms[arm].kind == "late":
+                if part == "arms" and config.arms[arm].module.__name__ == "pipeline.arms.late":
                     raise ConfigError(
                         f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
                     )
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, but a key that stands twice is an error and not silently the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """The mapping of a node."""
+        keys = [key.value for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {twice[0]!r} stands twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {path}; try configs/demo.yaml") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
     if not isinstance(settings, dict):
         raise ConfigError(f"{path}: must hold sections such as source and arms")

@@ -1,7 +1,7 @@
 """`irvis evaluate`: score COCO predictions that any program made."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,12 @@ from eval.coco import ground_truth_json
 from eval.coco_files import GroundTruth, Prediction, read_ground_truth, read_predictions
 from eval.evaluation import content_hash, evaluate_arm, to_json
 from eval.labels import LabelSet
-from eval.presets import preset
 from pipeline.images import read_image
 from pipeline.sources.image_folder import list_images
 
 
 def evaluate(
-    predictions: Path, labels: Path, *, images: Path | None, preset_name: str
+    predictions: Path, labels: Path, *, images: Path | None, classes: Sequence[str]
 ) -> dict[str, Any]:
     """Score predictions against labels in both conventions.
 
@@ -28,7 +27,7 @@ def evaluate(
         labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt or VOC
             xml.
         images: The labelled images, for their sizes; needed with a folder of labels.
-        preset_name: Its ``classes`` are the ones that count.
+        classes: Names of the classes that count, as the labels call them; ids differ between tools.
 
     Returns:
         ``detection`` as in ``results.json``, and what it was computed from.
@@ -44,13 +43,12 @@ def evaluate(
     else:
         ground_truth = read_ground_truth(labels)
         found = read_predictions(predictions, ground_truth)
-    classes = preset(preset_name).classes
-    result = evaluate_arm(ground_truth, found, classes)
+    counted = _ids(ground_truth, classes)
+    result = evaluate_arm(ground_truth, found, counted)
     return {
         "detection": to_json(result),
         "protocol": {
-            "preset": preset_name,
-            "classes": classes,
+            "classes": counted,
             "images": len(ground_truth["images"]),
             "ground_truth_sha256": content_hash(ground_truth),
         },
@@ -74,12 +72,26 @@ def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
     if images is None:
         raise ConfigError("--images is missing: a folder of labels doesn't say the images' sizes")
     label_set = LabelSet.open(labels, names=COCO_NAMES)
+    files = list_images(images)
+    label_set.check_keys(files)
     entries, parts = [], []
-    for key, path in list_images(images).items():
+    for key, path in files.items():
         height, width = read_image(path).shape[:2]
         entries.append((key, path.name, height, width))
         parts.append(label_set.get(key, (height, width)))
     return ground_truth_json(entries, parts, COCO_NAMES)
+
+
+def _ids(ground_truth: GroundTruth, classes: Sequence[str]) -> tuple[int, ...]:
+    """The ids of these classes in the ground truth."""
+    known = {entry["name"].casefold(): entry["id"] for entry in ground_truth["categories"]}
+    found = tuple(known[name.casefold()] for name in classes if name.casefold() in known)
+    if not found:
+        raise ConfigError(
+            f"--classes: the labels have none of {', '.join(classes)}; "
+            f"theirs are {', '.join(entry['name'] for entry in ground_truth['categories'])}"
+        )
+    return found
 
 
 def _by_name(path: Path, ground_truth: GroundTruth) -> list[Prediction]:
@@ -88,6 +100,8 @@ def _by_name(path: Path, ground_truth: GroundTruth) -> list[Prediction]:
     for image in ground_truth["images"]:
         key = image.get("key", "")
         ids[key] = image["id"]
-        if key.isdecimal():
-            ids[int(key)] = image["id"]
+        if key.isdecimal() and ids.setdefault(int(key), image["id"]) != image["id"]:
+            raise DataError(
+                f"{path}: image_id {int(key)} fits several images; write names in quotes"
+            )
     return read_predictions(path, ground_truth, image_ids=ids)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detection.boxes import Detections
+from errors import DataError
 from eval.labels import Labels
 
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
@@ -44,7 +45,11 @@ class WholePair(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramePair:
-    """The infrared and the visible frame of one moment; at least one of them is there."""
+    """The infrared and the visible frame of one moment; at least one of them is there.
+
+    Raises:
+        DataError: The key is no plain file name; files are named by it.
+    """
 
     key: str
     ir: Frame | None
@@ -53,6 +58,8 @@ class FramePair:
     def __post_init__(self) -> None:
         if self.ir is None and self.vis is None:
             raise ValueError(f"pair {self.key!r} has no frame")
+        if self.key in ("", ".", "..") or any(c in self.key for c in "/\\\0"):
+            raise DataError(f"pair {self.key!r}: a key becomes a file name, it can't hold a folder")
 
     def whole(self) -> "WholePair":
         """Both frames; for pairs without a ``problem``."""

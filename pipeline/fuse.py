@@ -1,20 +1,19 @@
 """`irvis fuse`: pairs in, fused images or a fused video out, and nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from errors import ConfigError, DataError
 from pipeline import components
+from pipeline.components import Model
 from pipeline.config import apply_override
 from pipeline.frames import BadPair, Item
 from pipeline.images import SUFFIXES, write_png
 from pipeline.interfaces import Source
 from pipeline.sinks import video as video_sink
 from pipeline.sources import image_folder, video
-from pipeline.stages import Compute, FuserArm, batches, choose_device
+from pipeline.stages import Compute, FuserArm, batches, choose_device, choose_dtype
 
 BATCH = 4
 
@@ -33,7 +32,8 @@ def fuse(
         vis: The visible one, of the same sort.
         output: A new or empty folder for `<key>.png`, or a new file: `.mp4` for recordings, `.png`
             for two images.
-        settings: `key=value` of the fuser, e.g. `kind=laplacian`.
+        settings: `key=value` of the fuser, e.g. `kind=laplacian`; `ir_range=[low,high]` for 16-bit
+            infrared.
         on_progress: Called with the pairs done and, where known, their number.
 
     Returns:
@@ -42,9 +42,15 @@ def fuse(
     Raises:
         errors.IrvisError: The user's mistake; images that were finished stay.
     """
-    arm = _arm(settings)
-    source = _source(ir, vis)
+    chosen: dict[str, Any] = {"kind": "average"}
+    for setting in settings:
+        apply_override(chosen, setting)
+    ir_range = chosen.pop("ir_range", None)
+    arm = _arm(chosen)
+    source = _source(ir, vis, ir_range)
     as_video, as_file = output.suffix == ".mp4", output.suffix == ".png"
+    if output.suffix and not (as_video or as_file or output.is_dir()):
+        raise ConfigError(f"{output}: name a .png or .mp4 file, or a folder")
     if output.exists() and (as_video or as_file or not output.is_dir() or any(output.iterdir())):
         raise ConfigError(f"{output} is in use; name a new file or a new or empty folder")
     compute = Compute({"fused": arm}, None, device=choose_device("auto"), batch=BATCH)
@@ -55,7 +61,8 @@ def fuse(
             raise ConfigError(f"{output}: there is more than one pair; name a folder")
         folder = output.parent if as_video or as_file else output
         folder.mkdir(parents=True, exist_ok=True)
-        writer = video_sink.open_video(output, ("fused",), source.frame_rate) if as_video else None
+        partial = output.with_name(f"{output.stem}.partial.mp4")
+        writer = video_sink.open_video(partial, ("fused",), source.frame_rate) if as_video else None
         try:
             for batch in batches(_items(source), BATCH):
                 for result in compute(batch, done):
@@ -69,31 +76,38 @@ def fuse(
         finally:
             if writer:
                 writer.close()
+    if done == 0:
+        raise DataError(f"{ir} and {vis}: no frame of one has a partner in the other")
+    if as_video:
+        partial.rename(output)
     return done
 
 
-def _arm(settings: Sequence[str]) -> FuserArm:
-    chosen: dict[str, Any] = {"kind": "average"}
-    for setting in settings:
-        apply_override(chosen, setting)
+def _arm(chosen: Mapping[str, Any]) -> FuserArm:
     component = components.load("arms", chosen, "fuser")
     if component.module.__name__.startswith("pipeline.arms."):
         raise ConfigError(f"kind: {component.kind} makes no image from a pair")
     fuser = component.module.build(component.config)
-    return FuserArm(fuser, device=choose_device("auto"), dtype=torch.float32)
+    device = choose_device("auto")
+    return FuserArm(fuser, device=device, dtype=choose_dtype("auto", device))
 
 
-def _source(ir: Path, vis: Path) -> Source:
+def _source(ir: Path, vis: Path, ir_range: object) -> Source:
     for path in (ir, vis):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
     if ir.is_dir() != vis.is_dir():
         raise DataError(f"{ir} and {vis}: give two folders, two recordings or two images")
     if ir.is_dir():
-        return image_folder.build(image_folder.Config(ir=ir, vis=vis))
+        return image_folder.build(_config(image_folder.Config, ir, vis, ir_range))
     if ir.suffix.lower() in SUFFIXES:
-        return image_folder.ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, None)
-    return video.build(video.Config(ir=ir, vis=vis))
+        limits = _config(image_folder.Config, ir, vis, ir_range).ir_range
+        return image_folder.ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, limits)
+    return video.build(_config(video.Config, ir, vis, ir_range))
+
+
+def _config(model: type[Model], ir: Path, vis: Path, ir_range: object) -> Model:
+    return components.validate(model, {"ir": ir, "vis": vis, "ir_range": ir_range}, "fuse")
 
 
 def _items(source: Source) -> Iterator[Item]:

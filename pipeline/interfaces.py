@@ -1,12 +1,14 @@
 """The protocols between the pipeline's parts (source, arm, sink) and what a sink is told."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from detection.detector import Detector
@@ -17,12 +19,19 @@ from pipeline.frames import BadPair, FramePair, PairBatch, Result
 class Source(Protocol):
     """Where pairs come from: a context manager that is iterated once.
 
+    Its module's ``build(config, names)`` is given the detector's classes, name by id.
+
     The order, the keys and the frames are the same on every pass over the same input.
     """
 
     @property
     def count(self) -> int | None:
         """How many items the iteration gives, None where that isn't known before the end."""
+        ...
+
+    @property
+    def keys(self) -> Sequence[str] | None:
+        """The keys of all items in order, None where they aren't known before the end."""
         ...
 
     @property
@@ -49,6 +58,10 @@ class Source(Protocol):
         Raises:
             errors.DataError: The label file is wrong.
         """
+        ...
+
+    def label_classes(self, key: str) -> NDArray[np.int64]:
+        """Class ids of a pair's labels (n,), for counting; needs no image."""
         ...
 
     def __iter__(self) -> Iterator[FramePair | BadPair]: ...

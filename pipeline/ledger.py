@@ -20,7 +20,7 @@ class Ledger:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("w", newline="", encoding="utf-8")
+        self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
         self._writer = csv.writer(self._file)
         self._writer.writerow(COLUMNS)
         self._counts = {"paired": 0, "unpaired": 0, "dropped": 0, "failed": 0, "fallback": 0}

@@ -1,9 +1,11 @@
 """The run folder: `<name>.partial` while the run works, `<name>` when it is whole."""
 
+import fcntl
 import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import yaml
 
@@ -12,7 +14,9 @@ from pipeline.config import Config, RunConfig
 
 RUNS = Path("runs")
 SUFFIX = ".partial"
-CONFIG, PROGRESS = "config.yaml", "progress.log"
+CONFIG = "config.yaml"
+# What only the work needs: the pairs done, the lock, and the results sink's lines.
+PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
 
 
 @dataclass(slots=True)
@@ -23,11 +27,14 @@ class RunFolder:
         path: Where the files are: partial until ``complete``.
         final: Where they will be.
         done: Pairs that an earlier, broken-off run finished; a whole number of batches.
+        resumed: Whether an earlier run made the folder.
     """
 
     path: Path
     final: Path
+    lock: IO[str]
     done: int = 0
+    resumed: bool = False
 
     def record(self, pairs: int) -> None:
         """Note that all sinks have so many pairs on disk."""
@@ -36,10 +43,20 @@ class RunFolder:
 
     def complete(self) -> None:
         """Give the folder its name."""
-        (self.path / PROGRESS).unlink(missing_ok=True)
+        for name in (PROGRESS, LOCK, FRAMES):
+            (self.path / name).unlink(missing_ok=True)
         if self.final.exists():
             self.final.rmdir()  # run.dir may be there, empty
         self.path.rename(self.final)
+        self.lock.close()
+
+    def abandon(self) -> bool:
+        """Remove the folder if this run made it and finished nothing in it; whether it is gone."""
+        self.lock.close()
+        if self.resumed or (self.path / PROGRESS).exists():
+            return False
+        shutil.rmtree(self.path)
+        return True
 
 
 def open_folder(config: Config) -> RunFolder:
@@ -54,7 +71,7 @@ def open_folder(config: Config) -> RunFolder:
     final, partial = _reserve(config.run)
     dump = yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
     (partial / CONFIG).write_text(dump, encoding="utf-8")
-    return RunFolder(partial, final)
+    return RunFolder(partial, final, _lock(partial))
 
 
 def _reserve(run: RunConfig) -> tuple[Path, Path]:
@@ -82,7 +99,7 @@ def _make(folder: Path) -> bool:
         folder.mkdir(parents=True)
     except FileExistsError:
         return False
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot make the run folder {folder} ({error})") from error
     return True
 
@@ -92,13 +109,17 @@ def _resume(config: Config) -> RunFolder:
     if partial is None or not (partial / CONFIG).is_file():
         where = partial or RUNS / f"{config.run.name}{SUFFIX}"
         raise ConfigError(f"run.resume: there is no unfinished run in {where}")
-    before = yaml.safe_load((partial / CONFIG).read_text(encoding="utf-8"))
-    if changed := _difference({**before, "run": None}, {**config.dump(), "run": None}):
+    lock = _lock(partial)
+    before = yaml.safe_load((partial / CONFIG).read_text(encoding="utf-8")) or {}
+    # the name may differ, and sinks may be left out or added: they change no number
+    same = {"run": None, "sinks": None}
+    if changed := _difference({**before, **same}, {**config.dump(), **same}):
         raise ConfigError(
             f"run.resume: {partial} was begun with another {changed}; repeat its settings "
             f"({partial / CONFIG}) or start a new run"
         )
-    return RunFolder(partial, partial.with_name(partial.name.removesuffix(SUFFIX)), _done(partial))
+    final = partial.with_name(partial.name.removesuffix(SUFFIX))
+    return RunFolder(partial, final, lock, _done(partial), resumed=True)
 
 
 def _latest(name: str) -> Path | None:
@@ -116,7 +137,19 @@ def _done(partial: Path) -> int:
     """The last complete line of the progress file."""
     path = partial / PROGRESS
     lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    return int(lines[-1]) if lines else 0
+    whole = [line for line in lines if line.isascii() and line.isdecimal()]
+    return int(whole[-1]) if whole else 0
+
+
+def _lock(partial: Path) -> IO[str]:
+    """Hold the folder for this process; the system lets go of it however the process ends."""
+    lock = (partial / LOCK).open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(f"run.resume: the run in {partial} is still going on") from error
+    return lock
 
 
 def _partial(final: Path) -> Path:

@@ -3,7 +3,6 @@
 import json
 import logging
 import platform
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -17,19 +16,21 @@ import torch
 from numpy.typing import NDArray
 
 from detection.detector import Detector
+from detection.weights import sha256
 from errors import ConfigError, DataError, IrvisError
-from eval.labels import Labels
+from eval.class_names import COCO_NAMES
+from fusion.network import checkpoint
 from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
+from pipeline.components import Component
 from pipeline.config import Config
 from pipeline.frames import BadPair, FramePair, Item
 from pipeline.interfaces import RunContext, Sink, Source, Summary
 from pipeline.ledger import Ledger
 from pipeline.run_folder import RunFolder, open_folder
-from pipeline.stages import Compute, FuserArm, batches, choose_device
+from pipeline.stages import Compute, FuserArm, batches, choose_device, choose_dtype
 
 log = logging.getLogger(__name__)
-DTYPES = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
 Arms = Mapping[str, FuserArm | FolderArm | LateArm]
 
 
@@ -65,23 +66,29 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     """
     start = time.perf_counter()
     device = choose_device(config.compute.device)
-    with config.source.module.build(config.source.config) as source:
-        arms = build_arms(config, device)
-        detector: Detector | None = None
-        if config.detector is not None:
-            detector = config.detector.module.build(config.detector.config, device=device)
+    detector: Detector | None = None
+    if config.detector is not None:
+        detector = config.detector.module.build(config.detector.config, device=device)
+    names = COCO_NAMES if detector is None else detector.names
+    _check_classes(config, names)
+    arms = build_arms(config, device)
+    with config.source.module.build(config.source.config, names) as source:
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
             source.check()
+            for arm in arms.values():
+                if isinstance(arm, FolderArm):
+                    arm.check(source.keys or ())
         folder = open_folder(config)
         try:
             job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
             summary = job.work(on_progress)
-        except BaseException as error:
-            if folder.done == 0 and not (folder.path / "progress.log").exists():
-                shutil.rmtree(folder.path)
-            elif isinstance(error, IrvisError):
-                log.warning("what was finished is in %s", folder.path)
+        except IrvisError as error:
+            if folder.abandon():
+                raise
+            raise type(error)(f"{error} (what was finished is in {folder.path})") from error
+        except BaseException:
+            folder.abandon()
             raise
     timing = job.timing(time.perf_counter() - start, summary)
     (folder.path / "timing.json").write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
@@ -97,7 +104,7 @@ def build_arms(config: Config, device: torch.device) -> Arms:
     Raises:
         errors.IrvisError: An arm can't be built.
     """
-    dtype = DTYPES[config.compute.dtype]
+    dtype = choose_dtype(config.compute.dtype, device)
     arms: dict[str, FuserArm | FolderArm | LateArm] = {}
     for name, component in config.arms.items():
         built = component.module.build(component.config)
@@ -107,6 +114,8 @@ def build_arms(config: Config, device: torch.device) -> Arms:
                 f"the arm with arms.{name}=null"
             )
         if not isinstance(built, FolderArm | LateArm):
+            if not callable(built):
+                raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
             built = FuserArm(built, device=device, dtype=dtype)
         arms[name] = built
     return arms
@@ -137,8 +146,8 @@ class _Job:
         """Send every pair through all stages."""
         clock, number = self._compute.clock, 0
         with ExitStack() as stack:
-            ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
             sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
+            ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
             for batch in batches(self._admitted(ledger), self._config.compute.batch):
                 if number >= self._folder.done:
                     results = self._compute(batch, number)
@@ -199,12 +208,14 @@ class _Job:
         compute = self._config.compute
         return {
             "preset": self._config.preset.name,
-            "notes": list(self._config.preset.notes),
+            "modified": self._config.modified,
+            # they speak of the preset as it is
+            "notes": [] if self._config.modified else list(self._config.preset.notes),
             "classes": self._config.classes,
-            "arms": {name: arm.dump() for name, arm in self._config.arms.items()},
+            "arms": {name: _identity(arm) for name, arm in self._config.arms.items()},
             "compute": {
                 "device": self._device.type,
-                "dtype": str(DTYPES[compute.dtype]).removeprefix("torch."),
+                "dtype": str(choose_dtype(compute.dtype, self._device)).removeprefix("torch."),
                 "batch": compute.batch,
                 "threads": torch.get_num_threads(),
             },
@@ -231,47 +242,48 @@ class _Job:
 
     def _admit(self, pair: FramePair | BadPair) -> Item | str:
         """The pair with its labels and ready-made images, or the reason why not."""
+        objects = self._count(pair.key)
+        self._labelled_objects += objects
         if isinstance(pair, BadPair):
-            self._count_labels(pair.key, (1, 1))
             return pair.reason
         if problem := pair.problem():
-            frame = pair.vis or pair.ir
-            self._count_labels(pair.key, frame.size if frame else (1, 1))
             return problem
         size = pair.whole().vis.size
         try:
-            labels = self._labels(pair.key, size)
-            self._labelled_objects += 0 if labels is None else len(labels)
+            labels = self._source.labels(pair.key, size) if self._source.has_labels else None
             ready = self._ready(pair.key, size)
         except DataError as error:
             return str(error)
-        self._objects += 0 if labels is None else len(labels)
+        self._objects += objects
         return Item(pair, labels, ready)
 
-    def _labels(self, key: str, size: tuple[int, int]) -> Labels | None:
+    def _count(self, key: str) -> int:
+        """How many labelled objects of a pair are scored."""
         if not self._source.has_labels:
-            return None
-        labels = self._source.labels(key, size)
-        if self._detector is not None:
-            unknown = sorted(set(labels.class_id.tolist()) - set(self._detector.names))
-            if unknown:
-                raise DataError(
-                    f"labels of {key}: the detector has no class {unknown[0]}; map the labels' "
-                    "classes with source.class_map"
-                )
-        return labels
-
-    def _count_labels(self, key: str, size: tuple[int, int]) -> None:
-        """Count the objects of a pair that is left out."""
-        try:
-            labels = self._labels(key, size)
-        except DataError:
-            return  # the labels are broken too; the pair is in the ledger already
-        self._labelled_objects += 0 if labels is None else len(labels)
+            return 0
+        ids = self._source.label_classes(key)
+        classes = self._config.classes
+        return len(ids) if classes is None else int(np.isin(ids, classes).sum())
 
     def _ready(self, key: str, size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
         folders = {name: arm for name, arm in self._arms.items() if isinstance(arm, FolderArm)}
         return {name: arm.read(key, size) for name, arm in folders.items()}
+
+
+def _check_classes(config: Config, names: Mapping[int, str]) -> None:
+    unknown = sorted(set(config.evaluation.classes or ()) - set(names))
+    if unknown:
+        raise ConfigError(
+            f"evaluation.classes: the detector has no class {unknown[0]}; its ids are "
+            f"{', '.join(map(str, sorted(names)))}"
+        )
+
+
+def _identity(arm: Component) -> dict[str, Any]:
+    """An arm's settings, and what its weights are if it has any: a name could be another file."""
+    name = getattr(arm.config, "weights", None)
+    path = checkpoint.find(name) if isinstance(name, str) else None
+    return arm.dump() if path is None else {**arm.dump(), "weights_sha256": sha256(path)}
 
 
 def _device_name(device: torch.device) -> str:

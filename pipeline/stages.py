@@ -8,16 +8,17 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from detection.boxes import Detections
 from detection.detector import Detector
-from errors import DeviceError
+from errors import DataError, DeviceError
 from fusion.fuser import Fuser
 from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
 from pipeline.frames import Item, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
+from pipeline.memory import keep_freed_memory
 
 
 class Clock:
@@ -41,8 +42,15 @@ class FuserArm:
     """A fuser on 8-bit pairs; see ``pipeline.interfaces.Arm``."""
 
     def __init__(self, fuser: Fuser, *, device: torch.device, dtype: torch.dtype) -> None:
-        if isinstance(fuser, torch.nn.Module):
+        if isinstance(fuser, nn.Module):
             fuser = fuser.to(device).eval()
+            for part in fuser.modules():
+                # once here, where autocast would convert them at every call
+                if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
+                    part.to(dtype)
+            keep_freed_memory()
+        else:
+            dtype = torch.float32  # a formula: nothing in it takes long enough
         self._fuser, self._device, self._dtype = fuser, device, dtype
 
     @torch.inference_mode()
@@ -51,6 +59,10 @@ class FuserArm:
         ir, vis = batch.ir.float() / 255, batch.vis.float() / 255  # [B, 1, H, W], [B, 3, H, W]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             fused = self._fuser(ir=ir, vis=vis)  # [B, 3, H, W]
+        if fused.shape != batch.vis.shape:
+            raise DataError(f"a fuser gave {tuple(fused.shape)}, not {tuple(batch.vis.shape)}")
+        if not torch.isfinite(fused).all():
+            raise DataError(f"a fuser gave NaN or infinite values at pair {batch.keys[0]} ff.")
         return quantize(fused)
 
 
@@ -136,6 +148,17 @@ def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
         held.append(item)
     if held:
         yield held
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of ``compute.dtype``; `auto` takes bfloat16 where the processor computes in it."""
+    if name != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if native else torch.float32
 
 
 def choose_device(name: str) -> torch.device:

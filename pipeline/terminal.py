@@ -46,7 +46,7 @@ def progress() -> Iterator[Callable[[int, int | None], None]]:
 def report(outcome: Outcome) -> None:
     """The headline, the table of arms and where the files are."""
     console = _console()
-    console.print(headline(outcome), highlight=False)
+    console.print(headline(outcome), highlight=False, markup=False)
     if outcome.results is not None:
         arms = outcome.results["arms"]
         detection = {arm: part["detection"] for arm, part in arms.items()}
@@ -56,8 +56,8 @@ def report(outcome: Outcome) -> None:
             console.print("The source has no labels: detections and times, but no scores.")
             time_table(outcome.timing["arms_ms_per_pair"])
     for line in _notes(outcome):
-        console.print(line, highlight=False)
-    console.print(f"Run folder: {outcome.folder}", highlight=False, soft_wrap=True)
+        console.print(line, highlight=False, markup=False)
+    console.print(f"Run folder: {outcome.folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def headline(outcome: Outcome) -> str:
@@ -117,9 +117,10 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     if detector is None:
         return
     network = f"{detector['network']} ({detector['head']}, {detector['weights']})"
+    changed = f", modified ({', '.join(protocol['modified'])})" if protocol["modified"] else ""
     scored = any(arm["detection"] for arm in outcome.results["arms"].values())
     yield (
-        f"Protocol {protocol['preset']}: {network}, conf {detector['conf']}, NMS IoU "
+        f"Protocol {protocol['preset']}{changed}: {network}, conf {detector['conf']}, NMS IoU "
         f"{detector['iou']}" + ("; P, R, mAP: YOLO convention" if scored else "")
     )
 

@@ -27,6 +27,7 @@ import cv2
 import numpy as np
 import torch
 import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if it is imported already)
+import yaml
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
@@ -172,10 +173,28 @@ def new_network(model: str, names: Mapping[int, str]) -> nn.Module:
 
 
 def _detection_model(model: str, names: Mapping[int, str]) -> nn.Module:
-    """The package's network by the name of one of its own descriptions, e.g. ``yolov5n.yaml``."""
-    network: nn.Module = DetectionModel(model, nc=len(names), verbose=False)  # type: ignore[no-untyped-call]
+    """The package's network by the name of one of its own descriptions, e.g. ``yolov5n.yaml``.
+
+    The file is read here and never looked up by the package, which would take one of that name from
+    the working folder first and evaluate parts of it as code.
+
+    Raises:
+        ValueError: The package has no description of this name.
+    """
+    network: nn.Module = DetectionModel(_description(model), nc=len(names), verbose=False)  # type: ignore[no-untyped-call]
     network.names = dict(names)  # type: ignore[assignment]
     return network
+
+
+def _description(model: str) -> dict[str, Any]:
+    """The package's YAML of a network; the letter of its size, as in yolov5n, is no part of it."""
+    parts = re.fullmatch(r"(yolov?\d+)([a-z]?)((?:-[a-z0-9]+)*)\.yaml", model)
+    folder = Path(ultralytics.__file__).parent / "cfg" / "models"
+    found = sorted(folder.rglob(f"{parts[1]}{parts[3]}.yaml")) if parts else []
+    if not parts or not found:
+        raise ValueError(f"ultralytics {ultralytics.__version__} has no network {model!r}")
+    described: dict[str, Any] = yaml.safe_load(found[0].read_text(encoding="utf-8"))
+    return {**described, "scale": parts[2], "yaml_file": model}
 
 
 def save_network(
@@ -202,6 +221,18 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
     Raises:
         WeightsError: The file is no checkpoint, holds code, or is of an unknown network.
     """
+    try:
+        return _load(path)
+    except WeightsError:
+        raise
+    except Exception as error:  # whatever a file that only looks like a checkpoint can lead to
+        reason = str(error).split("\n", 1)[0]
+        raise WeightsError(
+            f"{path}: not weights of a YOLO detector ({type(error).__name__}: {reason})"
+        ) from error
+
+
+def _load(path: Path) -> tuple[nn.Module, dict[str, object]]:
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
     saved = read_checkpoint(path)
@@ -248,12 +279,7 @@ def _anchor_free_network(
     path: Path, state: dict[str, Tensor], model: str, names: dict[int, str]
 ) -> tuple[nn.Module, dict[str, object]]:
     """A network as the package builds it."""
-    try:
-        network = _detection_model(model, names)
-    except (FileNotFoundError, KeyError, SyntaxError, TypeError, ValueError) as error:
-        raise WeightsError(
-            f"{path}: ultralytics {ultralytics.__version__} has no detection network {model!r}"
-        ) from error
+    network = _detection_model(model, names)
     _load_strictly(network, state, path)
     return network, {"network": Path(model).stem, "head": "anchor-free"}
 

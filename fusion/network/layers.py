@@ -36,7 +36,7 @@ class FoldedConv(nn.Module, ABC):
         """Float [B, H, W, C] to float [B, H, W, C_out], zeros beyond the border."""
         # a fold holds no graph: whoever wants gradients of the weights gets the kernel itself
         graph = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
-        kernel = self.kernel() if self.training or graph else self._fold()
+        kernel = self.kernel() if self.training or graph else self._fold(x.dtype)
         return functional.conv2d(x.permute(0, 3, 1, 2), kernel, padding=1).permute(0, 2, 3, 1)
 
     def train(self, mode: bool = True) -> Self:
@@ -44,19 +44,21 @@ class FoldedConv(nn.Module, ABC):
         self._folded = None
         return super().train(mode)
 
-    def _fold(self) -> Tensor:
+    def _fold(self, dtype: torch.dtype) -> Tensor:
         parameters = tuple(self.parameters())
         if any(
             p.is_inference() for p in parameters
         ):  # made in inference mode: changes go unnoticed
-            return self.kernel()
+            return self.kernel().to(dtype)
         # the version counts changes in place; replaced parameters end in one of the two hooks below
         versions = tuple(p._version for p in parameters)
-        if self._folded is None or self._folded_from != versions:
+        folded = self._folded
+        if folded is None or folded.dtype != dtype or self._folded_from != versions:
             with torch.inference_mode(False), torch.no_grad():  # so that autograd may use it later
-                self._folded = self.kernel()
+                # of the dtype of x: under autocast it would be converted at every call
+                self._folded = folded = self.kernel().to(dtype)
             self._folded_from = versions
-        return self._folded
+        return folded
 
     def _apply(self, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401
         self._folded = None

@@ -54,12 +54,29 @@ class ScanToMap(Protocol):
         ...
 
 
+class ScanMap(Protocol):
+    """What a backend module may offer as ``scan_map``: all of ES2D, without gradient."""
+
+    def __call__(
+        self,
+        x: Tensor,
+        x_weight: Tensor,
+        dt_weight: Tensor,
+        dt_bias: Tensor,
+        A: Tensor,
+        D: Tensor,
+    ) -> Tensor:
+        """See ``fusion.scan.es2d.es2d_scan``."""
+        ...
+
+
 @dataclass(frozen=True)
 class Backend:
     """What a backend module offers."""
 
     scan: SelectiveScan
     to_map: ScanToMap | None
+    map: ScanMap | None
 
 
 def choose(backend: str, u: Tensor) -> Backend:
@@ -97,7 +114,11 @@ def _load(backend: str, device: str) -> Backend:
         name = "reference"
     module = _module(name)
     _log.info("selective scan on %s: %s", device, name)
-    return Backend(module.selective_scan, getattr(module, "scan_to_map", None))
+    return Backend(
+        module.selective_scan,
+        getattr(module, "scan_to_map", None),
+        getattr(module, "scan_map", None),
+    )
 
 
 def _module(name: str) -> ModuleType:

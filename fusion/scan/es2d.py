@@ -8,6 +8,7 @@ from torch import Tensor
 from fusion.scan.backends import choose
 
 DIRECTIONS = 4
+_MAPPED = (torch.float32, torch.bfloat16)  # what a backend's ``scan_map`` takes
 
 
 def es2d_scan(
@@ -29,7 +30,7 @@ def es2d_scan(
         x_weight: float [4, R + 2N, E].
         dt_weight: float [4, E, R].
         dt_bias: float [4, E].
-        A: float [4E, N], direction-major: row k E + e is channel e of direction k.
+        A: float [4E, N], negative, direction-major: row k E + e is channel e of direction k.
         D: float [4E], direction-major.
         backend: A name of ``BACKENDS``, or "auto".
 
@@ -39,13 +40,17 @@ def es2d_scan(
     Raises:
         errors.DeviceError: The backend is unknown or cannot run here.
     """
+    scan = choose(backend, x)
+    weights = (x_weight, dt_weight, dt_bias, A, D)
+    graph = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *weights))
+    if scan.map is not None and not graph and x.device.type == "cpu" and x.dtype in _MAPPED:
+        return scan.map(x, *weights)
     height, width = x.shape[1:3]
     rank, state = dt_weight.shape[2], A.shape[1]
     tokens = gather(x)  # [B, 4, E, L]
     projected = x_weight @ tokens  # [B, 4, R + 2N, L]
     dt_low, b, c = torch.split(projected, [rank, state, state], dim=2)
     delta = dt_weight @ dt_low  # [B, 4, E, L]
-    scan = choose(backend, tokens)
     arguments = (
         tokens.flatten(1, 2),  # [B, 4E, L]
         delta.flatten(1, 2),  # [B, 4E, L]

@@ -18,6 +18,9 @@ from torch.nn import functional
 from errors import DeviceError
 from fusion.scan import threads
 from fusion.scan.numba_kernels import CHUNK, LANES, Floats, backward, forward
+from fusion.scan.numba_map import scan_map
+
+__all__ = ["problem", "scan_map", "selective_scan"]
 
 _TASK = 1 << 16  # state updates, about 40 us: a smaller task is not worth handing to a thread
 

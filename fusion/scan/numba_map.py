@@ -1,10 +1,9 @@
-"""ES2D for inference on the CPU: the scan of a whole feature map by a kernel of its own.
+"""ES2D for inference on the CPU: a kernel that scans a whole feature map, channels last.
 
-The kernel differs from that of ``numba_kernels`` in what it vectorises over: LANES neighbouring
-channels instead of the state. Channels last, a token's channels lie side by side, so a map needs no
-transposition, the sum over the state no sum across a register, and results go straight to the
-pixels that the tokens came from. The step is worked out on the way, from its R low-rank numbers.
-There is no gradient; training goes the way of ``fusion.scan.es2d``.
+It differs from the loops of ``numba_kernels`` in what it vectorises over: neighbouring channels
+instead of the state. Channels last, those lie side by side, so that no map is transposed, no sum
+runs across a register, and results go straight to the pixels that the tokens came from. The step is
+worked out on the way from its R low-rank numbers. There is no gradient.
 """
 
 from collections.abc import Iterator
@@ -16,13 +15,210 @@ from numba import njit, types
 from numba.extending import overload
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.profiler import record_function
+from torch.nn import functional
 
 from fusion.scan import threads
-from fusion.scan.numba_kernels import Floats, _compiled, _exp2, _softplus
+from fusion.scan.numba_kernels import (
+    _P0,
+    _P1,
+    _P2,
+    _P3,
+    _P4,
+    _P5,
+    Floats,
+    _exact,
+    _loops,
+    _softplus,
+)
 
-CHUNK = 64  # tokens
-LANES = 64  # channels at a time: four registers of AVX-512, so that the processor has enough to do
+CHUNK = 64  # tokens: what is worked on stays in the nearest cache
+LANES = 64  # channels at a time: four AVX-512 registers, enough to hide the latency of each step
 _TASK = 1 << 16  # state updates: a smaller task is not worth handing to a thread
-_ZERO, _LOG2_E = np.float32(0), np.float32(np.log2(np.e))
+_LEAST, _WHOLE, _ONE = np.float32(-126), np.float32(3 << 22), np.float32(1)
+_LOG2_E = float(np.log2(np.e))
+_STEP, _INFLOW, _OUT, _LINES = range(4)
 
-Numbers = NDArray[Any]  # float32, or bfloat16 as uint16, which numpy has for it
+Numbers = NDArray[Any]  # float32, or bfloat16 as uint16: numpy has no bfloat16
+
+
+def scan_map(
+    x: Tensor, x_weight: Tensor, dt_weight: Tensor, dt_bias: Tensor, A: Tensor, D: Tensor
+) -> Tensor:
+    """``fusion.scan.es2d.es2d_scan`` without gradient, on the CPU, all of A negative.
+
+    ``x`` is float32 or bfloat16 and decides the dtype of the projection and of the result.
+    """
+    batch, height, width, inner = x.shape
+    tokens = x.new_empty(batch, 4, height // 2, width // 2, inner)  # row by row for all k
+    for k in range(4):
+        tokens[:, k].copy_(x[:, k % 2 :: 2, k // 2 :: 2])
+    x_weight = x_weight.to(x.dtype).transpose(1, 2)  # [4, E, R + 2N]
+    projected = tokens.flatten(2, 3) @ x_weight  # [B, 4, H W/4, R + 2N]
+    projected = projected.float().view(*tokens.shape[:4], -1)  # [B, 4, H/2, W/2, R + 2N]
+    of_step = torch.cat(
+        (dt_weight.transpose(1, 2), dt_bias[:, None], D.view(4, 1, inner)), 1
+    )  # [4, R + 2, E]
+    rate = A.float().view(4, inner, -1).transpose(1, 2) * _LOG2_E  # [4, N, E]
+    y = torch.empty_like(x, memory_format=torch.contiguous_format)  # [B, H, W, E]
+    arrays = [_array(t) for t in (tokens, projected, _blocks(of_step.float()), _blocks(rate), y)]
+
+    def run(k: int, image: int, blocks: slice) -> None:
+        grids, steps, weights, rates, out = arrays
+        channels = slice(LANES * blocks.start, LANES * blocks.stop)
+        scan_grid(
+            grids[image, k, ..., channels],
+            steps[image, k],
+            weights[k, blocks],
+            rates[k, blocks],
+            k % 2 == 0,
+            out[image, k % 2 :: 2, k // 2 :: 2, channels],
+        )
+
+    workers = threads.count(x.numel() * rate.shape[1], _TASK)
+    with record_function("selective_scan"):
+        threads.run(workers, run, _tasks(batch, -(-inner // LANES), workers))
+    return y
+
+
+def _blocks(values: Tensor) -> Tensor:
+    """[4, n, E] as [4, blocks, n, LANES], padded with zeros."""
+    padded = functional.pad(values, (0, -values.shape[-1] % LANES))
+    return torch.unflatten(padded, -1, (-1, LANES)).transpose(1, 2).contiguous()
+
+
+def _tasks(batch: int, blocks: int, workers: int) -> Iterator[tuple[int, int, slice]]:
+    """Direction, image and blocks of channels: two tasks for each thread, where that can be."""
+    parts = min(blocks, -(-2 * workers // (4 * batch)))
+    for k in range(4):
+        for image in range(batch):
+            for part in range(parts):
+                yield k, image, slice(blocks * part // parts, blocks * (part + 1) // parts)
+
+
+def _array(tensor: Tensor) -> Numbers:
+    plain = tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
+    array: Numbers = plain.detach().numpy()
+    return array
+
+
+def _widen(number: Any) -> Any:  # noqa: ANN401
+    """A number of either kind as float32."""
+
+
+def _narrow(number: Any, like: Any) -> Any:  # noqa: ANN401
+    """A float32 as a number of the kind of ``like``, rounded to the nearest (halves to even)."""
+
+
+@overload(_widen)
+def _widen_for(number: Any) -> Any:  # noqa: ANN401
+    def shifted(number: Any) -> Any:  # noqa: ANN401
+        return np.uint32(np.uint32(number) << np.uint32(16)).view(np.float32)
+
+    def same(number: Any) -> Any:  # noqa: ANN401
+        return number
+
+    return shifted if isinstance(number, types.Integer) else same
+
+
+@overload(_narrow)
+def _narrow_for(number: Any, like: Any) -> Any:  # noqa: ANN401
+    def rounded(number: Any, like: Any) -> Any:  # noqa: ANN401
+        bits = np.float32(number).view(np.uint32)
+        odd = np.uint32(np.uint32(bits >> np.uint32(16)) & np.uint32(1))
+        return np.uint16(np.uint32(bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
+
+    def same(number: Any, like: Any) -> Any:  # noqa: ANN401
+        return number
+
+    return rounded if isinstance(like, types.Integer) else same
+
+
+@_exact
+def _decay(x: np.float32) -> np.float32:
+    """2^x for x <= 0, as ``_exp2`` in fewer steps: 3 2^22 leaves no place for a fraction in z."""
+    x = _LEAST if x < _LEAST else x
+    z = np.float32(x + _WHOLE)
+    f = x - (z - _WHOLE)
+    p = np.float32(_ONE + f * (_P0 + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * _P5))))))
+    return np.int32(p.view(np.int32) + np.int32(z.view(np.int32) << np.int32(23))).view(np.float32)
+
+
+@njit(inline="always")
+def _pixel(t: int, line: int, by_row: bool) -> tuple[int, int]:
+    """Row and column of a token."""
+    return (t // line, t % line) if by_row else (t % line, t // line)
+
+
+@njit(inline="always")  # apart from its caller the compiler would not find the arrays apart
+def _advance(
+    shared: Floats, count: int, rate: Floats, weight: Floats, h: Floats, w: Floats
+) -> None:
+    """Take a block of channels through a chunk of tokens.
+
+    All LANES are worked on, also where fewer are channels: a constant trip count makes the loops
+    whole registers, which is worth more than the work saved.
+    """
+    state, rank = len(rate), len(weight) - 2
+    for t in range(count):
+        for e in range(LANES):
+            w[t, _STEP, e] = weight[rank, e]
+        for r in range(rank):
+            for e in range(LANES):
+                w[t, _STEP, e] += shared[t, r] * weight[r, e]
+        for e in range(LANES):
+            w[t, _STEP, e] = _softplus(w[t, _STEP, e])
+            w[t, _OUT, e] = w[t, _INFLOW, e] * weight[rank + 1, e]
+            w[t, _INFLOW, e] *= w[t, _STEP, e]
+    for t in range(count):
+        for n in range(state):
+            into, out_of = shared[t, rank + n], shared[t, rank + state + n]
+            for e in range(LANES):
+                new = _decay(w[t, _STEP, e] * rate[n, e]) * h[n, e] + w[t, _INFLOW, e] * into
+                h[n, e] = new
+                w[t, _OUT, e] += new * out_of
+
+
+@_loops
+def scan_grid(
+    x: Numbers,
+    projected: Floats,
+    weight: Floats,
+    rate: Floats,
+    by_row: bool,
+    y: Numbers,
+) -> None:
+    """Scan one sub-grid.
+
+    Args:
+        x: [H, W, channels], float32 or bfloat16 as uint16.
+        projected: [H, W, R + 2N], the low-rank step, B and C.
+        weight: [blocks, R + 2, LANES]: of the low-rank step, then its bias, then D.
+        rate: [blocks, N, LANES], A log2(e).
+        by_row: Whether it is read row by row, else column by column.
+        y: [H, W, channels] like ``x``, is written.
+    """
+    height, width, channels = x.shape
+    line = width if by_row else height
+    blocks, state, _ = rate.shape
+    h = np.zeros((blocks, state, LANES), np.float32)
+    w = np.zeros((CHUNK, _LINES, LANES), np.float32)
+    shared = np.empty((CHUNK, projected.shape[2]), np.float32)
+    for begin in range(0, height * width, CHUNK):
+        count = min(CHUNK, height * width - begin)
+        for t in range(count):
+            i, j = _pixel(begin + t, line, by_row)
+            for c in range(projected.shape[2]):
+                shared[t, c] = projected[i, j, c]
+        for block in range(blocks):
+            first = block * LANES
+            lanes = min(LANES, channels - first)
+            for t in range(count):
+                i, j = _pixel(begin + t, line, by_row)
+                for e in range(lanes):
+                    w[t, _INFLOW, e] = _widen(x[i, j, first + e])
+            _advance(shared, count, rate[block], weight[block], h[block], w)
+            for t in range(count):
+                i, j = _pixel(begin + t, line, by_row)
+                for e in range(lanes):
+                    y[i, j, first + e] = _narrow(w[t, _OUT, e], y[i, j, first + e])

@@ -1,5 +1,6 @@
 """An arm of ready-made fused images, by key: somebody else's results."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,16 @@ class FolderArm:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._images = list_images(root)
+
+    def check(self, keys: Collection[str]) -> None:
+        """Refuse a folder that lacks the image of one of the pairs.
+
+        Raises:
+            DataError: An image is missing.
+        """
+        for key in keys:
+            if key not in self._images:
+                raise DataError(f"{self._root}: no fused image for pair {key}")
 
     def read(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
         """The image of a pair, HWC RGB uint8.

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torchvision.ops import batched_nms
 
 from detection.boxes import Detections
@@ -16,6 +16,14 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     arms: tuple[str, ...] = Field(("ir", "vis"), min_length=2, description="arms to merge")
+
+    @field_validator("arms")
+    @classmethod
+    def _unique(cls, arms: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(arms)) < len(arms):
+            raise ValueError("must not name an arm twice")
+        return arms
+
     iou: float = Field(0.6, gt=0, le=1, description="NMS threshold")
 
 

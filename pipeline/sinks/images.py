@@ -17,7 +17,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arms: tuple[str, ...] | None = Field(None, description="default: all that have an image")
+    arms: tuple[str, ...] | None = Field(
+        None, min_length=1, description="default: all that have an image"
+    )
 
 
 def build(config: Config, context: RunContext, name: str) -> "ImagesSink":

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from eval.class_names import COCO_NAMES
 from eval.coco import detections_json, ground_truth_json
 from eval.coco_files import GroundTruth, Prediction
 from eval.evaluation import ArmResult, content_hash, evaluate_arm, table_rows, to_json
@@ -24,6 +25,7 @@ from eval.labels import Labels
 from eval.matching import drop_ignored
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
+from pipeline.run_folder import FRAMES
 
 SCHEMA = 1
 COLUMNS = (
@@ -48,8 +50,8 @@ class ResultsSink:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._path = context.folder / "frames.jsonl"
-        if context.done:
+        self._path = context.folder / FRAMES
+        if self._path.exists():  # a run that broke off wrote it, maybe past its last whole batch
             _keep_lines(self._path, context.done)
         self._file = self._path.open("a", encoding="utf-8")
 
@@ -91,10 +93,8 @@ class ResultsSink:
         results = results_json(self._protocol(ground_truth), scored, summary)
         _write_json(context.folder / "results.json", results, indent=1)
         rows = [row for arm, r in scored.items() if r is not None for row in table_rows(arm, r)]
-        pd.DataFrame(rows, columns=list(COLUMNS)).to_csv(
-            context.folder / "results.csv", index=False
-        )
-        self._path.unlink()
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        (context.folder / "results.csv").write_text(table.to_csv(index=False), encoding="utf-8")
 
     def __enter__(self) -> Self:
         return self
@@ -121,7 +121,7 @@ class ResultsSink:
             images.append((line["key"], f"{line['key']}.png", *line["size"]))
             labels.append(_labels(line))
         detector, classes = self._context.detector, self._context.classes
-        names = {} if detector is None else dict(detector.names)
+        names = COCO_NAMES if detector is None else detector.names
         kept = {i: name for i, name in names.items() if classes is None or i in classes}
         return ground_truth_json(images, labels, kept)
 

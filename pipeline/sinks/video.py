@@ -32,9 +32,11 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    arms: tuple[str, ...] | None = Field(None, description="default: all that have an image")
+    arms: tuple[str, ...] | None = Field(
+        None, min_length=1, description="default: all that have an image"
+    )
     conf: float = Field(0.25, ge=0, le=1, description="least score of a box that is drawn")
-    frame_rate: float = Field(10, gt=0, le=240, description="for stills; a recording keeps its own")
+    frame_rate: float = Field(10, ge=0.01, le=240, description="for stills; recordings keep theirs")
     columns: int = Field(3, ge=1, le=8, description="panels side by side")
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from errors import DataError
@@ -26,7 +28,7 @@ def _ordered(limits: tuple[int, int]) -> tuple[int, int]:
 def _natural(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key that compares runs of digits as numbers."""
     parts = re.split(r"(\d+)", text)
-    return tuple((int(part), "") if part.isdigit() else (-1, part) for part in parts)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 IrRange = Annotated[tuple[int, int], AfterValidator(_ordered)]
@@ -47,8 +49,8 @@ class Config(BaseModel):
     ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
 
 
-def build(config: Config) -> "ImagePairs":
-    """The pairs of two folders.
+def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs":
+    """The pairs of two folders; the labels' classes are those of ``names``.
 
     Raises:
         DataError: A folder is missing or empty, or the labels can't be read.
@@ -57,7 +59,7 @@ def build(config: Config) -> "ImagePairs":
     if config.labels is not None:
         labels = LabelSet.open(
             config.labels,
-            names=COCO_NAMES,
+            names=names,
             class_map=config.class_map,
             ignore=config.ignore,
             defer_errors=True,
@@ -97,7 +99,7 @@ class ImagePairs:
         ir_range: tuple[int, int] | None,
     ) -> None:
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
-        self.keys = sorted({*ir, *vis}, key=_natural)
+        self.keys = sorted({*ir, *vis}, key=lambda key: (_natural(key), key))
 
     @property
     def count(self) -> int:
@@ -111,9 +113,8 @@ class ImagePairs:
 
     def check(self) -> None:
         """Decode every image and read every label once, so that a mistake is known at the start."""
-        foreign = sorted(set(self._labels.keys()) - set(self.keys)) if self._labels else []
-        if foreign:
-            raise DataError(f"labels of {foreign[0]!r}: there is no such pair of images")
+        if self._labels:
+            self._labels.check_keys(self.keys)
         with ThreadPoolExecutor() as pool:
             pairs = pool.map(self._pair, range(len(self.keys)))
             for key, pair in zip(self.keys, pairs, strict=True):
@@ -128,6 +129,10 @@ class ImagePairs:
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Ground truth of a pair; empty where nothing is labelled."""
         return self._labels.get(key, size) if self._labels else Labels.empty()
+
+    def label_classes(self, key: str) -> NDArray[np.int64]:
+        """Class ids of a pair's labels (n,), whatever its size."""
+        return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         return map(self._pair, range(len(self.keys)))
@@ -157,6 +162,8 @@ class ImagePairs:
         image = read_image(path)
         if ir:
             image = to_eight_bit(image, self._ir_range, path)
+        elif image.dtype != np.uint8:
+            raise DataError(f"{path}: visible images must have 8 bit; convert it")
         return Frame(image, None, index)
 
     def _partner_missing(self, key: str) -> str:

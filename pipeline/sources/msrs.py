@@ -3,6 +3,7 @@
 Both of its layouts are read: `detection/{ir,vi,labels}`, and `test/{ir,vi}` or `train/{ir,vi}`.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -25,8 +26,10 @@ class Config(BaseModel):
     ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
 
 
-def build(config: Config) -> ImagePairs:
+def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> ImagePairs:
     """The pairs below ``root``; ``root/ignore.json`` holds regions that count neither way.
+
+    The labels' classes are those of ``names``.
 
     Raises:
         DataError: The folder isn't of this layout, or its labels can't be read.
@@ -46,7 +49,7 @@ def build(config: Config) -> ImagePairs:
     if labels.is_dir():
         label_set = LabelSet.open(
             labels,
-            names=COCO_NAMES,
+            names=names,
             class_map=config.class_map,
             ignore=ignore if ignore.is_file() else None,
             defer_errors=True,

@@ -4,13 +4,17 @@ The frames come as short clips, each of another street. Seeds 0 to 49999 are for
 detector was validated on seeds from 50000 and trained on seeds from 100000.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from errors import DataError
+from eval.class_names import COCO_NAMES
 from eval.labels import Labels
 from pipeline.frames import Frame, FramePair
 from pipeline.scenes.render import SMALLEST, Clip
@@ -26,13 +30,19 @@ class Config(BaseModel):
     frames: int = Field(120, ge=1, description="pairs in all")
     seed: int = Field(0, ge=0, description="the same seed gives the same bytes")
     size: tuple[_Side, _Side] = Field((256, 320), description="height, width, pixels")
-    frame_rate: float = Field(10.0, gt=0, le=1000, description="frames per second")
+    frame_rate: float = Field(10.0, ge=0.01, le=1000, description="frames per second")
     time: Literal["day", "night", "both"] = Field("both", description="both: clips alternate")
     clip: int = Field(12, ge=1, description="frames per street")
 
 
-def build(config: Config) -> "ScenesSource":
-    """The source; nothing is drawn before it is iterated."""
+def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ScenesSource":
+    """The source; nothing is drawn before it is iterated.
+
+    Raises:
+        DataError: ``names`` has other classes at COCO's ids 0, person, and 2, car.
+    """
+    if (names.get(0), names.get(2)) != ("person", "car"):
+        raise DataError("generated scenes need a detector with COCO's ids 0 person and 2 car")
     return ScenesSource(config)
 
 
@@ -59,6 +69,10 @@ class ScenesSource:
         """Always: the generator knows where everything is."""
         return True
 
+    @property
+    def keys(self) -> None:
+        """Not known before the end."""
+
     def check(self) -> None:
         """There is nothing to find: the settings were checked when they were read."""
 
@@ -71,6 +85,10 @@ class ScenesSource:
         """
         index = int(key.partition("_")[0])
         return self._clip(index // self._config.clip).labels(index % self._config.clip)
+
+    def label_classes(self, key: str) -> NDArray[np.int64]:
+        """Class ids of a pair's labels (n,)."""
+        return self.labels(key, self._config.size).class_id
 
     def __iter__(self) -> Iterator[FramePair]:
         for index in range(self._config.frames):

@@ -1,18 +1,21 @@
 """Two recordings, one infrared and one visible, paired by presentation time."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from errors import DataError
+from eval.class_names import COCO_NAMES
 from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.images import to_eight_bit
@@ -31,13 +34,16 @@ class Config(BaseModel):
     ir: Path = Field(description="infrared recording, any container that FFmpeg reads")
     vis: Path = Field(description="visible recording")
     tolerance_ms: float | None = Field(
-        None, ge=0, description="most difference inside a pair; default half a frame of the faster"
+        None,
+        ge=0,
+        allow_inf_nan=False,
+        description="most difference in a pair; default half a frame",
     )
     ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
 
 
-def build(config: Config) -> "VideoPairs":
-    """The pairs of two recordings.
+def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "VideoPairs":
+    """The pairs of two recordings; they have no labels, so ``names`` names nothing.
 
     Raises:
         DataError: A file is missing or holds no video.
@@ -83,16 +89,24 @@ class VideoPairs:
     def check(self) -> None:
         """Nothing more: both files were opened."""
 
+    @property
+    def keys(self) -> None:
+        """Not known before the end."""
+
+    def label_classes(self, key: str) -> NDArray[np.int64]:
+        """A recording has no labels."""
+        return np.zeros(0, np.int64)
+
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """A recording has no labels."""
-        raise NotImplementedError
+        return Labels.empty()
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
-        try:
-            for ir, vis in pair_by_time(self._ir, self._vis, tolerance_ns=self.tolerance_ns):
-                yield self._pair(ir, vis)
-        except DataError as error:
-            yield BadPair("end", str(error))
+        for ir, vis in pair_by_time(self._ir, self._vis, tolerance_ns=self.tolerance_ns):
+            yield self._pair(ir, vis)
+        for name, recording in (("ir", self._ir), ("vis", self._vis)):
+            if recording.damage:
+                yield BadPair(f"{name}_end", recording.damage)
 
     def _pair(self, ir: Frame | None, vis: Frame | None) -> FramePair | BadPair:
         key = f"{vis.index:06d}" if vis is not None else f"ir_{ir.index if ir else 0:06d}"
@@ -123,6 +137,7 @@ class Recording:
     Attributes:
         rate: Frames per second as the file says it.
         frames: Number of frames as the file says it, 0 where it doesn't.
+        damage: Why the recording ended early, once it did; the other one goes on alone.
     """
 
     def __init__(self, path: Path, pixel_format: str) -> None:
@@ -132,6 +147,7 @@ class Recording:
         stream.thread_type = "AUTO"
         self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
         self.frames: int = stream.frames
+        self.damage = ""
 
     def close(self) -> None:
         """Close the file."""
@@ -145,11 +161,12 @@ class Recording:
                 yield Frame(self._image(frame), self._time_ns(frame, index), index)
                 index += 1
         except av.FFmpegError as error:
-            raise DataError(f"{self._path}: damaged after frame {index} ({error})") from error
-        if index < self.frames:
-            raise DataError(
-                f"{self._path}: ends after {index} of {self.frames} frames; it seems truncated"
-            )
+            self.damage = f"{self._path}: damaged after {index} frames ({error})"
+            log.warning("%s", self.damage)
+        else:
+            # no fault by itself: an edit list may hide frames that the file counts
+            if index < self.frames:
+                log.warning("%s: %d of %d frames could be read", self._path, index, self.frames)
 
     def _image(self, frame: VideoFrame) -> Image:
         deep = self._format == "gray" and frame.format.name.startswith("gray1")  # 10 to 16 bit

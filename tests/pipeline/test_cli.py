@@ -69,7 +69,7 @@ def test_skipped_pairs_are_in_the_headline(toy, capsys):
         (["toy.yaml", "compute.device=cuda:99"], "compute.device: cuda:99 is not there"),
         (["toy.yaml", "detector={kind: yolov5, weights: nix}"], "no weights 'nix'"),
         (["toy.yaml", "detector={kind: yolov5, weights: toy.yaml}"], "toy.yaml: not a YOLO check"),
-        (["toy.yaml", "source.class_map={0: 77}"], "labels of 000: the detector has no class 77"),
+        (["toy.yaml", "source.class_map={0: 77}"], "0 is mapped to 77, which is no known class"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(toy, capsys, arguments, message):

@@ -50,6 +50,15 @@ def test_preset_sets_the_detector_and_the_file_overrides_it(settings):
         ("compute.batch=0", r"compute\.batch: .*greater than or equal to 1"),
         ("compute.device=tpu", r"compute\.device"),
         ("run.name=../x", r"run\.name"),
+        ("run.name=x.partial", r"run\.name: must not end with \.partial"),
+        ("run.dir=/", r"run\.dir: must name a folder"),
+        ("run.dir=.", r"run\.dir: must name a folder"),
+        ("run.name=2024-13-45", "is not a YAML value"),
+        ("sinks.predictions.kind=images", r"sinks\.predictions: a sink can't be called so"),
+        ("sinks.more.kind=results", "there can be one of kind results"),
+        ("arms.late.arms=[ir,ir]", r"arms\.late\.arms: must not name an arm twice"),
+        ("evaluation.classes=[]", r"evaluation\.classes"),
+        ("detector.classes=[0]", r"detector\.classes: leaves out 2, which is scored"),
         ("run.on_bad_pair=maybe", r"run\.on_bad_pair.*'fail' or 'skip'"),
         ("evaluation.preset=paper", r"evaluation\.preset: 'paper' is unknown; .*paper-msrs"),
         ("sources.kind=msrs", r"unknown key sources; did you mean 'source'"),
@@ -128,3 +137,17 @@ def test_kinds_are_the_modules_of_the_folders():
     assert {"msrs", "image_folder", "video", "scenes"} <= set(components.kinds("source"))
     assert components.kinds("detector") == ["yolov5"]
     assert components.kinds("sinks") == ["images", "results", "video"]
+
+
+def test_another_kind_brings_its_own_settings(tmp_path, settings):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    loaded = config.load(path, ["source.kind=scenes", "source.frames=3"])
+    assert loaded.source.config.frames == 3
+
+
+def test_a_key_that_stands_twice_is_a_mistake(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("run: {name: a}\nrun: {name: b}\n")
+    with pytest.raises(ConfigError, match="'run' stands twice"):
+        config.load(path)

@@ -288,3 +288,83 @@ def test_timing_has_every_stage(pairs):
 def test_config_yaml_is_plain(pairs):
     text = (execute(toys.settings(pairs)).folder / "config.yaml").read_text()
     assert yaml.safe_load(text)["arms"]["fused"] == {"kind": "maximum"}
+
+
+def test_resume_after_a_kill_before_the_first_batch_was_recorded(pairs, here):
+    whole = execute(toys.settings(pairs, run={"name": "whole"}))
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs), stop_after(1))
+    partial = here / "runs" / "toy.partial"
+    (partial / "progress.log").unlink()
+    resumed = execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
+    assert resumed.results == whole.results
+
+
+def test_a_run_that_still_works_cannot_be_resumed(pairs, here):
+    from pipeline import run_folder
+
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs), stop_after(1))
+    lock = run_folder._lock(here / "runs" / "toy.partial")
+    with pytest.raises(ConfigError, match="still going on"):
+        execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
+    lock.close()
+
+
+def test_a_video_can_be_left_out_when_a_run_is_resumed(pairs):
+    settings = toys.settings(pairs)
+    settings["sinks"]["film"] = {"kind": "video"}
+    with pytest.raises(KeyboardInterrupt):
+        execute(settings, stop_after(1))
+    settings["run"] = {"name": "toy", "resume": True}
+    with pytest.raises(ConfigError, match=r"sinks\.film=null"):
+        execute(settings)
+    settings["sinks"]["film"] = None
+    assert execute(settings).summary.frames["paired"] == 6
+
+
+def test_sixteen_bit_visible_images_are_refused(pairs):
+    grey = np.full((toys.HEIGHT, toys.WIDTH), 40000, np.uint16)
+    Image.fromarray(grey).save(pairs / "vi" / "002.png")
+    with pytest.raises(DataError, match=r"vi/002\.png: visible images must have 8 bit"):
+        execute(toys.settings(pairs))
+
+
+def test_a_changed_preset_says_so(pairs):
+    settings = toys.settings(pairs)
+    plain = execute(settings).results["protocol"]
+    assert (plain["modified"], len(plain["notes"])) == ([], 3)
+    settings["detector"] = {**settings["detector"], "pad": 0.0, "iou": 0.5}
+    changed = execute(settings).results["protocol"]
+    assert (changed["modified"], changed["notes"]) == (["pad", "iou"], [])
+
+
+def test_a_folder_arm_without_an_image_is_known_before_the_run(pairs, here):
+    fused = here / "fused"
+    fused.mkdir()
+    Image.new("L", (toys.WIDTH, toys.HEIGHT)).save(fused / "000.png")
+    arms = {"theirs": {"kind": "folder", "root": str(fused)}}
+    with pytest.raises(DataError, match="no fused image for pair 001"):
+        execute(toys.settings(pairs, arms=arms))
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("fault", ["nan", "shape"])
+def test_a_fuser_that_gives_no_image_is_found_out(pairs, monkeypatch, fault):
+    from fusion.fusers import maximum
+
+    def broken(*, ir, vis):
+        return vis * float("nan") if fault == "nan" else vis[:, :, ::2]
+
+    monkeypatch.setattr(maximum, "build", lambda config: broken)
+    with pytest.raises(DataError, match="a fuser gave"):
+        execute(toys.settings(pairs))
+
+
+def test_keys_cannot_leave_the_folder():
+    from pipeline.frames import Frame, FramePair
+
+    frame = Frame(np.zeros((1, 1), np.uint8), None, 0)
+    for key in ("../x", "a/b", "..", "", "a\\b"):
+        with pytest.raises(DataError, match="can't hold a folder"):
+            FramePair(key, frame, frame)

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import ultralytics
 from PIL import Image
-from ultralytics.nn.tasks import DetectionModel
 
 from detection.anchor_head import AnchorHead
 from detection.detectors import yolov5
 from detection.detectors.yolov5 import Config
 from errors import ConfigError, WeightsError
 
-BUS = Path(ultralytics.__file__).parent / "assets" / "bus.jpg"
+# through the adapter, which tells the package to stay offline before it is imported
+DetectionModel = yolov5.DetectionModel
+BUS = Path(yolov5.ultralytics.__file__).parent / "assets" / "bus.jpg"
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +205,37 @@ def test_ultralytics_is_told_to_stay_offline():
         [sys.executable, "-c", program], env=clean, capture_output=True, text=True, check=True
     )
     assert output.stdout.split()[-2:] == ["False", "False"]
+
+
+EVIL = """
+nc: 1
+activation: open({marker!r}, "w").close() or torch.nn.SiLU()
+backbone:
+  - [-1, 1, Conv, [8, 3, 2]]
+head:
+  - [[0], 1, Detect, [nc]]
+"""
+
+
+@pytest.mark.parametrize("where", ["metadata", "working folder"])
+def test_no_description_from_elsewhere_is_followed(tmp_path, monkeypatch, cpu, where):
+    """ultralytics evaluates parts of a network's YAML, and looks in the working folder first."""
+    marker = tmp_path / "ran"
+    name = "evil.yaml" if where == "metadata" else "yolov5n.yaml"
+    (tmp_path / name).write_text(EVIL.format(marker=str(marker)))
+    monkeypatch.chdir(tmp_path)
+    if where == "metadata":
+        network = yolov5.new_network("yolov5n.yaml", {0: "a"})
+        path = tmp_path / "w.safetensors"
+        model = str(tmp_path / name)
+        yolov5.save_network(path, network, model=model, names={0: "a"}, metadata={})
+        with pytest.raises(WeightsError, match=r"w\.safetensors: .*has no network"):
+            yolov5.build(Config(weights=str(path)), device=cpu)
+    else:
+        assert yolov5.build(Config(weights="demo"), device=cpu).names[2] == "car"
+    assert not marker.exists()
+
+
+def test_pillow_is_left_as_it_was():
+    """The package's import replaces Image.open by one that installs packages."""
+    assert Image.open.__module__ == "PIL.Image"

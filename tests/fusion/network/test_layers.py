@@ -178,3 +178,13 @@ def test_patch_expanding_places():
     x = torch.tensor([[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]).view(1, 1, 2, 4)
     assert expand(x)[0, ..., 0].tolist() == [[1, 2, 5, 6], [3, 4, 7, 8]]
     assert PatchExpanding(8, 4, 2)(torch.randn(1, 3, 2, 8)).shape == (1, 12, 8, 2)
+
+
+def test_fold_is_of_the_dtype_of_what_it_convolves():
+    ldc = drawn_ldc().eval()
+    x = torch.randn(1, 6, 7, 5)
+    with torch.no_grad():
+        half = ldc(x.bfloat16())
+        assert half.dtype == torch.bfloat16
+        assert (half - ldc(x)).abs().max() <= 0.05
+        assert (ldc(x) - equation_5(ldc, x)).abs().max() <= 1e-6

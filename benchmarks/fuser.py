@@ -1,0 +1,109 @@
+"""Whether the fusion network is as fast as is claimed: `python benchmarks/fuser.py [--check]`.
+
+Prints each claim as a ratio of things measured in this run; with --check the exit code is 1 where
+one is missed. No trained weights ship yet, so the head's weights are drawn at random, and so is the
+pair of images: the difference between the dtypes is that of such a network.
+"""
+
+import argparse
+import copy
+import os
+import statistics
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from detection.detectors import yolov5
+from pipeline import bench
+from pipeline.stages import FuserArm
+
+CPU = torch.device("cpu")
+SIDES = ((240, 320), (360, 480), (480, 640), (720, 960), (960, 1280))
+RUNS = 7
+
+
+def arm(fuser, dtype):
+    return FuserArm(copy.deepcopy(fuser), device=CPU, dtype=dtype)
+
+
+def detector():
+    """YOLOv5s, of the shared weights or untrained, and a word on which."""
+    weights = Path(os.environ.get("IRVIS_SHARED", "../shared")) / "weights" / "yolov5s.pt"
+    if weights.is_file():
+        return yolov5.build(yolov5.Config(weights=str(weights)), device=CPU), "trained"
+    network = yolov5.new_network("yolov5s.yaml", {i: str(i) for i in range(80)}).eval()
+
+    def run(images):
+        with torch.inference_mode():
+            return network(images.float() / 255)
+
+    return run, "untrained"
+
+
+def median(run, runs=RUNS):
+    return statistics.median(bench.seconds(run, CPU, runs=runs))
+
+
+def base():
+    """Base against its own run with the sequential scan, and its dense part against the peak."""
+    batch = bench.pair(*bench.FRAME, CPU)
+    full, half = arm(bench.new_fuser("base"), torch.float32), None
+    fused = full(batch)
+    fast = median(lambda: full(batch))
+    cost = bench.measure(bench.new_fuser("base"), bench.FRAME, torch.float32, CPU, runs=1)
+    peak = bench.matrix_peak(CPU, torch.float32)
+    half = arm(bench.new_fuser("base"), torch.bfloat16)
+    difference = (half(batch).float() - fused.float()).abs().mean().item()
+    faster = median(lambda: half(batch))
+    sequential = arm(bench.new_fuser("base", "reference"), torch.float32)
+    slow = min(bench.seconds(lambda: sequential(batch), CPU, runs=1))
+    dense = cost.gflops["dense"] / cost.busy["dense"]
+    print(f"base: sequential {slow:.2f} s, float32 {fast:.2f} s, bfloat16 {faster:.2f} s")
+    print(f"base float32: dense part {dense:.0f} GFLOP/s, matrix peak {peak:.0f} GFLOP/s")
+    return (
+        ("base float32 over the sequential scan", slow / fast, ">=", 4.5),
+        ("base bfloat16 over the sequential scan", slow / faster, ">=", 8),
+        ("base bfloat16 to float32, mean difference in 1/255", difference, "<=", 1),
+        ("dense part of base over the float32 matrix peak", dense / peak, ">=", 0.5),
+    )
+
+
+def tiny():
+    """Tiny against YOLOv5s on the same frame, and its time against the pixels."""
+    detect, which = detector()
+    fuse = arm(bench.new_fuser("tiny"), torch.bfloat16)
+    batch = bench.pair(*bench.FRAME, CPU)
+    rounds = [(median(lambda: fuse(batch)), median(lambda: detect(batch.vis))) for _ in range(3)]
+    ours, theirs = np.min(rounds, axis=0)
+    print(f"tiny bfloat16 {ours * 1e3:.0f} ms, {which} YOLOv5s {theirs * 1e3:.0f} ms")
+    times = []
+    for side in SIDES:
+        of_side = bench.pair(*side, CPU)
+        times.append(min(bench.seconds(lambda b=of_side: fuse(b), CPU, runs=RUNS)))
+    pixels = [height * width for height, width in SIDES]
+    exponent = np.polyfit(np.log(pixels), np.log(times), 1)[0]
+    print("tiny bfloat16 by pixels: " + ", ".join(f"{t * 1e3:.0f} ms" for t in times))
+    return (
+        ("tiny bfloat16 over YOLOv5s, times", ours / theirs, "<=", 2.5),
+        ("exponent of the time in pixels", exponent, "<=", 1.1),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a claim is missed")
+    check = parser.parse_args().check
+    print(bench.machine(CPU))
+    missed = 0
+    for name, value, relation, wanted in (*tiny(), *base()):
+        kept = value >= wanted if relation == ">=" else value <= wanted
+        missed += not kept
+        print(f"{'kept  ' if kept else 'MISSED'} {name}: {value:.2f} (wanted {relation} {wanted})")
+    print(bench.machine(CPU))
+    sys.exit(1 if check and missed else 0)
+
+
+if __name__ == "__main__":
+    main()
