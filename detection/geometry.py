@@ -95,7 +95,8 @@ class Letterbox:
         scaled = scaled / 255 if quantized else scaled
         below = self.input_height - self.scaled_height - self.top
         right = self.input_width - self.scaled_width - self.left
-        return F.pad(scaled, (self.left, right, self.top, below), value=GREY)
+        framed = F.pad(scaled, (self.left, right, self.top, below), value=GREY)  # [B, C, h, w]
+        return framed.contiguous(memory_format=torch.channels_last)
 
     def undo(self, xyxy: Tensor) -> Tensor:
         """Boxes (n, 4) of the network's input as boxes of the image, clipped to it, in pixels."""

@@ -48,9 +48,9 @@ class FuserArm:
                 # once here, where autocast would convert them at every call
                 if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
                     part.to(dtype)
-            keep_freed_memory()
         else:
             dtype = torch.float32  # a formula: nothing in it takes long enough
+        keep_freed_memory()
         self._fuser, self._device, self._dtype = fuser, device, dtype
 
     @torch.inference_mode()

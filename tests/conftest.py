@@ -23,6 +23,7 @@ def cpu() -> torch.device:
     return torch.device("cpu")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter):
     """Say how many tests were skipped for want of the shared data."""
     skipped = [
