@@ -56,7 +56,7 @@ def report(outcome: Outcome) -> None:
             console.print("The source has no labels: detections and times, but no scores.")
             time_table(outcome.timing["arms_ms_per_pair"])
     for line in _notes(outcome):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     console.print(f"Run folder: {outcome.folder}", highlight=False, markup=False, soft_wrap=True)
 
 
