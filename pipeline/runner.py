@@ -1,7 +1,6 @@
 """One run: from a checked configuration to a complete run folder."""
 
 import json
-import logging
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -30,7 +29,6 @@ from pipeline.ledger import Ledger
 from pipeline.run_folder import RunFolder, open_folder
 from pipeline.stages import Compute, FuserArm, batches, choose_device, choose_dtype
 
-log = logging.getLogger(__name__)
 Arms = Mapping[str, FuserArm | FolderArm | LateArm]
 
 
