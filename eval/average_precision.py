@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detection.boxes import Detections
 from eval.labels import Labels
-from eval.matching import drop_ignored, match
+from eval.matching import area, drop_ignored, match
 
 CurveEnd = Literal["one", "last_recall"]
 
@@ -63,23 +63,30 @@ class YoloResult:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Matches:
-    """All that the YOLO convention needs of a set of images.
+    """One arm's matched detections: all that the YOLO convention and what builds on it need.
 
     Attributes:
         hit: bool (n, 10), at each of ``IOU_THRESHOLDS``; n detections, best score first over all
             images, equal scores in the images' order.
         score: float64 (n,).
         class_id: int64 (n,).
+        image: int64 (n,), index of the detection's image.
         label_class: int64 (m,), class of each label.
         label_image: int64 (m,), index of its image.
+        label_area: float64 (m,), square pixels.
+        label_score: float64 (m,), score of the detection that hits it at IoU 0.5; -1 for none. At
+            a confidence c the label is found where this is at least c.
         images: How many images there are.
     """
 
     hit: NDArray[np.bool_]
     score: NDArray[np.float64]
     class_id: NDArray[np.int64]
+    image: NDArray[np.int64]
     label_class: NDArray[np.int64]
     label_image: NDArray[np.int64]
+    label_area: NDArray[np.float64]
+    label_score: NDArray[np.float64]
     images: int
 
 
@@ -106,19 +113,28 @@ def match_images(detections: Sequence[Detections], labels: Sequence[Labels]) -> 
         ValueError: The lengths differ.
     """
     hits = [np.zeros((0, len(IOU_THRESHOLDS)), np.bool_)]
+    label_scores = [np.zeros(0)]
     counted = []
     for found, truth in zip(detections, labels, strict=True):
         kept = drop_ignored(found[np.argsort(-found.score, kind="stable")], truth)
+        label = match(kept, truth, IOU_THRESHOLDS)  # (n, 10)
+        at_half = label[:, 0]
+        label_score = np.full(len(truth), -1.0)
+        label_score[at_half[at_half >= 0]] = kept.score[at_half >= 0]
         counted.append(kept)
-        hits.append(match(kept, truth, IOU_THRESHOLDS))
+        hits.append(label >= 0)
+        label_scores.append(label_score)
     every = Detections.concatenate(counted)
     order = np.argsort(-every.score, kind="stable")
     return Matches(
         hit=np.concatenate(hits)[order],
         score=every.score[order].astype(np.float64),
         class_id=every.class_id[order],
+        image=np.repeat(np.arange(len(labels)), [len(kept) for kept in counted])[order],
         label_class=np.concatenate([np.zeros(0, np.int64), *(truth.class_id for truth in labels)]),
         label_image=np.repeat(np.arange(len(labels)), [len(truth) for truth in labels]),
+        label_area=np.concatenate([np.zeros(0), *(area(truth.xyxy) for truth in labels)]),
+        label_score=np.concatenate(label_scores),
         images=len(labels),
     )
 

@@ -20,14 +20,14 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
         float64 (n, m) in [0, 1]; 0 where both boxes are without area.
     """
     shared = _intersection(a, b)
-    union = _area(a)[:, None] + _area(b)[None, :] - shared
+    union = area(a)[:, None] + area(b)[None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
 def match(
     detections: Detections, labels: Labels, thresholds: NDArray[np.float64]
-) -> NDArray[np.bool_]:
-    """Which detections of one image are hits, as yolov5 v7's ``val.py`` decides it.
+) -> NDArray[np.int64]:
+    """Which label each detection of one image hits, as yolov5 v7's ``val.py`` decides it.
 
     At each threshold, of all pairs of equal class with at least that IoU: each detection keeps the
     label of highest IoU (the first of equals), then each label keeps its most confident detection.
@@ -40,14 +40,14 @@ def match(
         thresholds: IoU thresholds (t,).
 
     Returns:
-        bool (n, t).
+        int64 (n, t): the label's index, -1 for a miss.
 
     Raises:
         ValueError: The detections aren't sorted.
     """
     if (np.diff(detections.score) > 0).any():
         raise ValueError("detections must be sorted, best score first")
-    hits = np.zeros((len(detections), len(thresholds)), np.bool_)
+    hits = np.full((len(detections), len(thresholds)), -1, np.int64)
     if len(detections) == 0 or len(labels) == 0:
         return hits
     overlap = _same_class_iou(detections, labels)  # (n, m)
@@ -56,8 +56,8 @@ def match(
     best_iou = overlap.max(axis=1)
     for column, threshold in enumerate(thresholds):
         reached = np.flatnonzero(best_iou >= threshold)
-        _, first = np.unique(best[reached], return_index=True)
-        hits[reached[first], column] = True
+        taken, first = np.unique(best[reached], return_index=True)
+        hits[reached[first], column] = taken
     return hits
 
 
@@ -71,7 +71,7 @@ def ignored(detections: Detections, labels: Labels) -> NDArray[np.bool_]:
         return np.zeros(len(detections), np.bool_)
     inside = _intersection(detections.xyxy, labels.ignore).max(axis=1)
     hit = (_same_class_iou(detections, labels) >= 0.5).any(axis=1)
-    return np.asarray((inside > 0.5 * _area(detections.xyxy)) & ~hit)
+    return np.asarray((inside > 0.5 * area(detections.xyxy)) & ~hit)
 
 
 def drop_ignored(detections: Detections, labels: Labels) -> Detections:
@@ -93,7 +93,7 @@ def _intersection(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     return np.asarray(np.clip(high - low, 0.0, None).prod(axis=2))
 
 
-def _area(boxes: Boxes) -> NDArray[np.float64]:
-    """Area of each box, (n,)."""
+def area(boxes: Boxes) -> NDArray[np.float64]:
+    """Area of each box (n, 4), left, top, right, bottom: (n,)."""
     size = boxes[:, 2:].astype(np.float64) - boxes[:, :2].astype(np.float64)
     return np.asarray(np.clip(size, 0.0, None).prod(axis=1))

@@ -24,34 +24,35 @@ def test_iou_of_hand_worked_pairs():
 def test_one_box_hits_up_to_its_overlap(detections, labels):
     found = detections((0, 0.9, 0, 0, 10, 7))  # IoU 0.7
     assert match(found, labels((0, 0, 0, 10, 10)), np.array([0.5, 0.7, 0.75])).tolist() == [
-        [True, True, False]
+        [0, 0, -1]
     ]
 
 
 def test_other_class_never_hits(detections, labels):
-    assert not match(detections((2, 0.9, 0, 0, 9, 9)), labels((0, 0, 0, 9, 9)), HALF).any()
+    found = detections((2, 0.9, 0, 0, 9, 9))
+    assert match(found, labels((0, 0, 0, 9, 9)), HALF).tolist() == [[-1]]
 
 
 @pytest.mark.parametrize("n", [0, 2])
 def test_no_labels_or_no_detections(detections, labels, n):
     found = detections(*[(0, 0.5, 0, 0, 9, 9)] * n)
-    assert match(found, Labels.empty(), IOU_THRESHOLDS).tolist() == [[False] * 10] * n
+    assert match(found, Labels.empty(), IOU_THRESHOLDS).tolist() == [[-1] * 10] * n
     assert match(Detections.empty(), labels((0, 0, 0, 9, 9)), HALF).shape == (0, 1)
 
 
 def test_two_boxes_each_hit_their_own(detections, labels):
     truth = labels((0, 0, 0, 10, 10), (0, 20, 0, 30, 10))
     found = detections((0, 0.9, 20, 0, 30, 10), (0, 0.8, 0, 0, 10, 10))
-    assert match(found, truth, HALF).tolist() == [[True], [True]]
+    assert match(found, truth, HALF).tolist() == [[1], [0]]
 
 
 def test_of_duplicates_the_most_confident_hits_not_the_best_overlap(detections, labels):
     """The subtlety that moved mAP by 0.16: no second sort by IoU."""
     found = detections((0, 0.9, 0, 0, 10, 7), (0, 0.5, 0, 0, 10, 10))
     truth = labels((0, 0, 0, 10, 10))
-    assert match(found, truth, HALF).tolist() == [[True], [False]]
+    assert match(found, truth, HALF).tolist() == [[0], [-1]]
     # Where the first one doesn't reach the threshold, the second has the label to itself.
-    assert match(found, truth, np.array([0.75])).tolist() == [[False], [True]]
+    assert match(found, truth, np.array([0.75])).tolist() == [[-1], [0]]
 
 
 def test_detection_keeps_its_best_label_and_misses_where_that_is_taken(detections, labels):
@@ -60,7 +61,7 @@ def test_detection_keeps_its_best_label_and_misses_where_that_is_taken(detection
     found = detections((0, 0.9, 0, 0, 10, 10), (0, 0.8, 0, 1, 10, 11))
     overlap = iou(found.xyxy, truth.xyxy)
     assert (overlap[1] > 0.6).all()
-    assert match(found, truth, HALF).tolist() == [[True], [False]]
+    assert match(found, truth, HALF).tolist() == [[0], [-1]]
 
 
 def test_unsorted_detections_are_refused(detections, labels):
@@ -68,7 +69,7 @@ def test_unsorted_detections_are_refused(detections, labels):
         match(detections((0, 0.1, 0, 0, 1, 1), (0, 0.2, 0, 0, 1, 1)), labels(), HALF)
 
 
-def slow_match(found: Detections, truth: Labels, threshold: float) -> list[bool]:
+def slow_match(found: Detections, truth: Labels, threshold: float) -> list[int]:
     """The rule as the specification words it, pair by pair."""
     pairs = []
     for d, (box, cls) in enumerate(zip(found.xyxy.tolist(), found.class_id, strict=True)):
@@ -86,7 +87,7 @@ def slow_match(found: Detections, truth: Labels, threshold: float) -> list[bool]
     taken: dict[int, int] = {}
     for d in sorted(first):
         taken.setdefault(first[d], d)
-    return [d in taken.values() for d in range(len(found))]
+    return [first[d] if d in taken.values() else -1 for d in range(len(found))]
 
 
 @st.composite
