@@ -19,8 +19,9 @@ from eval.matching import area, drop_ignored, match
 CurveEnd = Literal["one", "last_recall"]
 
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
-_CONFIDENCES: NDArray[np.float64] = np.linspace(0, 1, 1000)
-_SMOOTHING = 0.1  # of the confidence grid
+RECALLS: NDArray[np.float64] = np.linspace(0, 1, 101)
+CONFIDENCES: NDArray[np.float64] = np.linspace(0, 1, 1000)
+SMOOTHING_WIDTH = 101  # confidences: a tenth of them, made odd
 _TINY = 1e-16  # yolov5's guard against 0 / 0
 
 
@@ -89,6 +90,22 @@ class Matches:
     label_score: NDArray[np.float64]
     images: int
 
+    def of_images(self, chosen: NDArray[np.bool_]) -> "Matches":
+        """The matches of some images alone, those ``chosen`` (images,), numbered anew."""
+        number = np.cumsum(chosen) - 1
+        mine, labels = chosen[self.image], chosen[self.label_image]
+        return Matches(
+            hit=self.hit[mine],
+            score=self.score[mine],
+            class_id=self.class_id[mine],
+            image=number[self.image[mine]],
+            label_class=self.label_class[labels],
+            label_image=number[self.label_image[labels]],
+            label_area=self.label_area[labels],
+            label_score=self.label_score[labels],
+            images=int(chosen.sum()),
+        )
+
 
 def evaluate_yolo(
     detections: Sequence[Detections], labels: Sequence[Labels], *, curve_end: CurveEnd = "one"
@@ -149,26 +166,17 @@ def summarize(matches: Matches, *, curve_end: CurveEnd = "one") -> YoloResult:
     classes = np.unique(matches.label_class)
     if len(classes) == 0:
         return YoloResult(None, None, None, None, None, 0, matches.images, {})
-    precision = np.zeros((len(classes), len(_CONFIDENCES)))
+    precision = np.zeros((len(classes), len(CONFIDENCES)))
     recall = np.zeros_like(precision)
     ap = np.zeros((len(classes), len(IOU_THRESHOLDS)))
     for row, class_id in enumerate(classes):
-        mine = matches.class_id == class_id
-        if not mine.any():
-            continue
-        hits = matches.hit[mine].cumsum(axis=0)  # (k, 10)
-        recalls = hits / ((matches.label_class == class_id).sum() + _TINY)
-        precisions = hits / np.arange(1, len(hits) + 1)[:, None]
-        # Scores fall and np.interp wants rising abscissae: both axes change sign.
-        at, score = -_CONFIDENCES, -matches.score[mine]
-        recall[row] = np.interp(at, score, recalls[:, 0], left=0)
-        precision[row] = np.interp(at, score, precisions[:, 0], left=1)
+        precision[row], recall[row] = at_confidences(matches, class_id, CONFIDENCES)
+        precisions, recalls = class_curve(matches, class_id)
         ap[row] = [
             average_precision(recalls[:, t], precisions[:, t], curve_end=curve_end)
             for t in range(len(IOU_THRESHOLDS))
         ]
-    f1 = 2 * precision * recall / (precision + recall + _TINY)
-    best = int(_smooth(f1.mean(axis=0)).argmax())
+    best = best_f1(precision, recall)
     per_class = {}
     for row, class_id in enumerate(classes):
         where = matches.label_image[matches.label_class == class_id]
@@ -185,11 +193,47 @@ def summarize(matches: Matches, *, curve_end: CurveEnd = "one") -> YoloResult:
         recall=float(recall[:, best].mean()),
         map50=float(ap[:, 0].mean()),
         map50_95=float(ap.mean()),
-        confidence=float(_CONFIDENCES[best]),
+        confidence=float(CONFIDENCES[best]),
         labels=len(matches.label_class),
         images=matches.images,
         per_class=per_class,
     )
+
+
+def class_curve(matches: Matches, class_id: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and recall of a labelled class after its 1, 2, ... k best detections: (k, 10)."""
+    hits = matches.hit[matches.class_id == class_id].cumsum(axis=0)  # (k, 10)
+    labels = (matches.label_class == class_id).sum()
+    return hits / np.arange(1, len(hits) + 1)[:, None], hits / labels
+
+
+def at_confidences(
+    matches: Matches, class_id: int, confidences: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Precision and recall of a labelled class at IoU 0.5, straight between the scores.
+
+    Args:
+        matches: All classes' matches.
+        class_id: The class.
+        confidences: (n,), rising.
+
+    Returns:
+        Two arrays (n,): 1 and 0 over the best score; both 0 for a class without detections.
+    """
+    score = matches.score[matches.class_id == class_id]
+    if len(score) == 0:
+        return np.zeros(len(confidences)), np.zeros(len(confidences))
+    precisions, recalls = class_curve(matches, class_id)
+    # Scores fall and np.interp wants rising abscissae: both axes change sign.
+    precision = np.interp(-confidences, -score, precisions[:, 0], left=1)
+    recall = np.interp(-confidences, -score, recalls[:, 0], left=0)
+    return precision, recall
+
+
+def best_f1(precision: NDArray[np.float64], recall: NDArray[np.float64]) -> int:
+    """Where the classes' mean F1 = 2PR / (P + R), smoothed, is highest: (c, k), (c, k) -> index."""
+    f1 = 2 * precision * recall / (precision + recall + _TINY)
+    return int(_smooth(f1.mean(axis=0)).argmax())
 
 
 def average_precision(
@@ -204,20 +248,27 @@ def average_precision(
             ``last_recall`` lets the curve fall to 0 at the last recall, as newer ultralytics does.
 
     Returns:
-        The area, in [0, 1].
+        The area, in [0, 1]; 0 without any point.
     """
+    values = envelope(recall, precision, curve_end=curve_end)
+    return float(((values[1:] + values[:-1]) / 2 * np.diff(RECALLS)).sum())
+
+
+def envelope(
+    recall: NDArray[np.float64], precision: NDArray[np.float64], *, curve_end: CurveEnd = "one"
+) -> NDArray[np.float64]:
+    """The best precision at each of ``RECALLS`` or a higher recall; see ``average_precision``."""
+    if len(recall) == 0:
+        return np.zeros(len(RECALLS))
     fall = recall[-1:] if curve_end == "last_recall" else recall[:0]
     x = np.concatenate([[0.0], recall, fall, [1.0]])
     y = np.concatenate([[1.0], precision, np.zeros(len(fall) + 1)])
-    # The best precision at this recall or a higher one.
-    envelope = np.maximum.accumulate(y[::-1])[::-1]
-    grid = np.linspace(0, 1, 101)
-    values = np.interp(grid, x, envelope)
-    return float(((values[1:] + values[:-1]) / 2 * np.diff(grid)).sum())
+    best = np.maximum.accumulate(y[::-1])[::-1]
+    return np.interp(RECALLS, x, best)
 
 
 def _smooth(curve: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean over an odd window of a tenth of the curve, its ends held: (n,) -> (n,)."""
-    width = round(2 * _SMOOTHING * len(curve)) // 2 + 1
-    padded = np.pad(curve, width // 2, mode="edge")
-    return np.convolve(padded, np.full(width, 1 / width), mode="valid")
+    """Sum over SMOOTHING_WIDTH neighbours, the curve's ends held: (k,) -> (k,)."""
+    padded = np.pad(curve, SMOOTHING_WIDTH // 2, mode="edge")
+    # one order of addition everywhere: the bootstrap must break ties as this does
+    return np.asarray(sum(padded[i : i + len(curve)] for i in range(SMOOTHING_WIDTH)))

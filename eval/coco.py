@@ -1,5 +1,9 @@
 """COCO: the JSON forms that a run writes, and pycocotools' numbers from them.
 
+faster_coco_eval computes them, a rewrite of pycocotools' evaluation in C++ that is several times
+faster (``benchmarks/evaluation.py``) and gives the same numbers; the tests hold the one against
+the other.
+
 An ignore region is written as one crowd annotation for each class that counts, since COCO's
 crowds have a class and the region has none. pycocotools leaves a detection out that hits no label
 and lies in a region with a share of its area over the IoU threshold. A run also drops, before it
@@ -7,19 +11,19 @@ writes its predictions, those with over half of their area in a region (``eval.m
 nothing is dropped, so that the numbers are pycocotools' own for the same files.
 """
 
-import contextlib
-import io
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from detection.boxes import Detections
 from eval.coco_files import AnnotationEntry, GroundTruth, ImageEntry, Prediction
 from eval.labels import Labels
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +59,12 @@ class CocoResult:
 
 
 def ground_truth_json(
-    images: Sequence[tuple[str, str, int, int]], labels: Sequence[Labels], names: Mapping[int, str]
+    images: Sequence[ImageEntry], labels: Sequence[Labels], names: Mapping[int, str]
 ) -> GroundTruth:
     """The ground truth of a run as a COCO data set.
 
     Args:
-        images: Key, file name, height and width of each image; they get the ids 1, 2, ...
+        images: The images, as they will stand in the file.
         labels: One entry an image.
         names: The classes that count, name by id; labels of others are left out.
 
@@ -70,7 +74,6 @@ def ground_truth_json(
     Raises:
         ValueError: The lengths differ.
     """
-    entries: list[ImageEntry] = []
     annotations: list[AnnotationEntry] = []
 
     def annotate(image_id: int, class_id: int, xyxy: NDArray[np.float64], crowd: bool) -> None:
@@ -86,21 +89,16 @@ def ground_truth_json(
             }
         )
 
-    for image_id, ((key, file_name, height, width), truth) in enumerate(
-        zip(images, labels, strict=True), 1
-    ):
-        entries.append(
-            {"id": image_id, "key": key, "file_name": file_name, "width": width, "height": height}
-        )
+    for image, truth in zip(images, labels, strict=True):
         for xyxy, class_id in zip(truth.xyxy, truth.class_id.tolist(), strict=True):
             if class_id in names:
-                annotate(image_id, class_id, xyxy, crowd=False)
+                annotate(image["id"], class_id, xyxy, crowd=False)
         for xyxy in truth.ignore:
             for class_id in sorted(names):
-                annotate(image_id, class_id, xyxy, crowd=True)
+                annotate(image["id"], class_id, xyxy, crowd=True)
     categories = sorted(names.items())
     return {
-        "images": entries,
+        "images": list(images),
         "annotations": annotations,
         "categories": [{"id": class_id, "name": name} for class_id, name in categories],
     }
@@ -162,28 +160,28 @@ def evaluate_coco(ground_truth: GroundTruth, predictions: Sequence[Prediction]) 
         ground_truth: The data set; left as it is.
         predictions: Detections of its images and categories, left as they are.
     """
-    # pycocotools writes into both.
-    annotations = [dict(item) for item in ground_truth["annotations"]]
-    kept = [dict(item) for item in predictions]
-    if all(item["iscrowd"] for item in annotations):
+    if all(item["iscrowd"] for item in ground_truth["annotations"]):
         return CocoResult(*[None] * 12, per_class={})
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = _index({**ground_truth, "annotations": annotations})
-        # loadRes looks at the first prediction, so it can't take none.
-        found = truth.loadRes(kept) if kept else _index({**ground_truth, "annotations": []})
-        evaluation = COCOeval(truth, found, "bbox")
-        evaluation.params.imgIds = [image["id"] for image in ground_truth["images"]]
-        evaluation.params.catIds = [entry["id"] for entry in ground_truth["categories"]]
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
+    # The evaluation writes into the entries that it is given. What its loadRes would add to the
+    # predictions is done here: loadRes takes no empty list and draws a polygon round every box.
+    truth = _index(ground_truth, [dict(item) for item in ground_truth["annotations"]])
+    boxes = [
+        {**item, "id": number, "area": item["bbox"][2] * item["bbox"][3], "iscrowd": 0}
+        for number, item in enumerate(predictions, 1)
+    ]
+    evaluation = COCOeval_faster(
+        truth, _index(ground_truth, boxes), "bbox", print_function=_LOG.debug
+    )
+    evaluation.params.imgIds = [image["id"] for image in ground_truth["images"]]
+    evaluation.params.catIds = [entry["id"] for entry in ground_truth["categories"]]
+    evaluation.run()
     # IoU, recall, class, area (all), detections an image (100); -1 where a class has no labels.
     curves = evaluation.eval["precision"][:, :, :, 0, -1]
     labelled = np.flatnonzero((curves > -1).all(axis=(0, 1)))
     return CocoResult(
         *[float(value) if value > -1 else None for value in evaluation.stats],
         per_class={
-            evaluation.params.catIds[k]: CocoClassResult(
+            int(evaluation.params.catIds[k]): CocoClassResult(
                 map50_95=float(curves[:, :, k].mean()), map50=float(curves[0, :, k].mean())
             )
             for k in labelled
@@ -191,11 +189,9 @@ def evaluate_coco(ground_truth: GroundTruth, predictions: Sequence[Prediction]) 
     )
 
 
-def _index(dataset: Mapping[str, object]) -> COCO:
-    coco = COCO()
-    coco.dataset = dict(dataset)
-    coco.createIndex()
-    return coco
+def _index(ground_truth: GroundTruth, annotations: list[dict[str, object]]) -> COCO:
+    """The images and categories of the ground truth with these annotations."""
+    return COCO({**ground_truth, "annotations": annotations}, print_function=_LOG.debug)
 
 
 def _by_image(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[list[int]]:

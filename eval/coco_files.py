@@ -1,18 +1,21 @@
 """The JSON forms of ground truth and predictions (COCO's), and reading them with every check."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, TypeGuard, cast
 
 from errors import DataError
+from eval.light import Light
 
 
 class ImageEntry(TypedDict):
-    """One image: ``key`` is irvis' addition, the pair's key; sizes in pixels."""
+    """One image, sizes in pixels; irvis adds the pair's ``key`` and ``light``, day or night."""
 
     id: int
     key: NotRequired[str]
+    light: NotRequired[Light]
     file_name: str
     width: int
     height: int
@@ -54,6 +57,7 @@ class Prediction(TypedDict):
 
 
 _LARGEST = 1e15  # more is no coordinate; NaN compares false
+_BETWEEN = " \t\n\r,:"  # what stands between the values of a JSON document
 
 
 def image_key(file_name: str) -> str:
@@ -95,32 +99,33 @@ def read_ground_truth(path: Path) -> GroundTruth:
 
     Raises:
         errors.DataError: It is missing, malformed, or refers to ids that it lacks; the text names
-            the entry.
+            the entry and its line.
     """
     data = check_dataset(path, load_json(path))
-    for index, image in enumerate(data["images"]):
-        if "width" not in image or "height" not in image:
-            raise DataError(f"{path}: images[{index}] states no size; add width and height")
+    _check_entries(path, "images", data["images"], _size_problem)
     categories = data.get("categories")
     if categories is None or not all(isinstance(entry.get("name"), str) for entry in categories):
         raise DataError(f"{path}: classes lack names; add categories of id and name")
     if len({entry["name"] for entry in categories}) < len(categories):
         raise DataError(f"{path}: two categories have the same name; give each its own")
-    known = {entry["id"] for entry in categories}
+    known = [entry["id"] for entry in categories]
     seen: set[int] = set()
-    for index, item in enumerate(data["annotations"]):
-        where = f"{path}: annotations[{index}]"
+
+    def problem(item: dict[str, Any]) -> str | None:
         if item["category_id"] not in known:
-            raise _foreign(where, "category_id", item["category_id"], sorted(known))
+            return _foreign("category_id", item["category_id"], known)
         # pycocotools writes 0 for "matched nothing", so an object of id 0 could never be found.
         number = item.get("id")
         if not _is_int(number) or number < 1 or number in seen:
-            raise DataError(f"{where}: id {number!r} must be a whole number from 1, used once")
+            return f"id {number!r} must be a whole number from 1, used once"
         seen.add(number)
         area = item.setdefault("area", item["bbox"][2] * item["bbox"][3])
         if numbers([area], 1) is None or area < 0:
-            raise DataError(f"{where}: area {area!r} must be a number of at least 0")
+            return f"area {area!r} must be a number of at least 0"
         item.setdefault("iscrowd", 0)
+        return None
+
+    _check_entries(path, "annotations", data["annotations"], problem)
     return cast(GroundTruth, data)
 
 
@@ -140,42 +145,29 @@ def read_predictions(
 
     Raises:
         errors.DataError: It is missing or malformed, an entry is of another image or class, its
-            score isn't in [0, 1] or its box isn't one; the text names the entry's index.
+            score isn't in [0, 1] or its box isn't one; the text names the entry and its line.
     """
     data = load_json(path)
     if not isinstance(data, list):
         raise DataError(f"{path}: expected a list of predictions, got {type(data).__name__}")
     if image_ids is None:
         image_ids = {image["id"]: image["id"] for image in ground_truth["images"]}
-    class_ids: dict[str | int, int] = {
-        category["id"]: category["id"] for category in ground_truth["categories"]
-    }
-    for index, item in enumerate(data):
-        where = f"{path}: [{index}]"
-        if not isinstance(item, dict):
-            raise DataError(f"{where} is no object; write image_id, category_id, bbox and score")
-        for field, ids in (("image_id", image_ids), ("category_id", class_ids)):
-            value = item.get(field)
-            if not (_is_int(value) or isinstance(value, str)) or value not in ids:
-                raise _foreign(where, field, value, ids)
-            item[field] = ids[value]
-        score = numbers([item.get("score")], 1)
-        if score is None or not 0 <= score[0] <= 1:
-            raise DataError(f"{where}: score {item.get('score')!r} must be a number in [0, 1]")
-        box = numbers(item.get("bbox"), 4)
-        if box is None or box[2] < 0 or box[3] < 0:
-            raise DataError(
-                f"{where}: bbox {item.get('bbox')!r} must be four numbers, "
-                "[left, top, width, height] in pixels, sizes not negative"
-            )
+    class_ids = [category["id"] for category in ground_truth["categories"]]
+    _check_entries(path, "", data, lambda item: _prediction_problem(item, image_ids, class_ids))
+    for item in data:
+        item["image_id"] = image_ids[item["image_id"]]
     return cast(list[Prediction], data)
 
 
 def check_dataset(path: Path, data: object) -> dict[str, Any]:
     """Check what every COCO data set must have: images, annotations and how they refer.
 
+    Args:
+        path: The file.
+        data: What ``load_json`` read from it.
+
     Raises:
-        errors.DataError: Something is missing or wrong; the text names the entry.
+        errors.DataError: Something is missing or wrong; the text names the entry and its line.
     """
     if not isinstance(data, dict):
         raise DataError(f"{path}: no COCO file: expected an object, got {type(data).__name__}")
@@ -186,54 +178,116 @@ def check_dataset(path: Path, data: object) -> dict[str, Any]:
         raise DataError(f"{path}: categories must be a list of objects with id and name")
     images = _ids(path, "images", data["images"])
     _ids(path, "categories", data.get("categories", []))
-    for index, image in enumerate(data["images"]):
-        where = f"{path}: images[{index}]"
-        if not isinstance(image.get("file_name"), str) or not image["file_name"]:
-            raise DataError(f"{where}: no file_name; add the image's path")
-        for field in ("width", "height"):
-            if field in image and not (_is_int(image[field]) and image[field] > 0):
-                raise DataError(
-                    f"{where}: {field} {image[field]!r} must be a whole number of pixels"
-                )
-    for index, item in enumerate(data["annotations"]):
-        _check_annotation(f"{path}: annotations[{index}]", item, images)
+    _check_entries(path, "images", data["images"], _image_problem)
+    _check_entries(
+        path, "annotations", data["annotations"], lambda item: _annotation_problem(item, images)
+    )
     return data
 
 
-def _check_annotation(where: str, item: Mapping[str, Any], images: set[int]) -> None:
-    if not _is_int(item.get("image_id")) or item["image_id"] not in images:
-        raise _foreign(where, "image_id", item.get("image_id"), sorted(images))
-    if not _is_int(item.get("category_id")):
-        raise DataError(f"{where}: category_id {item.get('category_id')!r} must be a whole number")
-    if item.get("iscrowd", 0) not in (0, 1):
-        raise DataError(f"{where}: iscrowd {item['iscrowd']!r} must be 0 or 1")
-    box = numbers(item.get("bbox"), 4)
-    if box is None or box[2] <= 0 or box[3] <= 0:
-        raise DataError(
-            f"{where}: bbox {item.get('bbox')!r} must be four numbers, [left, top, width, height] "
-            "in pixels, with a size; correct or remove it"
-        )
-
-
-def _ids(path: Path, field: str, entries: Iterable[Mapping[str, Any]]) -> set[int]:
-    """The ids of the entries: whole numbers, each used once."""
-    ids: set[int] = set()
+def _check_entries(
+    path: Path, field: str, entries: Iterable[Any], problem: Callable[[Any], str | None]
+) -> None:
+    """Refuse the first entry with a problem, by its line; without a field the list is the file."""
     for index, entry in enumerate(entries):
+        text = problem(entry)
+        if text is not None:
+            line = _line(path.read_text(encoding="utf-8-sig"), field, index)
+            raise DataError(f"{path}:{line}: {field}[{index}]: {text}")
+
+
+def _line(text: str, field: str, index: int) -> int:
+    """The line, from 1, on which an entry begins; without a field the list is the file."""
+
+    def skip(at: int) -> int:
+        while text[at] in _BETWEEN:
+            at += 1
+        return at
+
+    decode = json.JSONDecoder().raw_decode
+    start = skip(0)
+    if field:
+        at = skip(start + 1)
+        while text[at] != "}":
+            name, at = decode(text, at)
+            at = skip(at)
+            if name == field:
+                start = at  # of equal names the last one counts
+            at = skip(decode(text, at)[1])
+    at = skip(start + 1)
+    for _ in range(index):
+        at = skip(decode(text, at)[1])
+    return text.count("\n", 0, at) + 1
+
+
+def _prediction_problem(
+    item: object, image_ids: Collection[str | int], class_ids: Collection[int]
+) -> str | None:
+    if not isinstance(item, dict):
+        return "no object; write image_id, category_id, bbox and score"
+    image_id, class_id = item.get("image_id"), item.get("category_id")
+    if not (_is_int(image_id) or isinstance(image_id, str)) or image_id not in image_ids:
+        return _foreign("image_id", image_id, image_ids)
+    if not _is_int(class_id) or class_id not in class_ids:
+        return _foreign("category_id", class_id, class_ids)
+    score = numbers([item.get("score")], 1)
+    if score is None or not 0 <= score[0] <= 1:
+        return f"score {item.get('score')!r} must be a number in [0, 1]"
+    return _box_problem(item.get("bbox"), flat=True)
+
+
+def _image_problem(image: Mapping[str, Any]) -> str | None:
+    if not isinstance(image.get("file_name"), str) or not image["file_name"]:
+        return "no file_name; add the image's path"
+    for field in ("width", "height"):
+        if field in image and not (_is_int(image[field]) and image[field] > 0):
+            return f"{field} {image[field]!r} must be a whole number of pixels"
+    return None
+
+
+def _size_problem(image: Mapping[str, Any]) -> str | None:
+    return None if {"width", "height"} <= image.keys() else "no size; add width and height"
+
+
+def _annotation_problem(item: Mapping[str, Any], images: Collection[int]) -> str | None:
+    if not _is_int(item.get("image_id")) or item["image_id"] not in images:
+        return _foreign("image_id", item.get("image_id"), images)
+    if not _is_int(item.get("category_id")):
+        return f"category_id {item.get('category_id')!r} must be a whole number"
+    if item.get("iscrowd", 0) not in (0, 1):
+        return f"iscrowd {item['iscrowd']!r} must be 0 or 1"
+    return _box_problem(item.get("bbox"), flat=False)
+
+
+def _box_problem(value: object, *, flat: bool) -> str | None:
+    """What is wrong with a box; ``flat`` ones have no width or height."""
+    box = numbers(value, 4)
+    if box is not None and box[2] >= 0 and box[3] >= 0 and (flat or box[2] * box[3] > 0):
+        return None
+    sizes = "not negative" if flat else "over 0"
+    return f"bbox {value!r} must be four numbers, left, top, width, height in pixels, sizes {sizes}"
+
+
+def _ids(path: Path, field: str, entries: Iterable[Mapping[str, Any]]) -> Collection[int]:
+    """The ids of the entries, in their order: whole numbers, each used once."""
+    ids: dict[int, None] = {}
+
+    def problem(entry: Mapping[str, Any]) -> str | None:
         value = entry.get("id")
         if not _is_int(value) or value in ids:
-            raise DataError(
-                f"{path}: {field}[{index}]: id {value!r} must be a whole number, used once"
-            )
-        ids.add(value)
+            return f"id {value!r} must be a whole number, used once"
+        ids[value] = None
+        return None
+
+    _check_entries(path, field, entries, problem)
     return ids
 
 
-def _foreign(where: str, field: str, value: object, known: Iterable[str | int]) -> DataError:
-    some = list(known)
-    text = ", ".join(map(str, some[:6])) + (", ..." if len(some) > 6 else "")
-    return DataError(
-        f"{where}: {field} {value!r} is not in the ground truth, which has {text or 'none'}; "
-        "correct it or remove the entry"
+def _foreign(field: str, value: object, known: Collection[str | int]) -> str:
+    text = ", ".join(map(str, islice(known, 6))) + (", ..." if len(known) > 6 else "")
+    return (
+        f"{field} {value!r} is not in the ground truth, which has {text or 'none'}; correct it or "
+        "remove the entry"
     )
 
 

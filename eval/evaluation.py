@@ -1,25 +1,63 @@
-"""An arm's detections judged in both conventions, from the files that a run writes."""
+"""An arm's detections judged on its own, from the files that a run writes."""
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eval.average_precision import ClassResult, CurveEnd, YoloResult, evaluate_yolo
+import numpy as np
+from numpy.typing import NDArray
+
+from eval import curves
+from eval.average_precision import (
+    ClassResult,
+    CurveEnd,
+    Matches,
+    YoloResult,
+    match_images,
+    summarize,
+)
 from eval.coco import CocoClassResult, CocoResult, detections_of, evaluate_coco, labels_of
-from eval.coco_files import GroundTruth, Prediction, image_key
+from eval.coco_files import GroundTruth, ImageEntry, Prediction, image_key
+from eval.confusion import confusion_matrix
+from eval.light import Light, named_light
+from eval.matching import drop_ignored
+from eval.miss_rate import log_average_miss_rate
+from eval.operating_points import OperatingPoint, at_confidence, confidence_at
+from eval.tide import TideResult, tide
 
 Row = dict[str, str | int | float | None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ArmResult:
-    """Both conventions' numbers for one arm, and the names of the classes that count."""
+    """What can be said of one arm without the others.
+
+    Attributes:
+        yolo: All images in the YOLO convention.
+        coco: The same in COCO's.
+        light: The images by day and those at night as if they were all, YOLO convention; only
+            lights that images are known to have.
+        operating_points: At ``operating_points.CONFIDENCE``, and at its false positives an image.
+        miss_rate: Log-average miss rate by class id; classes that are in the labels.
+        errors: TIDE's error types.
+        confusion: int64 (c + 1, c + 1), see ``eval.confusion``; classes in the order of ``names``.
+        names: The classes that count, name by id.
+        matches: What the above and the comparisons of arms are made from.
+        label_light: Of each label's image, m entries; None where it isn't known.
+    """
 
     yolo: YoloResult
     coco: CocoResult
+    light: Mapping[str, YoloResult]
+    operating_points: tuple[OperatingPoint, OperatingPoint]
+    miss_rate: Mapping[int, float | None]
+    errors: TideResult
+    confusion: NDArray[np.int64]
     names: dict[int, str]
+    matches: Matches
+    label_light: Sequence[Light | None]
 
 
 def evaluate_arm(
@@ -37,40 +75,82 @@ def evaluate_arm(
         classes: Ids of the classes that count; None for all of the ground truth's.
         curve_end: The YOLO curve's end, see ``eval.average_precision.average_precision``.
     """
-    names = {
-        entry["id"]: entry["name"]
-        for entry in ground_truth["categories"]
-        if classes is None or entry["id"] in classes
-    }
-    counted: GroundTruth = {
-        "images": ground_truth["images"],
-        "annotations": [a for a in ground_truth["annotations"] if a["category_id"] in names],
-        "categories": [c for c in ground_truth["categories"] if c["id"] in names],
-    }
+    counted, names = _counted(ground_truth, classes)
     mine = [item for item in predictions if item["category_id"] in names]
+    labels = labels_of(counted)
+    detections = [
+        drop_ignored(found, truth)
+        for found, truth in zip(detections_of(counted, mine), labels, strict=True)
+    ]
+    matches = match_images(detections, labels)
+    lights = [_light(image) for image in counted["images"]]
     return ArmResult(
-        yolo=evaluate_yolo(detections_of(counted, mine), labels_of(counted), curve_end=curve_end),
+        yolo=summarize(matches, curve_end=curve_end),
         coco=evaluate_coco(counted, mine),
+        light={
+            light: summarize(matches.of_images(np.array([mine == light for mine in lights])))
+            for light in ("day", "night")
+            if light in lights
+        },
+        operating_points=(at_confidence(matches), at_confidence(matches, confidence_at(matches))),
+        miss_rate={
+            class_id: log_average_miss_rate(matches, class_id)
+            for class_id in np.unique(matches.label_class).tolist()
+        },
+        errors=tide(detections, labels),
+        confusion=confusion_matrix(detections, labels, tuple(names)),
         names=names,
+        matches=matches,
+        label_light=[lights[image] for image in matches.label_image],
     )
 
 
 def to_json(result: ArmResult) -> dict[str, Any]:
-    """The ``detection`` part of an arm in ``results.json``; null where a number isn't defined."""
+    """An arm's own part of ``results.json``; null where a number isn't defined."""
+    at_half, at_rate = result.operating_points
     return {
         "yolo": _named(result.yolo, result.names),
         "coco": _named(result.coco, result.names),
-        "ci95": {},
+        "light": {light: _named(part, result.names) for light, part in result.light.items()},
+        "operating_points": {
+            "confidence": asdict(at_half),
+            "false_positives": asdict(at_rate),
+        },
+        "log_average_miss_rate": {
+            result.names[class_id]: rate for class_id, rate in result.miss_rate.items()
+        },
+        "errors": asdict(result.errors),
+        "confusion": {
+            "classes": [*result.names.values(), "background"],
+            "matrix": result.confusion.tolist(),
+        },
     }
 
 
-def table_rows(arm: str, result: ArmResult) -> list[Row]:
-    """The rows of one arm in ``results.csv``: ``all``, then each class that is in the labels."""
+def curves_json(results: Mapping[str, ArmResult]) -> dict[str, Any]:
+    """The contents of ``curves.json``: precision, recall and F1 curves of every arm."""
+    arms = {arm: curves.to_json(result.matches, result.names) for arm, result in results.items()}
+    return {**curves.grids(), "arms": arms}
+
+
+def table_rows(
+    arm: str, result: ArmResult, ci95: Mapping[str, Sequence[float] | None]
+) -> list[Row]:
+    """The rows of one arm in ``results.csv``: ``all``, then each class that is in the labels.
+
+    Args:
+        arm: Its name.
+        result: Its numbers.
+        ci95: Its intervals by statistic; only the row ``all`` has any.
+    """
     yolo, coco = result.yolo, result.coco
-    rows = [_row(arm, "all", yolo, coco)]
-    for class_id, mine in yolo.per_class.items():
-        rows.append(_row(arm, result.names[class_id], mine, coco.per_class[class_id]))
-    return rows
+    row = _row(arm, "all", yolo, coco)
+    for name, interval in ci95.items():
+        row[f"{name}_low"], row[f"{name}_high"] = interval or (None, None)
+    return [row] + [
+        _row(arm, result.names[class_id], mine, coco.per_class[class_id])
+        for class_id, mine in yolo.per_class.items()
+    ]
 
 
 def content_hash(ground_truth: GroundTruth) -> str:
@@ -84,7 +164,7 @@ def content_hash(ground_truth: GroundTruth) -> str:
         labels[item["image_id"]].append([item["category_id"], int(item["iscrowd"]), box])
     content = sorted(
         [
-            image.get("key", image_key(image["file_name"])),
+            _key(image),
             image["height"],
             image["width"],
             sorted(labels[image["id"]]),
@@ -93,6 +173,31 @@ def content_hash(ground_truth: GroundTruth) -> str:
     )
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _counted(
+    ground_truth: GroundTruth, classes: Collection[int] | None
+) -> tuple[GroundTruth, dict[int, str]]:
+    """The ground truth without the classes that don't count, and the names of those that do."""
+    names = {
+        entry["id"]: entry["name"]
+        for entry in ground_truth["categories"]
+        if classes is None or entry["id"] in classes
+    }
+    counted: GroundTruth = {
+        "images": ground_truth["images"],
+        "annotations": [a for a in ground_truth["annotations"] if a["category_id"] in names],
+        "categories": [c for c in ground_truth["categories"] if c["id"] in names],
+    }
+    return counted, names
+
+
+def _light(image: ImageEntry) -> Light | None:
+    return image.get("light") or named_light(_key(image))
+
+
+def _key(image: ImageEntry) -> str:
+    return image.get("key", image_key(image["file_name"]))
 
 
 def _row(

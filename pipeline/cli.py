@@ -65,8 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     fuse.set_defaults(command=_fuse)
 
+    sweep = commands.add_parser("sweep", help="run a configuration at several values of a key")
+    sweep.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
+    sweep.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. perturb.ir_noise=0,10,20")
+    sweep.set_defaults(command=_sweep)
+
     evaluate = commands.add_parser("evaluate", help="score COCO predictions made by any program")
-    evaluate.add_argument("predictions", type=Path, metavar="PREDICTIONS", help="COCO results json")
+    evaluate.add_argument(
+        "predictions", type=Path, metavar="PREDICTIONS", help="COCO results json, or dir"
+    )
     evaluate.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
     evaluate.add_argument("--images", type=Path, help="the images, for labels that are a folder")
     evaluate.add_argument(
@@ -74,6 +81,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("-o", "--output", type=Path, help="write the numbers as json")
     evaluate.set_defaults(command=_evaluate)
+
+    quality = commands.add_parser("quality", help="measure fused images made by any program")
+    for name, what in (("ir", "infrared"), ("vis", "visible"), ("fused", "fused")):
+        quality.add_argument(name, type=Path, metavar=name.upper(), help=f"{what} folder or image")
+    quality.add_argument("-o", "--output", type=Path, help="write one row an image as csv")
+    quality.set_defaults(command=_quality)
 
     download = commands.add_parser("download", help="fetch known weights, checked by sha256")
     download.add_argument("name", nargs="+", help="e.g. yolov5s")
@@ -97,15 +110,18 @@ def _parser() -> argparse.ArgumentParser:
 # The commands import what they need: `irvis --help` shouldn't wait for torch.
 
 
+def _configuration(parsed: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The configuration file and the overrides."""
+    path, overrides = parsed.config, list(parsed.overrides)
+    if path is not None and "=" in path and not Path(path).is_file():
+        return DEFAULT, [path, *overrides]  # only overrides
+    return Path(path) if path else DEFAULT, overrides
+
+
 def _run(parsed: argparse.Namespace) -> None:
     from pipeline import config, runner, terminal
 
-    overrides = list(parsed.overrides)
-    path = parsed.config
-    if path is not None and "=" in path and not Path(path).is_file():
-        overrides.insert(0, path)  # only overrides: the default configuration
-        path = None
-    checked = config.load(Path(path) if path else DEFAULT, overrides)
+    checked = config.load(*_configuration(parsed))
     with terminal.progress() as show:
         outcome = runner.run(checked, show)
     terminal.report(outcome)
@@ -119,6 +135,12 @@ def _fuse(parsed: argparse.Namespace) -> None:
     print(f"{count} fused {'image' if count == 1 else 'images'} in {parsed.output}")
 
 
+def _sweep(parsed: argparse.Namespace) -> None:
+    from pipeline import sweep, terminal
+
+    sweep.report(sweep.sweep(*_configuration(parsed), terminal.progress))
+
+
 def _evaluate(parsed: argparse.Namespace) -> None:
     from pipeline import evaluate, terminal
 
@@ -130,8 +152,17 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     )
     if parsed.output:
         evaluate.write(parsed.output, results)
-    terminal.detection_table({parsed.predictions.stem: results["detection"]}, {})
-    print(f"Counted: {', '.join(results['detection']['yolo']['per_class']) or 'no labels'}")
+    terminal.evaluation(results)
+
+
+def _quality(parsed: argparse.Namespace) -> None:
+    from pipeline import quality, terminal
+
+    with terminal.progress("images") as show:
+        measured = quality.measure(parsed.ir, parsed.vis, parsed.fused, show)
+    if parsed.output:
+        quality.write(parsed.output, measured)
+    quality.report(measured)
 
 
 def _download(parsed: argparse.Namespace) -> None:

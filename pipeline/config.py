@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from errors import ConfigError
 from eval.presets import Preset, preset
-from pipeline import components
+from pipeline import components, yaml_file
 from pipeline.components import Component
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # becomes a file name: it can't leave its folder
@@ -61,6 +61,7 @@ class EvaluationConfig(_Section):
 
     preset: str = Field("paper-msrs", description="protocol; see eval/presets.py")
     classes: tuple[int, ...] | None = Field(None, min_length=1, description="class ids that count")
+    quality: bool = Field(False, description="measure the images too; see eval/quality")
 
 
 class ComputeConfig(_Section):
@@ -71,11 +72,35 @@ class ComputeConfig(_Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of the fusers")
 
 
+_Pixels = Annotated[float, Field(ge=-10_000, le=10_000)]
+_Sigma = Annotated[float, Field(ge=0, le=100)]
+
+
+class PerturbConfig(_Section):
+    """Faults that every pair is given before any arm sees it; see ``pipeline.perturb``."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    shift: tuple[_Pixels, _Pixels] = Field((0.0, 0.0), description="IR right, IR down, pixels")
+    rotation: float = Field(0.0, ge=-180, le=180, description="IR, degrees counter-clockwise")
+    ir_noise: float = Field(0.0, ge=0, le=255, description="standard deviation, grey levels")
+    ir_blur: _Sigma = Field(0.0, description="standard deviation of the Gaussian, pixels")
+    vis_exposure: float = Field(0.0, ge=-10, le=10, description="stops: light is times 2^stops")
+    vis_gamma: float = Field(1.0, ge=0.1, le=10, description="exponent; over 1 darkens")
+    vis_blur: _Sigma = Field(0.0, description="standard deviation of the Gaussian, pixels")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings that do something, as plain values; empty where pairs stay as they are."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
 class _File(_Section):
     """The top level of a configuration file; the components are checked by their own modules."""
 
     run: RunConfig = RunConfig()
     source: dict[str, Any]
+    perturb: PerturbConfig = PerturbConfig()
     arms: dict[str, dict[str, Any] | None]
     detector: dict[str, Any] | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -89,6 +114,7 @@ class Config:
 
     run: RunConfig
     source: Component
+    perturb: PerturbConfig
     arms: Mapping[str, Component]
     detector: Component | None
     evaluation: EvaluationConfig
@@ -119,6 +145,7 @@ class Config:
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
             "source": self.source.dump(),
+            "perturb": self.perturb.changes,
             "arms": {name: arm.dump() for name, arm in self.arms.items()},
             "detector": None if self.given_detector is None else dict(self.given_detector),
             "evaluation": self.evaluation.model_dump(mode="json"),
@@ -138,7 +165,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: The file or an override is wrong; the text names the key and the fix.
     """
-    settings = _read(path)
+    settings = yaml_file.read(path)
     for override in overrides:
         apply_override(settings, override)
     return check(settings)
@@ -187,6 +214,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     config = Config(
         run=file.run,
         source=components.load("source", file.source, "source"),
+        perturb=file.perturb,
         arms={name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()},
         detector=_detector(file, protocol),
         evaluation=file.evaluation,
@@ -198,6 +226,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     _check_references(config)
     _check_classes(config)
     _check_sinks(config)
+    _check_perturb(config)
     return config
 
 
@@ -231,6 +260,16 @@ def _check_sinks(config: Config) -> None:
             raise ConfigError(f"sinks.{name}: a sink can't be called so; rename it")
 
 
+def _check_perturb(config: Config) -> None:
+    """Images that were fused before can't be given the faults of this run."""
+    for name, arm in config.arms.items():
+        if config.perturb.changes and arm.module.__name__ == "pipeline.arms.folder":
+            raise ConfigError(
+                f"perturb.{next(iter(config.perturb.changes))}: can't change arms.{name}, whose "
+                f"images were made before; leave it out with arms.{name}=null, or set perturb={{}}"
+            )
+
+
 def _check_names(part: str, named: Mapping[str, object]) -> None:
     for name in named:
         components.validate(RunConfig, {"name": name}, f"{part} called")
@@ -250,31 +289,3 @@ def _check_references(config: Config) -> None:
                     raise ConfigError(
                         f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
                     )
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, but a key that stands twice is an error and not silently the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node."""
-        keys = [key.value for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"the key {twice[0]!r} stands twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
-    except FileNotFoundError as error:
-        raise ConfigError(f"no configuration file {path}; try configs/demo.yaml") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: must hold sections such as source and arms")
-    return settings

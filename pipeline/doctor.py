@@ -17,7 +17,9 @@ from detection import weights
 from fusion import scan
 from fusion.network.checkpoint import SHIPPED as FUSER_WEIGHTS
 
-PACKAGES = ("torch", "torchvision", "ultralytics", "opencv-python", "numpy", "av", "pycocotools")
+PACKAGES = (
+    "torch", "torchvision", "ultralytics", "opencv-python", "numpy", "av", "faster-coco-eval",
+)  # fmt: skip
 CUDA_EXTRA = ("mamba-ssm", "causal-conv1d")
 INSTALL_CUDA = "pip install --no-build-isolation -e '.[cuda]'"
 Row = tuple[bool | None, str, str]  # fine, or not, or neither; what; what is so or what to do

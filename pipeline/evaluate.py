@@ -8,8 +8,9 @@ from typing import Any
 from errors import ConfigError, DataError
 from eval.class_names import COCO_NAMES
 from eval.coco import ground_truth_json
-from eval.coco_files import GroundTruth, Prediction, read_ground_truth, read_predictions
-from eval.evaluation import content_hash, evaluate_arm, to_json
+from eval.coco_files import GroundTruth, ImageEntry, read_ground_truth, read_predictions
+from eval.comparison import judge, warnings
+from eval.evaluation import content_hash, evaluate_arm
 from eval.labels import LabelSet
 from pipeline.images import read_image
 from pipeline.sources.image_folder import list_images
@@ -21,37 +22,45 @@ def evaluate(
     """Score predictions against labels in both conventions.
 
     Args:
-        predictions: COCO results. With a COCO file as labels, their image ids are that file's; with
-            a folder of labels they are the images' names without suffix (`"00123"`, or the number
-            123 as yolov5 writes it).
+        predictions: COCO results, or a folder of them: each file is an arm, and arms called ``ir``
+            and ``vis`` are the baselines. With a COCO file as labels, their image ids are that
+            file's; with a folder of labels they are the images' names without suffix (`"00123"`, or
+            the number 123 as yolov5 writes it).
         labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt or VOC
             xml.
         images: The labelled images, for their sizes; needed with a folder of labels.
         classes: Names of the classes that count, as the labels call them; ids differ between tools.
 
     Returns:
-        ``detection`` as in ``results.json``, and what it was computed from.
+        ``arms``, ``comparisons`` and ``warnings`` as in ``results.json``, and what they were
+        computed from.
 
     Raises:
         errors.IrvisError: A file is missing or wrong.
     """
-    if not predictions.is_file():
-        raise DataError(f"{predictions}: no such file; give a run's predictions/<arm>.json")
-    if labels.is_dir():
-        ground_truth = _from_folder(labels, images)
-        found = _by_name(predictions, ground_truth)
-    else:
-        ground_truth = read_ground_truth(labels)
-        found = read_predictions(predictions, ground_truth)
+    files = _prediction_files(predictions)
+    ground_truth = _from_folder(labels, images) if labels.is_dir() else read_ground_truth(labels)
     counted = _ids(ground_truth, classes)
-    result = evaluate_arm(ground_truth, found, counted)
+    ids = _ids_by_name(ground_truth) if labels.is_dir() else None
+    results = {
+        arm: evaluate_arm(
+            ground_truth, read_predictions(path, ground_truth, image_ids=ids), counted
+        )
+        for arm, path in files.items()
+    }
+    baselines = {name: name if name in files else None for name in ("ir", "vis")}
+    parts, comparisons, attribution = judge(results, baselines)
     return {
-        "detection": to_json(result),
         "protocol": {
             "classes": counted,
+            "baselines": baselines,
             "images": len(ground_truth["images"]),
             "ground_truth_sha256": content_hash(ground_truth),
         },
+        "arms": {arm: {"detection": part} for arm, part in parts.items()},
+        "comparisons": comparisons,
+        "attribution": attribution,
+        "warnings": warnings(len(ground_truth["images"])),
     }
 
 
@@ -74,10 +83,13 @@ def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
     label_set = LabelSet.open(labels, names=COCO_NAMES)
     files = list_images(images)
     label_set.check_keys(files)
-    entries, parts = [], []
-    for key, path in files.items():
+    entries: list[ImageEntry] = []
+    parts = []
+    for number, (key, path) in enumerate(files.items(), 1):
         height, width = read_image(path).shape[:2]
-        entries.append((key, path.name, height, width))
+        entries.append(
+            {"id": number, "key": key, "file_name": path.name, "width": width, "height": height}
+        )
         parts.append(label_set.get(key, (height, width)))
     return ground_truth_json(entries, parts, COCO_NAMES)
 
@@ -94,14 +106,25 @@ def _ids(ground_truth: GroundTruth, classes: Sequence[str]) -> tuple[int, ...]:
     return found
 
 
-def _by_name(path: Path, ground_truth: GroundTruth) -> list[Prediction]:
-    """Predictions whose image ids are the images' names."""
+def _prediction_files(predictions: Path) -> dict[str, Path]:
+    """The files by arm."""
+    files = sorted(predictions.glob("*.json")) if predictions.is_dir() else [predictions]
+    if not files or not files[0].is_file():
+        raise DataError(
+            f"{predictions}: no prediction file; give a run's predictions/<arm>.json, or the folder"
+        )
+    return {path.stem: path for path in files}
+
+
+def _ids_by_name(ground_truth: GroundTruth) -> dict[str | int, int]:
+    """Image ids by the images' names, and by the numbers that names are."""
     ids: dict[str | int, int] = {}
     for image in ground_truth["images"]:
         key = image.get("key", "")
         ids[key] = image["id"]
         if key.isdecimal() and ids.setdefault(int(key), image["id"]) != image["id"]:
             raise DataError(
-                f"{path}: image_id {int(key)} fits several images; write names in quotes"
+                f"{image['file_name']}: other images' names are the number {int(key)} too; write "
+                "names in quotes"
             )
-    return read_predictions(path, ground_truth, image_ids=ids)
+    return ids

@@ -11,6 +11,7 @@ from torch import Tensor
 from detection.boxes import Detections
 from errors import DataError
 from eval.labels import Labels
+from eval.light import Light
 
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
 
@@ -119,11 +120,13 @@ class Item:
         pair: Infrared and visible frame, both there, of one size.
         labels: Ground truth, None where the source has none.
         ready: Ready-made fused images by arm, HWC RGB uint8.
+        light: Whether it was taken by day or at night; None where nobody asks.
     """
 
     pair: FramePair
     labels: Labels | None
     ready: Mapping[str, NDArray[np.uint8]]
+    light: Light | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -140,12 +143,14 @@ class Result:
         item: The pair and its labels.
         images: What the detector saw, by arm, uint8 [3, H, W] on the compute device.
         detections: By arm; empty where there is no detector.
+        quality: By arm and metric, NaN where not defined; empty where not asked for.
     """
 
     number: int
     item: Item
     images: Mapping[str, Tensor]
     detections: Mapping[str, Detections]
+    quality: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     _host: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     def image(self, arm: str) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """Image files in and out."""
 
+import hashlib
 from pathlib import Path
 
 import cv2
@@ -86,6 +87,16 @@ def to_eight_bit(image: Image, limits: tuple[int, int] | None, path: object) -> 
     low, high = limits
     scaled = (image.astype(np.float32) - low) * (255 / (high - low))
     return np.asarray(np.clip(np.rint(scaled), 0, 255), np.uint8)
+
+
+def pair_id(ir: NDArray[np.uint8], vis: NDArray[np.uint8]) -> str:
+    """Names a pair by its pixels, HW infrared and HWC visible: 16 hex digits.
+
+    Weights say by these which pairs they were trained on; a renamed copy has the same.
+    """
+    digest = hashlib.blake2b(np.ascontiguousarray(ir).data, digest_size=8)
+    digest.update(np.ascontiguousarray(vis).data)
+    return digest.hexdigest()
 
 
 def _sixteen_bit(image: Image, path: Path) -> Image:

@@ -98,6 +98,8 @@ class RunContext:
         protocol: What the run's numbers depend on besides the detector; see ``results.json``.
         classes: Ids of the classes that are scored, None for all that the detector has.
         done: Pairs that an earlier, broken-off run had finished; 0 for a fresh run.
+        baselines: The arm that shows ``ir`` alone and that which shows ``vis`` alone; None where
+            there is none.
     """
 
     folder: Path
@@ -109,6 +111,7 @@ class RunContext:
     protocol: Mapping[str, Any]
     classes: tuple[int, ...] | None
     done: int
+    baselines: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,13 @@ class Summary:
         frames: The counts of ``pipeline.ledger.Ledger``.
         objects: Labelled objects in the pairs that were processed.
         labelled_objects: Labelled objects in all pairs, those left out too.
+        leaked: By arm or ``detector``: keys of processed pairs that its weights were trained on.
     """
 
     frames: Mapping[str, int]
     objects: int
     labelled_objects: int
+    leaked: Mapping[str, Sequence[str]]
 
 
 class Sink(Protocol):

@@ -3,33 +3,30 @@
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from detection.detector import Detector
 from detection.weights import sha256
 from errors import ConfigError, DataError, IrvisError
 from eval.class_names import COCO_NAMES
 from fusion.network import checkpoint
+from pipeline.admission import Admission
 from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
 from pipeline.components import Component
 from pipeline.config import Config
-from pipeline.frames import BadPair, FramePair, Item
 from pipeline.interfaces import RunContext, Sink, Source, Summary
 from pipeline.ledger import Ledger
+from pipeline.perturb import Perturb
 from pipeline.run_folder import RunFolder, open_folder
-from pipeline.stages import Compute, FuserArm, batches, choose_device, choose_dtype
-
-Arms = Mapping[str, FuserArm | FolderArm | LateArm]
+from pipeline.stages import Arms, Compute, FuserArm, batches, choose_device, choose_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,10 +132,15 @@ class _Job:
     ) -> None:
         self._config, self._source, self._arms = config, source, arms
         self._detector, self._folder, self._fail = detector, folder, fail
-        self._compute = Compute(arms, detector, device=device, batch=config.compute.batch)
+        self._compute = Compute(
+            arms,
+            detector,
+            device=device,
+            batch=config.compute.batch,
+            quality=config.evaluation.quality,
+        )
+        self._perturb = Perturb(config.perturb) if config.perturb.changes else None
         self._device = device
-        self._objects = self._labelled_objects = 0
-        self._first_reason = ""
 
     def work(self, on_progress: Callable[[int, int | None], None]) -> Summary:
         """Send every pair through all stages."""
@@ -146,8 +148,14 @@ class _Job:
         with ExitStack() as stack:
             sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
             ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
-            for batch in batches(self._admitted(ledger), self._config.compute.batch):
+            admission = Admission(
+                self._config, self._source, self._arms, ledger, clock, fail=self._fail
+            )
+            for batch in batches(admission, self._config.compute.batch):
                 if number >= self._folder.done:
+                    if self._perturb is not None:
+                        with clock.measure("perturb"):
+                            batch = [self._perturb(item) for item in batch]
                     results = self._compute(batch, number)
                     with clock.measure("write"):
                         for result in results:
@@ -159,8 +167,8 @@ class _Job:
                 number += len(batch)
                 on_progress(number, self._source.count)
             if number == 0:
-                raise DataError(f"no pair could be processed; the first: {self._first_reason}")
-            summary = Summary(ledger.counts, self._objects, self._labelled_objects)
+                raise DataError(f"no pair could be processed; the first: {admission.first_reason}")
+            summary = admission.summary()
             with clock.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
@@ -198,9 +206,18 @@ class _Job:
             protocol=self._protocol(),
             classes=self._config.classes,
             done=self._folder.done,
+            baselines=self._baselines(),
         )
         sinks = self._config.sinks.items()
         return [sink.module.build(sink.config, context, name) for name, sink in sinks]
+
+    def _baselines(self) -> dict[str, str | None]:
+        """The arms that show one modality alone: the first of their kind."""
+        arms = self._config.arms.items()
+        return {
+            modality: next((name for name, arm in arms if arm.kind == kind), None)
+            for modality, kind in (("ir", "ir_only"), ("vis", "vis_only"))
+        }
 
     def _protocol(self) -> dict[str, Any]:
         compute = self._config.compute
@@ -210,6 +227,8 @@ class _Job:
             # they speak of the preset as it is
             "notes": [] if self._config.modified else list(self._config.preset.notes),
             "classes": self._config.classes,
+            "baselines": self._baselines(),
+            "perturb": self._config.perturb.changes or None,
             "arms": {name: _identity(arm) for name, arm in self._config.arms.items()},
             "compute": {
                 "device": self._device.type,
@@ -219,53 +238,6 @@ class _Job:
             },
             "versions": {"irvis": version("irvis"), "torch": torch.__version__},
         }
-
-    def _admitted(self, ledger: Ledger) -> Iterator[Item]:
-        """The pairs that can be processed; the others go to the ledger, or end the run."""
-        pairs = iter(self._source)
-        while True:
-            with self._compute.clock.measure("decode"):
-                pair = next(pairs, None)
-                if pair is None:
-                    return
-                item = self._admit(pair)
-            if isinstance(item, Item):
-                ledger.paired()
-                yield item
-                continue
-            if self._fail:
-                raise DataError(item)
-            self._first_reason = self._first_reason or item
-            ledger.bad(pair, item)
-
-    def _admit(self, pair: FramePair | BadPair) -> Item | str:
-        """The pair with its labels and ready-made images, or the reason why not."""
-        objects = self._count(pair.key)
-        self._labelled_objects += objects
-        if isinstance(pair, BadPair):
-            return pair.reason
-        if problem := pair.problem():
-            return problem
-        size = pair.whole().vis.size
-        try:
-            labels = self._source.labels(pair.key, size) if self._source.has_labels else None
-            ready = self._ready(pair.key, size)
-        except DataError as error:
-            return str(error)
-        self._objects += objects
-        return Item(pair, labels, ready)
-
-    def _count(self, key: str) -> int:
-        """How many labelled objects of a pair are scored."""
-        if not self._source.has_labels:
-            return 0
-        ids = self._source.label_classes(key)
-        classes = self._config.classes
-        return len(ids) if classes is None else int(np.isin(ids, classes).sum())
-
-    def _ready(self, key: str, size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
-        folders = {name: arm for name, arm in self._arms.items() if isinstance(arm, FolderArm)}
-        return {name: arm.read(key, size) for name, arm in folders.items()}
 
 
 def _check_classes(config: Config, names: Mapping[int, str]) -> None:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from detection.boxes import Detections
 from detection.detector import Detector
 from errors import DataError, DeviceError
+from eval.quality.metrics import quality
 from fusion.fuser import Fuser
 from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
@@ -71,19 +72,23 @@ def quantize(image: Tensor) -> Tensor:
     return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
 
 
+Arms = Mapping[str, FuserArm | FolderArm | LateArm]
+
+
 class Compute:
     """From a batch of pairs to every arm's images and detections."""
 
     def __init__(
         self,
-        arms: Mapping[str, FuserArm | FolderArm | LateArm],
+        arms: Arms,
         detector: Detector | None,
         *,
         device: torch.device,
         batch: int,
+        quality: bool = False,
     ) -> None:
         self._arms, self._detector = arms, detector
-        self._device, self._batch = device, batch
+        self._device, self._batch, self._quality = device, batch, quality
         self.clock = Clock(device)
 
     def __call__(self, items: list[Item], first: int) -> list[Result]:
@@ -92,6 +97,7 @@ class Compute:
             batch = self._upload(items)
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
+        measured: dict[str, list[dict[str, float]]] = {}
         for name, arm in self._arms.items():
             if isinstance(arm, LateArm):
                 continue
@@ -100,11 +106,15 @@ class Compute:
             if self._detector is not None:
                 with self.clock.measure(f"detect {name}"):
                     detections[name] = self._detector(images[name])[: len(items)]
+            if self._quality:
+                with self.clock.measure(f"quality {name}"):
+                    measured[name] = _measure(batch, images[name])
         results = []
         for i, item in enumerate(items):
             seen = {name: found[i] for name, found in detections.items()}
             pictures = {name: image[i] for name, image in images.items()}
-            results.append(Result(first + i, item, pictures, self._merge(seen)))
+            qualities = {name: values[i] for name, values in measured.items()}
+            results.append(Result(first + i, item, pictures, self._merge(seen), qualities))
         return results
 
     def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
@@ -136,6 +146,20 @@ class Compute:
         """HWC images as uint8 [B, 3, H, W] on the device."""
         stacked = torch.from_numpy(np.stack(images)).to(self._device)  # [B, H, W, 3]
         return stacked.permute(0, 3, 1, 2).contiguous()
+
+
+def luminance(images: Tensor) -> Tensor:
+    """BT.601 levels uint8 [B, 1, H, W] of uint8 [B, 3, H, W], to the bit those of OpenCV."""
+    red, green, blue = images.int().unbind(1)  # [B, H, W] each
+    levels = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
+    return levels.to(torch.uint8)[:, None]
+
+
+def _measure(batch: PairBatch, fused: Tensor) -> list[dict[str, float]]:
+    """The quality metrics of each pair."""
+    values = quality(ir=batch.ir, vis=luminance(batch.vis), fused=luminance(fused))
+    columns = {name: column.tolist() for name, column in values.items()}
+    return [{name: column[i] for name, column in columns.items()} for i in range(len(fused))]
 
 
 def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:

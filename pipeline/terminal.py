@@ -1,6 +1,6 @@
 """What a person sees: the progress bar on standard error, the tables on standard output."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +21,7 @@ NONE = "–"
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[int, int | None], None]]:
+def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]:
     """A progress bar with pairs per second and the time left; gives the function that moves it."""
     columns = (
         TextColumn("{task.description}"),
@@ -33,7 +33,7 @@ def progress() -> Iterator[Callable[[int, int | None], None]]:
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("pairs", total=None, speed="")
+        task = bar.add_task(what, total=None, speed="")
 
         def show(done: int, total: int | None) -> None:
             speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
@@ -45,19 +45,32 @@ def progress() -> Iterator[Callable[[int, int | None], None]]:
 
 def report(outcome: Outcome) -> None:
     """The headline, the table of arms and where the files are."""
-    console = _console()
-    console.print(headline(outcome), highlight=False, markup=False)
+    out = console()
+    out.print(headline(outcome), highlight=False, markup=False)
     if outcome.results is not None:
         arms = outcome.results["arms"]
         detection = {arm: part["detection"] for arm, part in arms.items()}
         if any(detection.values()):
             detection_table(detection, outcome.timing["arms_ms_per_pair"])
+            comparison_table(outcome.results)
         elif outcome.results["protocol"]["detector"] is not None:
-            console.print("The source has no labels: detections and times, but no scores.")
+            out.print("The source has no labels: detections and times, but no scores.")
             time_table(outcome.timing["arms_ms_per_pair"])
     for line in _notes(outcome):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"Run folder: {outcome.folder}", highlight=False, markup=False, soft_wrap=True)
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    out.print(f"Run folder: {outcome.folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def evaluation(results: Mapping[str, Any]) -> None:
+    """What `irvis evaluate` found."""
+    detection = {arm: part["detection"] for arm, part in results["arms"].items()}
+    detection_table(detection, {})
+    comparison_table(results)
+    classes = next(iter(detection.values()))["yolo"]["per_class"]
+    out = console()
+    for warning in results["warnings"]:
+        out.print(f"Warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+    out.print(f"Counted: {', '.join(classes) or 'no labels'}", highlight=False, markup=False)
 
 
 def headline(outcome: Outcome) -> str:
@@ -78,7 +91,7 @@ def headline(outcome: Outcome) -> str:
 def detection_table(
     detection: Mapping[str, Mapping[str, Any] | None], times: Mapping[str, Mapping[str, float]]
 ) -> None:
-    """One row an arm: both conventions side by side."""
+    """One row an arm: both conventions side by side, mAP with its 95% interval."""
     table = Table()
     table.add_column("arm")
     for name in ("P", "R", "mAP@.5", "mAP@.5:.95", "COCO AP@.5", "COCO AP"):
@@ -88,13 +101,57 @@ def detection_table(
     for arm, numbers in detection.items():
         if numbers is None:
             continue
-        yolo, coco = numbers["yolo"], numbers["coco"]
-        cells = [yolo[key] for key in ("precision", "recall", "map50", "map50_95")]
-        cells += [coco["map50"], coco["map50_95"]]
-        row = [NONE if cell is None else f"{cell:.3f}" for cell in cells]
+        yolo, coco, ci95 = numbers["yolo"], numbers["coco"], numbers["ci95"]
+        row = [number(yolo[name]) for name in ("precision", "recall")]
+        row += [f"{number(yolo[n])}{_between(ci95[n])}" for n in ("map50", "map50_95")]
+        row += [number(coco[name]) for name in ("map50", "map50_95")]
         total = [f"{sum(times[arm].values()):.0f}"] if times else []
         table.add_row(arm, *row, *total)
-    _console().print(table)
+    console().print(table)
+
+
+def comparison_table(results: Mapping[str, Any]) -> None:
+    """Every arm less infrared and visible alone, and the first arm less each of the others."""
+    comparisons = results["comparisons"]
+    if not comparisons:
+        return
+    table = Table()
+    table.add_column("difference")
+    for name in ("mAP@.5", "mAP@.5:.95"):
+        table.add_column(name, justify="right")
+        table.add_column("")
+    for arm, other in _pairs(results):
+        row = []
+        for name in ("map50", "map50_95"):
+            entry = comparisons[arm][other][name]
+            row += [
+                f"{entry['difference']:+.3f}{_between(entry['ci95'], signed=True)}",
+                entry["verdict"] or NONE,
+            ]
+        table.add_row(f"{arm} − {other}", *row)
+    console().print(table)
+
+
+def number(value: float | None) -> str:
+    """Three digits, or the sign for what isn't defined."""
+    return NONE if value is None else f"{value:.3f}"
+
+
+def _between(interval: Sequence[float] | None, *, signed: bool = False) -> str:
+    """An interval after its number."""
+    if interval is None:
+        return ""
+    sign, digits = ("+", 3) if signed else ("", 2)
+    return " [dim]" + "…".join(f"{end:{sign}.{digits}f}" for end in interval) + "[/dim]"
+
+
+def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Which arms are worth a row against which others."""
+    arms = list(results["comparisons"])
+    alone = [arm for arm in results["protocol"]["baselines"].values() if arm in arms]
+    tested = [arm for arm in arms if arm not in alone] or arms[:1]
+    against = [(arm, other) for arm in tested for other in alone if other != arm]
+    return against + [(tested[0], other) for other in tested[1:]]
 
 
 def time_table(times: Mapping[str, Mapping[str, float]]) -> None:
@@ -106,12 +163,14 @@ def time_table(times: Mapping[str, Mapping[str, float]]) -> None:
         table.add_column(stage, justify="right")
     for arm, parts in times.items():
         table.add_row(arm, *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
-    _console().print(table)
+    console().print(table)
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
     if outcome.results is None:
         return
+    for warning in outcome.results["warnings"]:
+        yield f"Warning: {warning}"
     protocol = outcome.results["protocol"]
     detector = protocol["detector"]
     if detector is None:
@@ -125,7 +184,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     )
 
 
-def _console() -> Console:
+def console() -> Console:
     """Standard output; a pipe is as wide as the table needs."""
-    console = Console()
-    return console if console.is_terminal else Console(width=120)
+    standard = Console()
+    return standard if standard.is_terminal else Console(width=120)

@@ -7,6 +7,7 @@ are left out of the files: COCO's own rule for them is another one.
 """
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -17,20 +18,23 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from eval.bootstrap import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.coco import detections_json, ground_truth_json
-from eval.coco_files import GroundTruth, Prediction
-from eval.evaluation import ArmResult, content_hash, evaluate_arm, table_rows, to_json
+from eval.coco_files import GroundTruth, ImageEntry
+from eval.comparison import judge, warnings
+from eval.evaluation import ArmResult, content_hash, curves_json, evaluate_arm, table_rows
 from eval.labels import Labels
 from eval.matching import drop_ignored
+from eval.quality.summary import correlations, means
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
 from pipeline.run_folder import FRAMES
 
 SCHEMA = 1
 COLUMNS = (
-    "arm", "class", "images", "labels", "precision", "recall", "map50", "map50_95",
-    "coco_map50", "coco_map50_95",
+    "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
+    *(f"{name}_{end}" for name in STATISTICS for end in ("low", "high")),
 )  # fmt: skip
 
 
@@ -62,12 +66,17 @@ class ResultsSink:
         line = {
             "key": result.item.pair.key,
             "size": [height, width],
+            "light": result.item.light,
             "xyxy": labels.xyxy.tolist(),
             "class_id": labels.class_id.tolist(),
             "ignore": labels.ignore.tolist(),
             "detections": {
                 arm: detections_json(result.number + 1, drop_ignored(found, labels))
                 for arm, found in result.detections.items()
+            },
+            "quality": {
+                arm: {name: value if math.isfinite(value) else None for name, value in row.items()}
+                for arm, row in result.quality.items()
             },
         }
         self._file.write(json.dumps(line) + "\n")
@@ -82,17 +91,38 @@ class ResultsSink:
         context = self._context
         ground_truth = self._ground_truth()
         _write_json(context.folder / "ground_truth.json", ground_truth)
-        scored: dict[str, ArmResult | None] = dict.fromkeys(context.arms)
+        scored: dict[str, ArmResult] = {}
         if context.detector is not None:
             (context.folder / "predictions").mkdir(exist_ok=True)
             for arm in context.arms:
                 predictions = [p for line in self._lines() for p in line["detections"][arm]]
                 _write_json(context.folder / "predictions" / f"{arm}.json", predictions)
                 if context.labelled:
-                    scored[arm] = self._score(ground_truth, predictions)
-        results = results_json(self._protocol(ground_truth), scored, summary)
+                    scored[arm] = evaluate_arm(ground_truth, predictions, context.classes)
+        parts, comparisons, attribution = judge(scored, context.baselines)
+        quality = self._quality()
+        results = {
+            "schema": SCHEMA,
+            "protocol": self._protocol(ground_truth),
+            "arms": {
+                arm: {"detection": parts.get(arm), "quality": means(quality.get(arm))}
+                for arm in context.arms
+            },
+            "comparisons": comparisons,
+            "attribution": attribution,
+            "quality_correlation": correlations(quality, scored, context.baselines),
+            "frames": dict(summary.frames),
+            "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
+            "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
+            "warnings": self._warnings(summary, scored),
+        }
         _write_json(context.folder / "results.json", results, indent=1)
-        rows = [row for arm, r in scored.items() if r is not None for row in table_rows(arm, r)]
+        if scored:
+            _write_json(context.folder / "curves.json", curves_json(scored))
+        if quality:
+            every = pd.concat(quality, names=["arm"])
+            (context.folder / "quality.csv").write_text(every.to_csv(), encoding="utf-8")
+        rows = [r for arm in scored for r in table_rows(arm, scored[arm], parts[arm]["ci95"])]
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         (context.folder / "results.csv").write_text(table.to_csv(index=False), encoding="utf-8")
 
@@ -107,9 +137,6 @@ class ResultsSink:
     ) -> None:
         self._file.close()
 
-    def _score(self, ground_truth: GroundTruth, predictions: list[Prediction]) -> ArmResult:
-        return evaluate_arm(ground_truth, predictions, self._context.classes)
-
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._path.open(encoding="utf-8") as file:
             for line in file:
@@ -117,13 +144,35 @@ class ResultsSink:
 
     def _ground_truth(self) -> GroundTruth:
         images, labels = [], []
-        for line in self._lines():
-            images.append((line["key"], f"{line['key']}.png", *line["size"]))
+        for number, line in enumerate(self._lines(), 1):
+            images.append(_image(number, line))
             labels.append(_labels(line))
         detector, classes = self._context.detector, self._context.classes
         names = COCO_NAMES if detector is None else detector.names
         kept = {i: name for i, name in names.items() if classes is None or i in classes}
         return ground_truth_json(images, labels, kept)
+
+    def _quality(self) -> dict[str, pd.DataFrame]:
+        """By arm: one row a pair, by key; one column a metric, NaN where it isn't defined."""
+        rows: dict[str, list[dict[str, float]]] = {}
+        keys = []
+        for line in self._lines():
+            keys.append(line["key"])
+            for arm, row in line["quality"].items():
+                rows.setdefault(arm, []).append(row)
+        index = pd.Index(keys, name="key")
+        return {arm: pd.DataFrame(mine, index, dtype=float) for arm, mine in rows.items()}
+
+    def _warnings(self, summary: Summary, scored: Mapping[str, ArmResult]) -> list[str]:
+        """What a reader of the numbers must know first."""
+        leaks = [
+            f"{name} was trained on {len(keys)} of these {summary.frames['paired']} pairs "
+            f"({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}): its numbers say nothing "
+            "about new images"
+            for name, keys in summary.leaked.items()
+            if keys
+        ]
+        return leaks + (warnings(summary.frames["paired"]) if scored else [])
 
     def _protocol(self, ground_truth: GroundTruth) -> dict[str, Any]:
         """Everything that the numbers depend on."""
@@ -139,21 +188,15 @@ class ResultsSink:
         }
 
 
-def results_json(
-    protocol: Mapping[str, Any], scored: Mapping[str, ArmResult | None], summary: Summary
-) -> dict[str, Any]:
-    """The contents of `results.json`; ``detection`` is null for an arm without a score."""
-    return {
-        "schema": SCHEMA,
-        "protocol": dict(protocol),
-        "arms": {
-            arm: {"detection": None if result is None else to_json(result), "quality": {}}
-            for arm, result in scored.items()
-        },
-        "comparisons": {},
-        "frames": dict(summary.frames),
-        "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
-    }
+def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
+    """A logged pair's entry in the ground truth."""
+    key, (height, width) = line["key"], line["size"]
+    entry: ImageEntry = {
+        "id": number, "key": key, "file_name": f"{key}.png", "width": width, "height": height
+    }  # fmt: skip
+    if line["light"]:
+        entry["light"] = line["light"]
+    return entry
 
 
 def _labels(line: Mapping[str, Any]) -> Labels:

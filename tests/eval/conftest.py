@@ -46,7 +46,10 @@ def ground_truth() -> Callable[..., GroundTruth]:
     """A data set of 640x480 images called 0, 1, ..., with persons (0) and cars (2)."""
 
     def build(*truths: Labels) -> GroundTruth:
-        images = [(str(i), f"{i}.png", 480, 640) for i in range(len(truths))]
+        images = [
+            {"id": i + 1, "key": str(i), "file_name": f"{i}.png", "width": 640, "height": 480}
+            for i in range(len(truths))
+        ]
         return ground_truth_json(images, truths, {0: "person", 2: "car"})
 
     return build

@@ -11,6 +11,7 @@ from eval.coco import detections_json
 from eval.coco_files import read_ground_truth, read_predictions
 
 GOOD = {"image_id": 1, "category_id": 0, "bbox": [0, 0, 5, 5], "score": 0.5}
+GOOD_TEXT = json.dumps(GOOD)
 
 
 @pytest.fixture
@@ -47,7 +48,31 @@ def test_files_come_back_the_same(tmp_path, truth, detections):
 )
 def test_wrong_prediction(tmp_path, truth, change, message):
     path = write(tmp_path / "fused.json", [GOOD, {**GOOD, **change}])
-    with pytest.raises(DataError, match=re.escape(str(path)) + ": " + message):
+    with pytest.raises(DataError, match=re.escape(str(path)) + ":1: " + message):
+        read_predictions(path, truth)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[BAD]", 1),
+        ("\n\n[\n  BAD\n]", 4),
+        ("[GOOD,\nGOOD\n,\n\nBAD, GOOD]", 5),
+        ("[GOOD, BAD,\nGOOD]", 1),
+        ("\ufeff[GOOD,\r\n BAD]", 2),
+        (
+            '[{"note": "],\\n[{", "more": [{}, [1,\n2]], "score": 1e0,' + GOOD_TEXT[1:] + ",\nBAD]",
+            3,
+        ),
+    ],
+)
+def test_the_line_of_a_wrong_prediction(tmp_path, truth, text, line):
+    """Where its entry begins, whatever the layout."""
+    bad = json.dumps({**GOOD, "score": 2}, indent=1)
+    text = text.replace("BAD", bad).replace("GOOD", GOOD_TEXT)
+    path = tmp_path / "fused.json"
+    path.write_bytes(text.encode())
+    with pytest.raises(DataError, match=rf"fused\.json:{line}: \[\d\]: score 2 must"):
         read_predictions(path, truth)
 
 
@@ -64,7 +89,7 @@ def test_images_by_other_names(tmp_path, truth):
     [
         ("[\n{]", r"fused.json:2: not JSON"),
         ("{}", "expected a list of predictions, got dict"),
-        ("[3]", r"\[0\] is no object"),
+        ("[3]", r":1: \[0\]: no object"),
     ],
 )
 def test_predictions_of_another_form(tmp_path, truth, text, message):
@@ -100,7 +125,7 @@ def put(*path, value):
         (put("images", 0, "id", value="1"), r"images\[0\]: id '1' must be a whole number"),
         (put("images", 0, "file_name", value=""), r"images\[0\]: no file_name"),
         (put("images", 0, "width", value=0), r"images\[0\]: width 0"),
-        (lambda data: data["images"][0].pop("height"), r"images\[0\] states no size"),
+        (lambda data: data["images"][0].pop("height"), r"images\[0\]: no size"),
         (put("annotations", 0, "image_id", value=4), r"annotations\[0\]: image_id 4 is not"),
         (put("annotations", 0, "category_id", value=1), r"annotations\[0\]: category_id 1 is not"),
         (put("annotations", 0, "category_id", value="a"), r"annotations\[0\]: category_id 'a'"),
@@ -120,6 +145,30 @@ def test_wrong_ground_truth(tmp_path, truth, change, message):
     change(data)
     with pytest.raises(DataError, match=message):
         read_ground_truth(write(tmp_path / "gt.json", data))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("images", 1, "file_name", value=""), r"gt.json:10: images\[1\]: no file_name"),
+        (put("annotations", 1, "id", value=1), r"gt.json:32: annotations\[1\]: id 1 must be"),
+        (put("categories", 1, "id", value=0), r"gt.json:64: categories\[1\]: id 0 must be"),
+    ],
+)
+def test_the_line_in_a_wrong_ground_truth(tmp_path, labels, ground_truth, change, message):
+    box = (0, 0.1, 0.2, 9.7, 9)
+    data = ground_truth(labels(box, box), labels(box))
+    change(data)
+    with pytest.raises(DataError, match=message):
+        read_ground_truth(write(tmp_path / "gt.json", json.dumps(data, indent=1)))
+
+
+def test_of_two_lists_of_one_name_the_last_is_read(tmp_path, truth):
+    lists = ['"annotations": []', '"annotations": [\n{"id": 1}]']
+    others = json.dumps({"images": truth["images"], "categories": truth["categories"]})
+    path = write(tmp_path / "gt.json", f"{{{', '.join(lists)}, {others[1:]}")
+    with pytest.raises(DataError, match=r"gt.json:2: annotations\[0\]: image_id None"):
+        read_ground_truth(path)
 
 
 def test_ground_truth_that_is_no_object(tmp_path):

@@ -31,8 +31,10 @@ def scene(detections, labels, ground_truth):
 
 def test_results_json(scene):
     result = to_json(evaluate_arm(*scene))
-    assert list(result) == ["yolo", "coco", "ci95"]
-    assert result["ci95"] == {}
+    assert list(result) == [
+        *("yolo", "coco", "light", "operating_points", "log_average_miss_rate"),
+        *("errors", "confusion"),
+    ]
     assert {"precision", "recall", "map50", "map50_95", "confidence"} < set(result["yolo"])
     assert (
         list(result["yolo"]["per_class"])
@@ -60,13 +62,14 @@ def test_the_files_give_the_same_numbers(scene, tmp_path):
 
 
 def test_table(scene):
-    rows = table_rows("fused", evaluate_arm(*scene))
-    assert [list(row) for row in rows] == [
-        [
-            *("arm", "class", "images", "labels", "precision", "recall", "map50", "map50_95"),
-            *("coco_map50", "coco_map50_95"),
-        ]
-    ] * 3
+    rows = table_rows("fused", evaluate_arm(*scene), {"map50": (0.25, 1.0), "recall": None})
+    columns = [
+        *("arm", "class", "images", "labels", "precision", "recall", "map50", "map50_95"),
+        *("coco_map50", "coco_map50_95"),
+    ]
+    ends = ["map50_low", "map50_high", "recall_low", "recall_high"]
+    assert [list(row) for row in rows] == [columns + ends, columns, columns]
+    assert [rows[0][end] for end in ends] == [0.25, 1.0, None, None]
     assert [(r["arm"], r["class"], r["images"], r["labels"]) for r in rows] == [
         ("fused", "all", 2, 2),
         ("fused", "person", 1, 1),
@@ -86,7 +89,7 @@ def test_nothing_labelled(detections, ground_truth):
     result = evaluate_arm(ground_truth(Labels.empty()), found)
     data = to_json(result)
     assert data["yolo"]["map50"] is data["coco"]["map50"] is None
-    (row,) = table_rows("ir", result)
+    (row,) = table_rows("ir", result, {})
     assert (row["class"], row["labels"], row["map50"], row["coco_map50"]) == ("all", 0, None, None)
 
 
@@ -99,13 +102,16 @@ def test_curve_end_reaches_the_yolo_numbers(labels, detections, ground_truth):
 
 def test_hash_knows_the_content_not_the_order(labels):
     one, two = labels((0, 0, 0, 9, 9), (2, 5, 5, 9, 9)), labels((0, 1, 1, 3, 3))
-    images = [("a", "a.png", 48, 64), ("b", "b.png", 48, 64)]
+    images = [
+        {"id": i, "key": key, "file_name": f"{key}.png", "width": 64, "height": 48}
+        for i, key in ((1, "a"), (2, "b"))
+    ]
     names = {0: "person", 2: "car"}
     base = content_hash(ground_truth_json(images, [one, two], names))
     turned = labels((2, 5, 5, 9, 9), (0, 0, 0, 9, 9))
     assert content_hash(ground_truth_json(images[::-1], [two, turned], names)) == base
     # A file name with another suffix is the same image, even where no key is written.
-    plain = ground_truth_json(images, [one, two], names)
+    plain = copy.deepcopy(ground_truth_json(images, [one, two], names))
     for image in plain["images"]:
         del image["key"]
         image["file_name"] = image["file_name"].replace("png", "jpg")

@@ -48,7 +48,7 @@ def test_arms_are_added_and_removed(toy, capsys):
     )
     assert code == 0
     arms = re.findall(r"^│ (\w+)", out, re.MULTILINE)
-    assert arms == ["fused", "ir", "lap"]
+    assert arms[:3] == ["fused", "ir", "lap"]  # the comparisons follow
 
 
 def test_skipped_pairs_are_in_the_headline(toy, capsys):
@@ -100,7 +100,9 @@ def test_evaluate_repeats_a_run(toy, capsys):
         capsys, "evaluate", predictions, folder / "ground_truth.json", "-o", toy / "n.json"
     )
     assert code == 0
-    assert json.loads((toy / "n.json").read_text())["detection"] == expected
+    alone = json.loads((toy / "n.json").read_text())
+    assert alone["arms"] == {"vis": {"detection": expected}}
+    assert (alone["comparisons"], alone["attribution"]) == ({}, {})
     assert "0.500" in out
     # the same from YOLO labels, with the images' names as yolov5 writes them
     renamed = json.loads(predictions.read_text())
@@ -112,7 +114,7 @@ def test_evaluate_repeats_a_run(toy, capsys):
         "--images", toy / "pairs/vi", "-o", toy / "m.json",
     )  # fmt: skip
     assert code == 0
-    again = json.loads((toy / "m.json").read_text())["detection"]
+    again = json.loads((toy / "m.json").read_text())["arms"]["theirs"]["detection"]
     assert again["yolo"]["map50"] == pytest.approx(expected["yolo"]["map50"])
 
 
@@ -129,6 +131,25 @@ def test_foreign_predictions_are_checked(toy, capsys, entry, message):
     assert code == 2
     assert "[1]" in err
     assert message in err
+
+
+def test_evaluate_repeats_a_whole_run(toy, capsys):
+    """A folder of predictions gives every arm, and what they are against each other."""
+    irvis(capsys, "run", "toy.yaml")
+    folder = toy / "runs" / "toy"
+    code, out, _ = irvis(
+        capsys, "evaluate", folder / "predictions", folder / "ground_truth.json", "-o", "all.json"
+    )
+    assert code == 0
+    run = json.loads((folder / "results.json").read_text())
+    mine = json.loads((toy / "all.json").read_text())
+    for part in ("comparisons", "attribution", "warnings"):
+        assert mine[part] == run[part]
+    assert {arm: part["detection"] for arm, part in mine["arms"].items()} == {
+        arm: part["detection"] for arm, part in run["arms"].items()
+    }
+    assert "fused − vis" in out
+    assert "Warning: 6 images are few" in out
 
 
 def test_evaluate_needs_its_files(toy, capsys):

@@ -72,6 +72,11 @@ def test_preset_sets_the_detector_and_the_file_overrides_it(settings):
         ("arms.fused.kind.x=1", "kind is a plain value"),
         ("batch", "'batch' is not an override"),
         ("a=[1", "is not a YAML value"),
+        ("perturb.ir_nose=1", r"unknown key perturb\.ir_nose; did you mean 'ir_noise'"),
+        ("perturb.shift=[4]", r"perturb\.shift"),
+        ("perturb.shift=[4,.nan]", r"perturb\.shift\.1: .*finite"),
+        ("perturb.ir_noise=-1", r"perturb\.ir_noise: .*greater than or equal to 0"),
+        ("perturb.vis_gamma=0", r"perturb\.vis_gamma"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(tmp_path, settings, override, message):
@@ -151,3 +156,23 @@ def test_a_key_that_stands_twice_is_a_mistake(tmp_path):
     path.write_text("run: {name: a}\nrun: {name: b}\n")
     with pytest.raises(ConfigError, match="'run' stands twice"):
         config.load(path)
+
+
+def test_perturb_does_nothing_unless_it_is_set(settings):
+    assert config.check(settings).perturb.changes == {}
+    settings["perturb"] = {"shift": [0, 0], "ir_noise": 0, "vis_gamma": 1}
+    assert config.check(settings).perturb.changes == {}
+    settings["perturb"] = {"shift": [4, -0.5], "ir_noise": 0, "vis_blur": 2}
+    checked = config.check(settings)
+    assert checked.perturb.changes == {"shift": [4, -0.5], "vis_blur": 2}
+    again = config.check(yaml.safe_load(yaml.safe_dump(checked.dump())))
+    assert again.perturb == checked.perturb
+
+
+def test_ready_made_images_cannot_be_perturbed(settings):
+    settings["arms"]["theirs"] = {"kind": "folder", "root": "fused"}
+    settings["perturb"] = {"ir_noise": 0}
+    assert "theirs" in config.check(settings).arms
+    settings["perturb"] = {"ir_noise": 3}
+    with pytest.raises(ConfigError, match=r"perturb\.ir_noise: can't change arms\.theirs"):
+        config.check(settings)

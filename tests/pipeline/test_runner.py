@@ -2,6 +2,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -9,7 +10,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from errors import ConfigError, DataError
-from pipeline import config, runner
+from pipeline import config, quality, runner
 from tests.pipeline import toys
 
 
@@ -39,8 +40,8 @@ def test_a_run_folder_holds_what_was_promised(pairs):
     outcome = execute(toys.settings(pairs))
     assert str(outcome.folder) == "runs/toy"
     assert sorted(path.name for path in outcome.folder.iterdir()) == [
-        "config.yaml", "ground_truth.json", "ledger.csv", "predictions", "results.csv",
-        "results.json", "timing.json",
+        "config.yaml", "curves.json", "ground_truth.json", "ledger.csv", "predictions",
+        "results.csv", "results.json", "timing.json",
     ]  # fmt: skip
     results = read(outcome.folder / "results.json")
     assert results["schema"] == 1
@@ -63,6 +64,68 @@ def test_scores_by_hand(pairs):
     assert yolo["vis"]["recall"] == pytest.approx(0.5)
     assert yolo["vis"]["precision"] == pytest.approx(1)
     assert arms["vis"]["detection"]["coco"]["map50"] == pytest.approx(51 / 101)
+
+
+def test_intervals_verdicts_and_attribution_by_hand(tmp_path, monkeypatch):
+    """VIS misses every other object; fused, the maximum, finds all of them, as IR does."""
+    monkeypatch.chdir(tmp_path)
+    results = execute(toys.settings(toys.write_pairs(tmp_path / "twelve", 12))).results
+    assert results["protocol"]["baselines"] == {"ir": "ir", "vis": "vis"}
+    recall = results["comparisons"]["fused"]["vis"]["recall"]
+    assert recall["difference"] == pytest.approx(0.5)
+    assert recall["verdict"] == "better"
+    assert 0 < recall["ci95"][0] < 0.5 < recall["ci95"][1] <= 1
+    assert results["comparisons"]["vis"]["fused"]["recall"]["verdict"] == "worse"
+    assert results["comparisons"]["fused"]["ir"]["map50"] == {
+        "difference": 0.0, "ci95": [0.0, 0.0], "verdict": "no evidence",
+    }  # fmt: skip
+    assert list(results["attribution"]) == ["fused", "late"]
+    counts = results["attribution"]["fused"]["confidence"]["counts"]
+    counts = {g: {name: n for name, n in row.items() if n} for g, row in counts.items()}
+    # 20 x 12 pixels are small; a bright box in VIS lifts the pair's luminance over 55
+    every = {"kept_ir": 6, "kept_both": 6}
+    assert counts == {
+        "all": every, "person": every, "small": every, "day": {"kept_both": 6},
+        "night": {"kept_ir": 6},
+    }  # fmt: skip
+    assert results["leaked"] == {}
+    assert results["warnings"] == [
+        "12 images are few: the 95% intervals are too narrow (docs/evaluation.md)"
+    ]
+
+
+def test_quality_of_a_run_is_that_of_its_saved_images(pairs):
+    settings = toys.settings(pairs, evaluation={"quality": True})
+    settings["sinks"]["saved"] = {"kind": "images", "arms": ["fused"]}
+    outcome = execute(settings)
+    saved = outcome.folder / "saved" / "fused"
+    measured = quality.measure(pairs / "ir", pairs / "vi", saved, lambda done, total: None)
+    table = pd.read_csv(
+        outcome.folder / "quality.csv", index_col=("arm", "key"), dtype={"key": str}
+    )
+    pd.testing.assert_frame_equal(table.loc["fused"], measured, rtol=1e-12)
+    means = outcome.results["arms"]["fused"]["quality"]
+    assert means["en"] == pytest.approx(measured["en"].mean())
+    assert means["ms_ssim"] is None  # the pairs are smaller than its windows
+    assert outcome.results["arms"]["late"]["quality"] == {}
+    correlation = outcome.results["quality_correlation"]
+    assert list(correlation) == ["fused"]
+    gain = pd.Series([0.0, 0.5] * 3)  # F1 1 in fused and IR; VIS finds every other object
+    rho = measured["en"].reset_index(drop=True).rank().corr(gain.rank())
+    assert correlation["fused"]["en"]["rho"] == pytest.approx(rho)
+    assert correlation["fused"]["en"]["images"] == 6
+
+
+def test_a_single_image_has_no_interval(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = toys.write_pairs(tmp_path / "one", 1)
+    results = execute(toys.settings(root)).results
+    assert results["arms"]["fused"]["detection"]["yolo"]["map50"] == pytest.approx(0.995)
+    assert set(results["arms"]["fused"]["detection"]["ci95"].values()) == {None}
+    assert results["comparisons"]["fused"]["vis"]["map50"] == {
+        "difference": 0.0, "ci95": None, "verdict": None,
+    }  # fmt: skip
+    assert results["warnings"] == ["a single image gives no intervals"]
 
 
 def test_pycocotools_repeats_the_runs_own_numbers(pairs):

@@ -1,12 +1,14 @@
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 from fusion.fusers.fusionmamba import Config, build
 from pipeline.frames import PairBatch
+from pipeline.images import to_grey
 from pipeline.memory import keep_freed_memory
-from pipeline.stages import FuserArm, choose_dtype
+from pipeline.stages import FuserArm, choose_dtype, luminance
 
 CPU = torch.device("cpu")
 
@@ -61,3 +63,11 @@ def test_auto_dtype_is_what_the_processor_computes_in(monkeypatch, native):
 def test_memory_is_kept_where_it_can_be():
     assert keep_freed_memory() in (True, False)
     assert keep_freed_memory() is keep_freed_memory()
+
+
+def test_luminance_is_opencvs_to_the_bit():
+    levels = torch.arange(256, dtype=torch.uint8)
+    colours = torch.cartesian_prod(levels[::5], levels[::3], levels).T.reshape(3, 52, -1)
+    grey = luminance(colours[None])  # [1, 1, H, W]
+    expected = to_grey(np.ascontiguousarray(colours.permute(1, 2, 0).numpy()))
+    assert np.array_equal(grey[0, 0].numpy(), expected)

@@ -1,0 +1,159 @@
+"""Paired bootstrap over images: how far the numbers would move with other images of the same kind.
+
+A draw takes as many images as there are, with replacement, and every statistic is computed anew on
+it, the confidence of the best F1 too. All arms see the same draws, so what is common to them (hard
+images) cancels in their differences. An interval is the middle 95% of the draws, a little more with
+few images: Hesterberg's expanded percentiles ("What Teachers Should Know About the Bootstrap", The
+American Statistician 69, 2015), as wide in a normal population as Student's interval.
+"""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm, t
+
+from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, Matches
+from eval.bootstrap_kernel import Ranked, resample
+
+STATISTICS = ("precision", "recall", "map50", "map50_95")
+DRAWS = 2000
+FEW_IMAGES = 50  # with fewer, intervals are too narrow; docs/evaluation.md has the simulation
+_CHUNK = 100  # draws of one thread at a time
+
+Interval = tuple[float, float]
+Verdict = Literal["better", "worse", "no evidence"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One statistic of an arm less that of another.
+
+    Attributes:
+        value: On all images.
+        ci95: None where the images are too few or have no labels.
+        verdict: ``better`` or ``worse`` where zero lies outside the interval; None without one.
+    """
+
+    value: float
+    ci95: Interval | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bootstrap:
+    """The draws of every arm.
+
+    Attributes:
+        images: How many images there are.
+        arms: float64 (draws, 4), in the order of ``STATISTICS``. Draws without any label have no
+            statistics and are left out, in all arms alike.
+    """
+
+    images: int
+    arms: Mapping[str, NDArray[np.float64]]
+
+    def interval(self, arm: str, statistic: str) -> Interval | None:
+        """The 95% interval of an arm's statistic."""
+        return self._interval(self.arms[arm][:, STATISTICS.index(statistic)])
+
+    def difference(self, arm: str, other: str, statistic: str, value: float) -> Difference:
+        """The paired difference of two arms; ``value`` is that of all images."""
+        column = STATISTICS.index(statistic)
+        ci95 = self._interval(self.arms[arm][:, column] - self.arms[other][:, column])
+        verdict: Verdict | None = None
+        if ci95 is not None:
+            verdict = "better" if ci95[0] > 0 else "worse" if ci95[1] < 0 else "no evidence"
+        return Difference(value, ci95, verdict)
+
+    def _interval(self, draws: NDArray[np.float64]) -> Interval | None:
+        if len(draws) == 0:
+            return None
+        n = self.images
+        level = norm.cdf(np.sqrt(n / (n - 1)) * t.ppf(0.025, n - 1))
+        low, high = np.quantile(draws, (level, 1 - level))
+        return float(low), float(high)
+
+
+def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0) -> Bootstrap:
+    """Draw images and compute each arm's statistics on every draw.
+
+    Args:
+        arms: Matches of every arm on the same images.
+        draws: How many.
+        seed: Of the random numbers; the same seed and images give the same draws.
+
+    Returns:
+        The draws; without any where there are fewer than two images.
+
+    Raises:
+        ValueError: The arms' images or labels differ.
+    """
+    first = next(iter(arms.values()))
+    for other in arms.values():
+        if other.images != first.images or not _equal_labels(other, first):
+            raise ValueError("the arms must be matched against the same labels")
+    if first.images < 2:
+        return Bootstrap(first.images, {arm: np.zeros((0, len(STATISTICS))) for arm in arms})
+    counts = draw(first.images, draws, seed)
+    values = {arm: statistics(matches, counts) for arm, matches in arms.items()}
+    return Bootstrap(first.images, {arm: v[~np.isnan(v[:, 0])] for arm, v in values.items()})
+
+
+def draw(images: int, draws: int, seed: int) -> NDArray[np.int32]:
+    """How often each draw has each image, int32 (draws, images)."""
+    shares = np.full(images, 1 / images)
+    return np.random.default_rng(seed).multinomial(images, shares, draws).astype(np.int32)
+
+
+def statistics(matches: Matches, counts: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The four statistics of resampled images, those that ``summarize`` gives for them.
+
+    Args:
+        matches: The images' own matches.
+        counts: int32 (d, images), how often each draw has each image.
+
+    Returns:
+        float64 (d, 4), NaN for draws without labels.
+    """
+    result = np.full((len(counts), len(STATISTICS)), np.nan)
+    if len(matches.label_class) == 0:
+        return result
+    ranked = _ranked(matches)
+    parts = range(0, len(counts), _CHUNK)
+
+    def work(start: int) -> None:
+        rows = slice(start, start + _CHUNK)
+        resample(ranked, counts[rows], CONFIDENCES, SMOOTHING_WIDTH, result[rows])
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
+        list(pool.map(work, parts))  # the list raises what a thread raised
+    return result
+
+
+def _ranked(matches: Matches) -> Ranked:
+    """The matches, class after class; those of classes without labels count in no statistic."""
+    classes = np.unique(matches.label_class)
+    order = [np.flatnonzero(matches.class_id == class_id) for class_id in classes]
+    every = np.concatenate(order)
+    hits = [column.nonzero()[0] for mine in order for column in matches.hit[mine].T]
+    where = [matches.label_image[matches.label_class == class_id] for class_id in classes]
+    return Ranked(
+        image=matches.image[every],
+        score=matches.score[every],
+        hit=matches.hit[every, 0],
+        start=np.cumsum([0, *map(len, order)]),
+        hits=np.concatenate(hits),
+        hits_start=np.cumsum([0, *map(len, hits)]),
+        labels=np.stack([np.bincount(images, minlength=matches.images) for images in where]),
+    )
+
+
+def _equal_labels(a: Matches, b: Matches) -> bool:
+    return np.array_equal(a.label_image, b.label_image) and np.array_equal(
+        a.label_class, b.label_class
+    )

@@ -1,0 +1,207 @@
+"""The compiled part of the bootstrap: the statistics of many resampled sets of images.
+
+An image that is drawn w times counts as w equal images. Copies of a detection follow one another in
+the ranking, so the ranks of the drawn detections, and from them the points of the curve, need no
+sorting; only hits move recall, so average precision is arithmetic on their ranks.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Ranked(NamedTuple):
+    """Matches, class after class and best score first within each; c classes, t thresholds.
+
+    Attributes:
+        image: int64 (n,), index of each detection's image.
+        score: float64 (n,).
+        hit: bool (n,), at IoU 0.5.
+        start: int64 (c + 1,), where each class begins in these three.
+        hits: int64 (h,), place within its class of each hit, threshold after threshold.
+        hits_start: int64 (c * t + 1,), where each class and threshold begins in ``hits``.
+        labels: int64 (c, images), how many labels.
+    """
+
+    image: NDArray[np.int64]
+    score: NDArray[np.float64]
+    hit: NDArray[np.bool_]
+    start: NDArray[np.int64]
+    hits: NDArray[np.int64]
+    hits_start: NDArray[np.int64]
+    labels: NDArray[np.int64]
+
+
+def _compiled(function: _Function) -> _Function:
+    """Compile at the first call, without the interpreter's lock, and keep the result on disk."""
+    try:
+        return cast(_Function, njit(function, nogil=True, cache=True))
+    except RuntimeError:  # neither the package's nor the user's cache folder can be written
+        return cast(_Function, njit(function, nogil=True))
+
+
+@_compiled
+def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int64], at: NDArray[np.int64]) -> int:
+    """Write the rank, from 1, of each copy of each hit into ``at``; how many there are."""
+    count = 0
+    for i in hits:
+        for copy in range(rank[i] + 1, rank[i + 1] + 1):
+            at[count] = copy
+            count += 1
+    return count
+
+
+@_compiled
+def _average_precision(
+    at: NDArray[np.int64], detections: int, labelled: int, envelope: NDArray[np.float64]
+) -> float:
+    """Area under the envelope by trapezoids on 101 recalls; hits have the ranks ``at`` (h,).
+
+    With h hits recall stays at h / labelled until hit h + 1: of these points only the first and the
+    last one matter. The first one's envelope goes into ``envelope[h]``.
+    """
+    hits = len(at)
+    envelope[hits + 1] = 0.0  # the curve's end (1, 0)
+    for h in range(hits, 0, -1):
+        envelope[h] = max(h / at[h - 1], envelope[h + 1])
+    area, before, h = 0.0, 0.0, 0
+    for step in range(101):
+        x = step * 0.01
+        while h < hits and (h + 1) / labelled <= x:
+            h += 1
+        end = detections if h == hits else at[h] - 1  # rank of the last point at this recall
+        start = 1.0 if end == 0 else max(h / end, envelope[h + 1])
+        left, right = h / labelled, 1.0 if h == hits else (h + 1) / labelled
+        y = 0.0
+        if x < 1.0:
+            y = start + (envelope[h + 1] - start) / (right - left) * (x - left)
+        if step > 0:
+            area += (y + before) / 2 * (x - (step - 1) * 0.01)
+        before = y
+    return area
+
+
+@_compiled
+def _at_confidences(
+    rank: NDArray[np.int64],
+    score: NDArray[np.float64],
+    hit: NDArray[np.bool_],
+    labelled: int,
+    confidences: NDArray[np.float64],
+    precision: NDArray[np.float64],
+    recall: NDArray[np.float64],
+) -> None:
+    """Precision and recall at confidences (k,), straight between neighbouring scores.
+
+    Over the best score precision is 1 and recall 0; under the worst one they stay.
+    """
+    passed, hits = 0, 0  # detections whose score reaches the confidence, and their hit copies
+    upper = 0.0  # the lowest score among them that was drawn
+    for k in range(len(confidences) - 1, -1, -1):
+        confidence = confidences[k]
+        while passed < len(score) and score[passed] >= confidence:
+            copies = rank[passed + 1] - rank[passed]
+            if copies > 0:
+                upper = score[passed]
+                hits += copies * hit[passed]
+            passed += 1
+        taken = rank[passed]
+        if taken == 0:
+            precision[k], recall[k] = 1.0, 0.0
+            continue
+        precision[k], recall[k] = hits / taken, hits / labelled
+        if taken == rank[-1] or upper == confidence:
+            continue
+        following = passed  # the next detection that was drawn, its first copy
+        while rank[following + 1] == taken:
+            following += 1
+        share = (upper - confidence) / (upper - score[following])
+        next_hits = hits + hit[following]
+        precision[k] += share * (next_hits / (taken + 1) - precision[k])
+        recall[k] += share * (next_hits / labelled - recall[k])
+
+
+@_compiled
+def _best_f1(precision: NDArray[np.float64], recall: NDArray[np.float64], width: int) -> int:
+    """Where the classes' mean F1, smoothed over ``width`` confidences, is highest.
+
+    Operation for operation what ``average_precision.best_f1`` does: where two confidences are
+    equally good, rounding decides, and must decide alike.
+    """
+    classes, k = precision.shape
+    reach = width // 2
+    padded = np.zeros(k + 2 * reach)
+    mean = padded[reach : reach + k]
+    for c in range(classes):
+        p, r = precision[c], recall[c]
+        for i in range(k):
+            mean[i] += 2 * p[i] * r[i] / (p[i] + r[i] + 1e-16)
+    mean /= classes
+    padded[:reach], padded[reach + k :] = mean[0], mean[-1]
+    smooth = np.zeros(k)
+    for offset in range(width):
+        for i in range(k):
+            smooth[i] += padded[offset + i]
+    return int(smooth.argmax())
+
+
+@_compiled
+def resample(
+    ranked: Ranked,
+    counts: NDArray[np.int32],
+    confidences: NDArray[np.float64],
+    width: int,
+    result: NDArray[np.float64],
+) -> None:
+    """Fill ``result`` with the statistics of each draw, as ``summarize`` defines them.
+
+    Args:
+        ranked: The matches of all images.
+        counts: int32 (d, images), how often each draw has each image.
+        confidences: float64 (k,), rising.
+        width: Of the smoothing, in confidences; odd.
+        result: float64 (d, 4), written: precision, recall, AP at the first threshold and over all;
+            NaN for draws without a label.
+    """
+    classes, thresholds = len(ranked.labels), (len(ranked.hits_start) - 1) // len(ranked.labels)
+    rank = np.empty(len(ranked.image) + 1, np.int64)  # of the last copy; 0 stands before all
+    precision = np.empty((classes, len(confidences)))
+    recall = np.empty((classes, len(confidences)))
+    for d in range(len(counts)):
+        ap_first, ap_all, present = 0.0, 0.0, 0
+        for c in range(classes):
+            labelled = (counts[d] * ranked.labels[c]).sum()
+            if labelled == 0:
+                continue
+            begin, end = ranked.start[c], ranked.start[c + 1]
+            rank[0] = 0
+            for i in range(end - begin):
+                rank[i + 1] = rank[i] + counts[d, ranked.image[begin + i]]
+            mine = rank[: end - begin + 1]
+            precision[present], recall[present] = 0.0, 0.0
+            if mine[-1] > 0:
+                at = np.empty(labelled, np.int64)  # a label has one hit at most
+                envelope = np.empty(labelled + 2)
+                for t in range(thresholds):
+                    first, last = ranked.hits_start[c * thresholds + t : c * thresholds + t + 2]
+                    hits = _ranks_of_hits(mine, ranked.hits[first:last], at)
+                    ap = _average_precision(at[:hits], mine[-1], labelled, envelope)
+                    ap_all += ap / thresholds
+                    ap_first += ap * (t == 0)
+                _at_confidences(
+                    mine, ranked.score[begin:end], ranked.hit[begin:end], labelled, confidences,
+                    precision[present], recall[present],
+                )  # fmt: skip
+            present += 1
+        result[d] = np.nan
+        if present > 0:
+            best = _best_f1(precision[:present], recall[:present], width)
+            result[d, 0] = precision[:present, best].mean()
+            result[d, 1] = recall[:present, best].mean()
+            result[d, 2] = ap_first / present
+            result[d, 3] = ap_all / present

@@ -1,0 +1,101 @@
+"""Arms against each other: intervals, differences with verdicts, and each object's fate."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.attribution import attribute, size_groups
+from eval.bootstrap import FEW_IMAGES, STATISTICS, Bootstrap, bootstrap
+from eval.evaluation import ArmResult, to_json
+from eval.operating_points import CONFIDENCE
+
+Json = dict[str, Any]
+
+
+def judge(
+    results: Mapping[str, ArmResult], baselines: Mapping[str, str | None]
+) -> tuple[dict[str, Json], Json, Json]:
+    """All that the arms' detections say, alone and against each other.
+
+    Args:
+        results: Every arm, scored on the same images.
+        baselines: Names of the arms that show ``ir`` alone and ``vis`` alone, None for none.
+
+    Returns:
+        The ``detection`` part of each arm, which no other arm changes; ``comparisons``; and
+        ``attribution`` of each arm that is no baseline, as in ``results.json``.
+
+    Raises:
+        ValueError: The arms weren't scored on the same labels.
+    """
+    if not results:
+        return {}, {}, {}
+    draws = bootstrap({arm: result.matches for arm, result in results.items()})
+    parts = {}
+    for arm, result in results.items():
+        ci95 = {name: _list(draws.interval(arm, name)) for name in STATISTICS}
+        parts[arm] = {**to_json(result), "ci95": ci95}
+    ir, vis = (results.get(baselines[modality] or "") for modality in ("ir", "vis"))
+    attribution = {}
+    if ir is not None and vis is not None:
+        others = {arm: result for arm, result in results.items() if result not in (ir, vis)}
+        attribution = {arm: _attribution(ir, vis, result) for arm, result in others.items()}
+    return parts, _differences(results, draws), attribution
+
+
+def warnings(images: int) -> list[str]:
+    """What a reader of the intervals must know."""
+    if images < 2:
+        return ["a single image gives no intervals"]
+    if images < FEW_IMAGES:
+        return [f"{images} images are few: the 95% intervals are too narrow (docs/evaluation.md)"]
+    return []
+
+
+def _differences(results: Mapping[str, ArmResult], draws: Bootstrap) -> Json:
+    """By arm, other arm and statistic: arm less other arm. Empty where nothing is labelled."""
+    table: Json = {}
+    for arm, mine in results.items():
+        for other, theirs in results.items():
+            if arm == other or mine.yolo.labels == 0:
+                continue
+            entry = table.setdefault(arm, {}).setdefault(other, {})
+            for name in STATISTICS:
+                value = getattr(mine.yolo, name) - getattr(theirs.yolo, name)
+                difference = draws.difference(arm, other, name, value)
+                entry[name] = {
+                    "difference": value,
+                    "ci95": _list(difference.ci95),
+                    "verdict": difference.verdict,
+                }
+    return table
+
+
+def _attribution(ir: ArmResult, vis: ArmResult, fused: ArmResult) -> Json:
+    """What a fused arm did for each object, at one confidence and at equal false positives."""
+    groups = _groups(fused)
+
+    def count(confidences: tuple[float, float, float]) -> Json:
+        counted = attribute(ir.matches, vis.matches, fused.matches, confidences, groups)
+        named = dict(zip(("ir", "vis", "fused"), confidences, strict=True))
+        return {"confidences": named, "counts": dict(counted.counts)}
+
+    equal = [arm.operating_points[1].confidence for arm in (ir, vis, fused)]
+    return {
+        "confidence": count((CONFIDENCE, CONFIDENCE, CONFIDENCE)),
+        "false_positives": count((equal[0], equal[1], equal[2])),
+    }
+
+
+def _groups(result: ArmResult) -> dict[str, NDArray[np.bool_]]:
+    """Which labels are of each class, size and light."""
+    matches = result.matches
+    groups = {name: matches.label_class == class_id for class_id, name in result.names.items()}
+    light = np.array(result.label_light, object)
+    return {**groups, **size_groups(matches), "day": light == "day", "night": light == "night"}
+
+
+def _list(interval: Sequence[float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)

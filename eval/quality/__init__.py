@@ -1,0 +1,1 @@
+"""Fusion quality: how a fused image compares with its two sources, without a detector."""

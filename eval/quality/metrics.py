@@ -1,0 +1,113 @@
+"""The fourteen metrics of fusion quality, and the function that computes them all.
+
+Each metric's definition, source and dialect is in the docstring of its function.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eval.quality.feature_information import feature_mutual_information
+from eval.quality.gradient import edge_preservation, fusion_artifacts
+from eval.quality.information import entropy, joint_histograms, mutual_information
+from eval.quality.statistics import (
+    average_gradient,
+    correlation_coefficient,
+    peak_signal_to_noise_ratio,
+    spatial_frequency,
+    standard_deviation,
+    sum_of_correlations_of_differences,
+)
+from eval.quality.structure import structural_similarity, visual_information_fidelity
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What has to be known to show a metric.
+
+    Attributes:
+        key: Its name in files.
+        name: Its name in papers.
+        low: The lowest value that it can have.
+        high: The highest one, or infinity.
+        unit: Empty for plain numbers.
+        higher_is_better: Or else lower.
+    """
+
+    key: str
+    name: str
+    low: float
+    high: float
+    unit: str = ""
+    higher_is_better: bool = True
+
+
+METRICS = (
+    Metric("en", "EN", 0, 8, "bit"),
+    Metric("sd", "SD", 0, 127.5, "levels"),
+    Metric("sf", "SF", 0, 255 * 2**0.5, "levels"),
+    Metric("ag", "AG", 0, 255, "levels"),
+    Metric("mi", "MI", 0, 16, "bit"),
+    Metric("scd", "SCD", -2, 2),
+    Metric("vif", "VIF", 0, float("inf")),
+    Metric("qabf", "Qabf", 0, 1),
+    Metric("nabf", "Nabf", 0, 1, higher_is_better=False),
+    Metric("ssim", "SSIM", -2, 2),
+    Metric("ms_ssim", "MS-SSIM", 0, 1),
+    Metric("fmi", "FMI", 0, 1),
+    Metric("cc", "CC", -1, 1),
+    Metric("psnr", "PSNR", 0, float("inf"), "dB"),
+)
+
+
+def quality(*, ir: Tensor, vis: Tensor, fused: Tensor) -> dict[str, Tensor]:
+    """Compare fused images with their sources.
+
+    Args:
+        ir: uint8 [B, 1, H, W], luminance levels 0..255.
+        vis: uint8 [B, 1, H, W], likewise (BT.601, rounded).
+        fused: uint8 [B, 1, H, W], likewise.
+
+    Returns:
+        The ``METRICS`` by key, in their order: float64 [B] each, on the same device. NaN where a
+        metric isn't defined: the images are smaller than its windows (2 pixels a side for SF, AG
+        and Nabf, 3 for FMI, 11 for SSIM, 41 for VIF, 176 for MS-SSIM), or without what it needs (a
+        constant image for CC, a constant source or difference for SCD, a constant source for VIF,
+        two black sources for Qabf, an image equal to both sources for PSNR).
+
+    Raises:
+        ValueError: The tensors aren't uint8 [B, 1, H, W], are of different shapes, or are empty.
+    """
+    _check(ir, vis, fused)
+    levels = torch.cat((ir, vis, fused), dim=1)  # uint8 [B, 3, H, W]
+    joint = joint_histograms(levels[:, :2], fused)  # [B, 2, 256, 256]
+    images = levels.float()  # [B, 3, H, W]
+    sources, combined = levels[:, :2].double(), fused.double()  # [B, 2, H, W], [B, 1, H, W]
+    ssim, ms_ssim = structural_similarity(sources, combined)
+    return {
+        "en": entropy(joint),
+        "sd": standard_deviation(combined),
+        "sf": spatial_frequency(combined),
+        "ag": average_gradient(combined),
+        "mi": mutual_information(joint),
+        "scd": sum_of_correlations_of_differences(sources, combined),
+        "vif": visual_information_fidelity(sources, combined),
+        "qabf": edge_preservation(images),
+        "nabf": fusion_artifacts(images),
+        "ssim": ssim,
+        "ms_ssim": ms_ssim,
+        "fmi": feature_mutual_information(images),
+        "cc": correlation_coefficient(sources, combined),
+        "psnr": peak_signal_to_noise_ratio(sources, combined),
+    }
+
+
+def _check(ir: Tensor, vis: Tensor, fused: Tensor) -> None:
+    for name, image in (("ir", ir), ("vis", vis), ("fused", fused)):
+        if image.dtype != torch.uint8 or image.dim() != 4 or image.shape[1] != 1:
+            raise ValueError(
+                f"{name} must be uint8 [B, 1, H, W], not {image.dtype} {list(image.shape)}"
+            )
+        if image.shape != ir.shape or image.numel() == 0:
+            raise ValueError(f"{name} is {list(image.shape)}, ir is {list(ir.shape)}")

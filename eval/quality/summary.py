@@ -1,0 +1,53 @@
+"""From the metrics of each image to what a run says of its arms."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from eval.evaluation import ArmResult
+from eval.operating_points import image_f1
+from eval.quality.correlation import correlate, detection_gain
+
+
+def means(table: pd.DataFrame | None) -> dict[str, float | None]:
+    """An arm's ``quality`` in ``results.json``: the mean of each metric over the images.
+
+    Args:
+        table: One row an image, one column a metric, NaN where it isn't defined; None gives {}.
+
+    Returns:
+        By metric; None where no image has it.
+    """
+    if table is None:
+        return {}
+    return {
+        str(name): None if pd.isna(mean) else float(mean) for name, mean in table.mean().items()
+    }
+
+
+def correlations(
+    tables: Mapping[str, pd.DataFrame],
+    results: Mapping[str, ArmResult],
+    baselines: Mapping[str, str | None],
+) -> dict[str, dict[str, Any]]:
+    """``quality_correlation`` of ``results.json``: by arm and metric, over the images.
+
+    Args:
+        tables: As ``means`` takes them, by arm; the images in the results' order.
+        results: The arms' detections, scored.
+        baselines: Names of the arms that show ``ir`` alone and ``vis`` alone; without both, or
+            without labels, there is no gain to correlate with.
+    """
+    ir, vis = (results.get(baselines[modality] or "") for modality in ("ir", "vis"))
+    if ir is None or vis is None or ir.yolo.labels == 0:
+        return {}
+    sources = image_f1(ir.matches), image_f1(vis.matches)
+    found = {}
+    for arm, table in tables.items():
+        if arm in results and results[arm] not in (ir, vis):
+            gain = detection_gain(image_f1(results[arm].matches), *sources)
+            metrics = {str(name): table[name].to_numpy() for name in table}
+            found[arm] = {name: asdict(c) for name, c in correlate(metrics, gain).items()}
+    return found

@@ -1,0 +1,243 @@
+"""Error types (TIDE: Bolya et al., ECCV 2020): what an arm's false alarms and misses cost it.
+
+A detection without a label is of the first of these kinds that fits, with t_f = 0.5, t_b = 0.1:
+
+- localization: t_b <= IoU <= t_f with a label of its class;
+- classification: IoU >= t_f with a label of another class;
+- duplicate: IoU > t_f with a label of its class, which a better detection has;
+- background: IoU <= t_b with every label;
+- both: all others, badly placed and of the wrong class.
+
+A label that nothing hits, and that no localization or classification error points at, is missed.
+
+What a kind costs is the gain in AP at IoU 0.5 (101 recalls, as in COCO) if all its errors were
+mended and no others. Of the localization and classification errors that point at one free label,
+the best becomes a hit and the rest go; duplicate, background and both go; a missed label goes. Two
+special kinds ask for one side of the curve: false positive (no false alarm is left) and false
+negative (no label is left that isn't hit).
+
+The numbers are those of tidecv 1.0.1, the authors' code, but for these:
+
+- It takes a class that only detections have into the mean, with an AP of 0, so that removing false
+  alarms of such classes looks like a gain. Here, as in both conventions, the mean is over classes
+  that have labels; detections of others can still be mended.
+- It divides by zero where no label and no detection would be left. Here that gain is None.
+- Among equal scores its mended curves put false alarms first. Here they keep the images' order.
+- Its ignore regions leave what they cover among the errors. Here ``eval.matching.drop_ignored``
+  comes before everything, as in both conventions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detection.boxes import Detections
+from eval.labels import Labels
+from eval.matching import drop_ignored, iou
+
+_HIT, _LOCALIZATION, _CLASSIFICATION, _DUPLICATE, _BACKGROUND, _BOTH = range(6)
+_FOREGROUND = 0.5  # t_f
+_CLEAR = 0.1  # t_b
+_MOST = 100  # detections an image
+_RECALLS = np.arange(101) / 100
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorType:
+    """One kind of error.
+
+    Attributes:
+        gain: What mending all of them would add to the AP, a fraction in [0, 1]; None without
+            labels, and where nothing would be left to score.
+        count: How many there are.
+    """
+
+    gain: float | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TideResult:
+    """AP at IoU 0.5 with the 100 best detections an image, and what each kind of error costs.
+
+    Attributes:
+        ap: A fraction in [0, 1], mean over the classes that are in the labels; None without any.
+    """
+
+    ap: float | None
+    classification: ErrorType
+    localization: ErrorType
+    both: ErrorType
+    duplicate: ErrorType
+    background: ErrorType
+    missed: ErrorType
+    false_positive: ErrorType
+    false_negative: ErrorType
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Judged:
+    """The detections of all images, best score first, and the labels.
+
+    Attributes:
+        class_id: int64 (n,).
+        kind: int64 (n,), ``_HIT`` or which error.
+        label: int64 (n,), which label the detection hits or its error points at; -1 for none.
+        label_class: int64 (m,).
+    """
+
+    class_id: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    label: NDArray[np.int64]
+    label_class: NDArray[np.int64]
+
+
+def tide(detections: Sequence[Detections], labels: Sequence[Labels]) -> TideResult:
+    """Sort an arm's errors by kind and say what each kind costs.
+
+    Args:
+        detections: One entry an image, in any order within it.
+        labels: One entry an image, the same images in the same order.
+
+    Raises:
+        ValueError: The lengths differ.
+    """
+    judged = _judge(detections, labels)
+    hit = judged.kind == _HIT
+    taken = _marked(judged.label[hit], len(judged.label_class))  # (m,)
+    # Which errors point at a label that is free, and which is the best one of its label.
+    points = np.isin(judged.kind, (_LOCALIZATION, _CLASSIFICATION))
+    points[points] = ~taken[judged.label[points]]
+    _, first = np.unique(judged.label[points], return_index=True)
+    best = _marked(np.flatnonzero(points)[first], len(hit))
+    missed = ~taken & ~_marked(judged.label[points], len(taken))
+    now = _mean_ap(judged, hit)
+
+    def cost(errors: NDArray[np.bool_], value: float | None) -> ErrorType:
+        gain = None if value is None or now is None else max(value - now, 0.0)
+        return ErrorType(gain, int(errors.sum()))
+
+    def kind(number: int) -> ErrorType:
+        errors = judged.kind == number
+        return cost(errors, _mean_ap(judged, hit | (errors & best), gone=errors & ~best))
+
+    return TideResult(
+        ap=now,
+        classification=kind(_CLASSIFICATION),
+        localization=kind(_LOCALIZATION),
+        both=kind(_BOTH),
+        duplicate=kind(_DUPLICATE),
+        background=kind(_BACKGROUND),
+        missed=cost(missed, _mean_ap(judged, hit, labels_gone=missed)),
+        false_positive=cost(~hit, _mean_ap(judged, hit, gone=~hit)),
+        false_negative=cost(~taken, _mean_ap(judged, hit, labels_gone=~taken)),
+    )
+
+
+def _judge(detections: Sequence[Detections], labels: Sequence[Labels]) -> _Judged:
+    """Match each image's best detections and name the errors."""
+    kinds, pointed = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    kept, seen = [], 0  # seen: labels of the images before
+    for found, truth in zip(detections, labels, strict=True):
+        counted = drop_ignored(found, truth)
+        counted = counted[np.argsort(-counted.score, kind="stable")[:_MOST]]
+        kind, label = _judge_image(counted, truth)
+        kept.append(counted)
+        kinds.append(kind)
+        pointed.append(np.where(label >= 0, label + seen, -1))
+        seen += len(truth)
+    every = Detections.concatenate(kept)
+    order = np.argsort(-every.score, kind="stable")
+    return _Judged(
+        class_id=every.class_id[order],
+        kind=np.concatenate(kinds)[order],
+        label=np.concatenate(pointed)[order],
+        label_class=np.concatenate([np.zeros(0, np.int64), *(truth.class_id for truth in labels)]),
+    )
+
+
+def _judge_image(found: Detections, truth: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Kind (n,) of each detection, best first, and the label (n,) that it speaks of, or -1."""
+    if len(found) == 0 or len(truth) == 0:
+        return np.full(len(found), _BACKGROUND), np.full(len(found), -1)
+    overlap = iou(found.xyxy, truth.xyxy)  # (n, m)
+    same = found.class_id[:, None] == truth.class_id
+    own, other = np.where(same, overlap, 0.0), np.where(same, 0.0, overlap)
+    hit = _match(own)
+    near, wrong = own.max(axis=1), other.max(axis=1)
+    kind = np.full(len(found), _BOTH)  # from the last kind that is asked for to the first
+    kind[np.maximum(near, wrong) <= _CLEAR] = _BACKGROUND
+    kind[near > _FOREGROUND] = _DUPLICATE
+    kind[wrong >= _FOREGROUND] = _CLASSIFICATION
+    kind[(near >= _CLEAR) & (near <= _FOREGROUND)] = _LOCALIZATION
+    kind[hit >= 0] = _HIT
+    label = np.where(kind == _CLASSIFICATION, other.argmax(axis=1), hit)
+    label[kind == _LOCALIZATION] = own.argmax(axis=1)[kind == _LOCALIZATION]
+    return kind, label
+
+
+def _match(own: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The label (n,) that each detection hits, -1 for none; IoU (n, m), 0 between classes.
+
+    In order of score, each takes the label of highest IoU that is still free.
+    """
+    free = np.where(own >= _FOREGROUND, own, 0.0)
+    hit = np.full(len(own), -1)
+    for row in np.flatnonzero(free.any(axis=1)):
+        column = free[row].argmax()
+        if free[row, column] > 0:
+            hit[row] = column
+            free[:, column] = 0.0
+    return hit
+
+
+def _marked(indices: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+    """A mask (length,) that is true at the indices."""
+    mask = np.zeros(length, np.bool_)
+    mask[indices] = True
+    return mask
+
+
+def _mean_ap(
+    judged: _Judged,
+    hit: NDArray[np.bool_],
+    *,
+    gone: NDArray[np.bool_] | None = None,
+    labels_gone: NDArray[np.bool_] | None = None,
+) -> float | None:
+    """Mean AP over the classes that are in the labels.
+
+    Args:
+        judged: What there is.
+        hit: (n,), which detections count as hits, of their label's class.
+        gone: (n,), detections to leave out.
+        labels_gone: (m,), labels to leave out; a class without label and detection then has no AP.
+    """
+    classes = np.unique(judged.label_class)
+    if len(classes) == 0:
+        return None
+    class_id = judged.class_id.copy()
+    class_id[hit] = judged.label_class[judged.label[hit]]
+    label_class = judged.label_class
+    if gone is not None:
+        hit, class_id = hit[~gone], class_id[~gone]
+    if labels_gone is not None:
+        label_class = label_class[~labels_gone]
+    values = []
+    for number in classes:
+        mine, positives = hit[class_id == number], int((label_class == number).sum())
+        if positives or len(mine):
+            values.append(_average_precision(mine, positives))
+    return float(np.mean(values)) if values else None
+
+
+def _average_precision(hit: NDArray[np.bool_], positives: int) -> float:
+    """Mean over 101 recalls of the best precision at that recall or a higher one; hits (k,)."""
+    if positives == 0 or len(hit) == 0:
+        return 0.0
+    hits = hit.cumsum()
+    envelope = np.maximum.accumulate((hits / np.arange(1, len(hits) + 1))[::-1])[::-1]
+    at = np.searchsorted(hits / positives, _RECALLS)
+    return float(envelope[at[at < len(hits)]].sum() / len(_RECALLS))
