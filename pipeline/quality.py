@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
@@ -18,7 +17,7 @@ from pipeline.images import read_image, to_grey
 from pipeline.memory import keep_freed_memory
 from pipeline.sources.image_folder import list_images
 from pipeline.stages import choose_device
-from pipeline.terminal import NONE
+from pipeline.terminal import NONE, console
 
 _log = logging.getLogger(__name__)
 
@@ -100,7 +99,7 @@ def report(measured: pd.DataFrame) -> None:
             str(column.count()),
             metric.unit,
         )
-    Console().print(table)
+    console().print(table)
 
 
 def _matched(
@@ -132,7 +131,7 @@ def _read(files: Mapping[str, Path]) -> dict[str, Tensor]:
     for name, grey in levels.items():
         if grey.shape != (height, width):
             raise DataError(
-                f"{files['fused']}: {height}x{width}, but {files[name]} has "
-                f"{grey.shape[0]}x{grey.shape[1]}; save the fused image at its pair's size"
+                f"{files['fused']}: {width}x{height}, but {files[name]} has "
+                f"{grey.shape[1]}x{grey.shape[0]}; save the fused image at its pair's size"
             )
     return {name: torch.tensor(grey)[None, None] for name, grey in levels.items()}

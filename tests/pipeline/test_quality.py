@@ -101,7 +101,7 @@ def test_fused_image_without_a_source_is_refused(folders, folder, kind):
 
 def test_other_size_is_refused(folders):
     save(folders / "vi" / "9.png", np.zeros((30, 24, 3), np.uint8))
-    with pytest.raises(DataError, match=r"out/9.png: 24x30, but .*vi/9.png has 30x24; save"):
+    with pytest.raises(DataError, match=r"out/9.png: 30x24, but .*vi/9.png has 24x30; save"):
         run(folders)
 
 
