@@ -164,7 +164,7 @@ def content_hash(ground_truth: GroundTruth) -> str:
         labels[item["image_id"]].append([item["category_id"], int(item["iscrowd"]), box])
     content = sorted(
         [
-            _key(image),
+            key_of(image),
             image["height"],
             image["width"],
             sorted(labels[image["id"]]),
@@ -193,10 +193,11 @@ def _counted(
 
 
 def _light(image: ImageEntry) -> Light | None:
-    return image.get("light") or named_light(_key(image))
+    return image.get("light") or named_light(key_of(image))
 
 
-def _key(image: ImageEntry) -> str:
+def key_of(image: ImageEntry) -> str:
+    """The key of an image's pair; where it isn't written, its file name says it."""
     return image.get("key", image_key(image["file_name"]))
 
 

@@ -70,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. perturb.ir_noise=0,10,20")
     sweep.set_defaults(command=_sweep)
 
+    show = commands.add_parser("show", help="all tables of a finished run")
+    show.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    show.set_defaults(command=_show)
+
+    compare = commands.add_parser("compare", help="runs on the same images against each other")
+    compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="later less the first")
+    compare.add_argument("-o", "--output", type=Path, help="write the numbers as json")
+    compare.set_defaults(command=_compare)
+
     evaluate = commands.add_parser("evaluate", help="score COCO predictions made by any program")
     evaluate.add_argument(
         "predictions", type=Path, metavar="PREDICTIONS", help="COCO results json, or dir"
@@ -81,6 +90,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     evaluate.add_argument("-o", "--output", type=Path, help="write the numbers as json")
     evaluate.set_defaults(command=_evaluate)
+
+    train = commands.add_parser("train", help="train the fuser on pairs of images and recordings")
+    train.add_argument("config", type=Path, metavar="CONFIG", help="e.g. configs/train_irvis.yaml")
+    train.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. network.size=small")
+    train.set_defaults(command=_train)
 
     quality = commands.add_parser("quality", help="measure fused images made by any program")
     for name, what in (("ir", "infrared"), ("vis", "visible"), ("fused", "fused")):
@@ -141,6 +155,21 @@ def _sweep(parsed: argparse.Namespace) -> None:
     sweep.report(sweep.sweep(*_configuration(parsed), terminal.progress))
 
 
+def _show(parsed: argparse.Namespace) -> None:
+    from pipeline import show
+
+    show.report(parsed.run)
+
+
+def _compare(parsed: argparse.Namespace) -> None:
+    from pipeline import compare, evaluate
+
+    comparison = compare.compare(parsed.runs)
+    if parsed.output:
+        evaluate.write(parsed.output, comparison)
+    compare.report(comparison)
+
+
 def _evaluate(parsed: argparse.Namespace) -> None:
     from pipeline import evaluate, terminal
 
@@ -153,6 +182,16 @@ def _evaluate(parsed: argparse.Namespace) -> None:
     if parsed.output:
         evaluate.write(parsed.output, results)
     terminal.evaluation(results)
+
+
+def _train(parsed: argparse.Namespace) -> None:
+    from pipeline import terminal
+    from training import config, loop
+
+    checked = config.load(parsed.config, parsed.overrides)
+    with terminal.progress("steps") as show:
+        outcome = loop.train(checked, show)
+    print(f"{outcome.weights}: {outcome.seconds / 60:.1f} minutes, sha256 {outcome.sha256}")
 
 
 def _quality(parsed: argparse.Namespace) -> None:

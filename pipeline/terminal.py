@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.runner import Outcome
 
@@ -102,8 +103,8 @@ def detection_table(
         if numbers is None:
             continue
         yolo, coco, ci95 = numbers["yolo"], numbers["coco"], numbers["ci95"]
-        row = [number(yolo[name]) for name in ("precision", "recall")]
-        row += [f"{number(yolo[n])}{_between(ci95[n])}" for n in ("map50", "map50_95")]
+        row: list[str | Text] = [number(yolo[name]) for name in ("precision", "recall")]
+        row += [with_interval(number(yolo[n]), ci95[n], ".2f") for n in ("map50", "map50_95")]
         row += [number(coco[name]) for name in ("map50", "map50_95")]
         total = [f"{sum(times[arm].values()):.0f}"] if times else []
         table.add_row(arm, *row, *total)
@@ -121,13 +122,11 @@ def comparison_table(results: Mapping[str, Any]) -> None:
         table.add_column(name, justify="right")
         table.add_column("")
     for arm, other in _pairs(results):
-        row = []
+        row: list[str | Text] = []
         for name in ("map50", "map50_95"):
             entry = comparisons[arm][other][name]
-            row += [
-                f"{entry['difference']:+.3f}{_between(entry['ci95'], signed=True)}",
-                entry["verdict"] or NONE,
-            ]
+            row.append(with_interval(f"{entry['difference']:+.3f}", entry["ci95"], "+.3f"))
+            row.append(entry["verdict"] or NONE)
         table.add_row(f"{arm} − {other}", *row)
     console().print(table)
 
@@ -137,12 +136,12 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
-def _between(interval: Sequence[float] | None, *, signed: bool = False) -> str:
-    """An interval after its number."""
-    if interval is None:
-        return ""
-    sign, digits = ("+", 3) if signed else ("", 2)
-    return " [dim]" + "…".join(f"{end:{sign}.{digits}f}" for end in interval) + "[/dim]"
+def with_interval(value: str, interval: Sequence[float] | None, form: str) -> Text:
+    """A number, its interval after it."""
+    cell = Text(value)
+    if interval is not None:
+        cell.append(" " + "…".join(format(end, form) for end in interval), "dim")
+    return cell
 
 
 def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:

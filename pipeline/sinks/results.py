@@ -24,6 +24,7 @@ from eval.coco import detections_json, ground_truth_json
 from eval.coco_files import GroundTruth, ImageEntry
 from eval.comparison import judge, warnings
 from eval.evaluation import ArmResult, content_hash, curves_json, evaluate_arm, table_rows
+from eval.fingerprint import fingerprint
 from eval.labels import Labels
 from eval.matching import drop_ignored
 from eval.quality.summary import correlations, means
@@ -91,11 +92,17 @@ class ResultsSink:
         context = self._context
         ground_truth = self._ground_truth()
         _write_json(context.folder / "ground_truth.json", ground_truth)
+        counted = {entry["id"] for entry in ground_truth["categories"]}
         scored: dict[str, ArmResult] = {}
         if context.detector is not None:
             (context.folder / "predictions").mkdir(exist_ok=True)
             for arm in context.arms:
-                predictions = [p for line in self._lines() for p in line["detections"][arm]]
+                predictions = [
+                    entry
+                    for line in self._lines()
+                    for entry in line["detections"][arm]
+                    if entry["category_id"] in counted
+                ]
                 _write_json(context.folder / "predictions" / f"{arm}.json", predictions)
                 if context.labelled:
                     scored[arm] = evaluate_arm(ground_truth, predictions, context.classes)
@@ -172,13 +179,18 @@ class ResultsSink:
             for name, keys in summary.leaked.items()
             if keys
         ]
-        return leaks + (warnings(summary.frames["paired"]) if scored else [])
+        if not scored:
+            return leaks
+        alike = ["the frames of a recording resemble one another: the 95% intervals are too narrow"]
+        if self._context.frame_rate is None:
+            alike = warnings(summary.frames["paired"])
+        return leaks + alike
 
     def _protocol(self, ground_truth: GroundTruth) -> dict[str, Any]:
         """Everything that the numbers depend on."""
         detector = self._context.detector
         sizes = sorted({(image["height"], image["width"]) for image in ground_truth["images"]})
-        return {
+        protocol = {
             **self._context.protocol,
             "detector": None
             if detector is None
@@ -186,6 +198,7 @@ class ResultsSink:
             "images": len(ground_truth["images"]),
             "ground_truth_sha256": content_hash(ground_truth),
         }
+        return {**protocol, "fingerprint": fingerprint(protocol)}
 
 
 def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
