@@ -57,6 +57,8 @@ def report(outcome: Outcome) -> None:
         elif outcome.results["protocol"]["detector"] is not None:
             out.print("The source has no labels: detections and times, but no scores.")
             time_table(outcome.timing["arms_ms_per_pair"])
+        if any(part["quality"] for part in arms.values()):
+            out.print("Image quality: irvis show has the means, quality.csv each image.")
     for line in _notes(outcome):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
     out.print(f"Run folder: {outcome.folder}", highlight=False, markup=False, soft_wrap=True)

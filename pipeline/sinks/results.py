@@ -181,6 +181,8 @@ class ResultsSink:
         ]
         if not scored:
             return leaks
+        if not any(result.yolo.labels for result in scored.values()):
+            return [*leaks, "no object of the classes that count is labelled: no score is defined"]
         alike = ["the frames of a recording resemble one another: the 95% intervals are too narrow"]
         if self._context.frame_rate is None:
             alike = warnings(summary.frames["paired"])

@@ -128,6 +128,20 @@ def test_a_single_image_has_no_interval(tmp_path, monkeypatch):
     assert results["warnings"] == ["a single image gives no intervals"]
 
 
+def test_labels_of_no_class_that_counts(pairs):
+    for path in (pairs / "labels").iterdir():
+        path.write_text("1 0.5 0.5 0.2 0.2\n")
+    outcome = execute(toys.settings(pairs))
+    yolo = outcome.results["arms"]["fused"]["detection"]["yolo"]
+    assert (yolo["map50"], yolo["labels"], yolo["images"]) == (None, 0, 6)
+    assert set(outcome.results["arms"]["fused"]["detection"]["ci95"].values()) == {None}
+    assert outcome.results["comparisons"] == {}
+    assert outcome.results["warnings"] == [
+        "no object of the classes that count is labelled: no score is defined"
+    ]
+    assert "nan" not in (outcome.folder / "results.csv").read_text().lower()
+
+
 def test_pycocotools_repeats_the_runs_own_numbers(pairs):
     folder = execute(toys.settings(pairs)).folder
     for arm, part in read(folder / "results.json")["arms"].items():
