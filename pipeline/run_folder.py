@@ -5,18 +5,31 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import yaml
 
 from errors import ConfigError, DataError
-from pipeline.config import Config, RunConfig
+from pipeline.config import RunConfig
 
 RUNS = Path("runs")
 SUFFIX = ".partial"
 CONFIG = "config.yaml"
 # What only the work needs: the pairs done, the lock, and the results sink's lines.
 PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
+
+
+class Work(Protocol):
+    """What a run folder is for: the configuration of a run or a training."""
+
+    @property
+    def run(self) -> RunConfig:
+        """The folder's name, and whether an unfinished one is continued."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """The whole configuration as plain values."""
+        ...
 
 
 @dataclass(slots=True)
@@ -59,7 +72,7 @@ class RunFolder:
         return True
 
 
-def open_folder(config: Config) -> RunFolder:
+def open_folder(config: Work) -> RunFolder:
     """Make the partial folder of a new run, or find that of the run to be resumed.
 
     Raises:
@@ -104,7 +117,7 @@ def _make(folder: Path) -> bool:
     return True
 
 
-def _resume(config: Config) -> RunFolder:
+def _resume(config: Work) -> RunFolder:
     partial = _partial(config.run.dir) if config.run.dir else _latest(config.run.name)
     if partial is None or not (partial / CONFIG).is_file():
         where = partial or RUNS / f"{config.run.name}{SUFFIX}"

@@ -5,6 +5,7 @@ A safetensors file written here says in its metadata ``network`` ("fusionmamba")
 or as training scripts wrap it, and are read without running any code in them.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from errors import WeightsError
@@ -20,6 +21,7 @@ from fusion.network.fusionmamba import Architecture, FusionMamba
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
 NETWORK = "fusionmamba"
+SCAN = ("A_log", "D", "dt_bias")  # what the recurrence takes as it is: steps and decays add up
 WRAPPERS = ("model", "state_dict", "net")  # under which training scripts put the state dict
 PARALLEL = "module."  # what torch's data-parallel wrappers put before every key
 
@@ -93,11 +95,30 @@ def read(path: Path) -> Checkpoint:
         raise WeightsError(f"{path}: no readable safetensors file: {_line(error)}") from error
 
 
-def save(path: Path, network: FusionMamba) -> None:
-    """Write a network's weights as safetensors, with its architecture in the metadata."""
-    tensors = {key: value.contiguous() for key, value in network.state_dict().items()}
+def save(
+    path: Path,
+    network: FusionMamba,
+    *,
+    half: bool = False,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write a network's weights as safetensors, with its architecture in the metadata.
+
+    The same weights and metadata give the same bytes.
+
+    Args:
+        path: The file, which is replaced.
+        network: Whose weights.
+        half: Whether they become 16-bit floats, but for the scan's own (``SCAN``).
+        metadata: What else is to be known of them.
+    """
+    tensors = {
+        key: (value.half() if half and key.rpartition(".")[2] not in SCAN else value).contiguous()
+        for key, value in network.state_dict().items()
+    }
     architecture = network.architecture.model_dump_json()
-    save_file(tensors, path, metadata={"network": NETWORK, "architecture": architecture})
+    about = {**(metadata or {}), "network": NETWORK, "architecture": architecture}
+    path.write_bytes(_ordered(serialize(tensors, about)))
 
 
 def load(network: nn.Module, checkpoint: Checkpoint) -> None:
@@ -132,6 +153,15 @@ def match(wanted: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
     texts = [f"{what}: {_some(keys)}" for what, keys in faults if keys]
     if texts:
         raise WeightsError(f"{checkpoint.path}: not this network's weights; {'; '.join(texts)}")
+
+
+def _ordered(data: bytes) -> bytes:
+    """A safetensors file with its header sorted, which the library writes in any order."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the tensors begin at a multiple of 8
+    return len(text).to_bytes(8, "little") + text + data[8 + length :]
 
 
 def _read_pickle(path: Path) -> Mapping[str, Tensor]:

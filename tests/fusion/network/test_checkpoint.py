@@ -36,6 +36,31 @@ def test_round_trip(network, tmp_path):
         assert torch.equal(other.state_dict()[key], value), key
 
 
+def test_half_but_for_what_the_scan_takes(network, tmp_path):
+    checkpoint.save(tmp_path / "a.safetensors", network, half=True)
+    stored = checkpoint.read(tmp_path / "a.safetensors")
+    other = fresh(network)
+    checkpoint.load(other, stored)
+    for key, value in network.state_dict().items():
+        scan = key.split(".")[-1] in ("A_log", "D", "dt_bias")
+        assert stored.tensors[key].dtype == (torch.float32 if scan else torch.float16), key
+        loaded = other.state_dict()[key]
+        assert loaded.dtype == torch.float32
+        assert torch.equal(loaded, value if scan else value.half().float()), key
+
+
+def test_metadata_and_the_same_bytes_every_time(network, tmp_path):
+    about = {f"key{n}": f"straße {n}" for n in range(9)}
+    for name in "ab":
+        checkpoint.save(tmp_path / name, network, metadata=about)
+        about = dict(reversed(about.items()))
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    stored = checkpoint.read(tmp_path / "a")
+    assert {key: stored.metadata[key] for key in about} == about
+    assert stored.architecture() == network.architecture
+    assert torch.equal(stored.tensors["embed_ir.conv.weight"], network.embed_ir.conv.weight)
+
+
 @pytest.mark.parametrize("suffix", [".pth", ".pt"])
 def test_pickled_state_dict(network, tmp_path, suffix):
     path = tmp_path / f"a{suffix}"

@@ -1,0 +1,222 @@
+"""The configuration of a training: a YAML file, overrides, and the checked result."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from errors import ConfigError
+from fusion.fusers import fusionmamba
+from pipeline import components, yaml_file
+from pipeline.config import ComputeConfig, RunConfig, apply_override
+from pipeline.scenes.render import SMALLEST
+from training import losses
+
+FIRST_SEED = 100_000  # of generated streets to train on; those below are for runs and validation
+
+Loss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``training.losses.PRESETS``
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Side = Annotated[int, Field(ge=SMALLEST, le=2048)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Folders(_Section):
+    """Two folders of images, paired by file stem."""
+
+    ir: Path = Field(description="folder of infrared images or recordings")
+    vis: Path = Field(description="folder of visible ones with the same stems")
+
+
+class _Source(_Section):
+    weight: float = Field(1.0, gt=0, description="crops from here, relative to other sources")
+    halve: _Share = Field(0.0, description="share of crops that are taken at half the resolution")
+
+
+class FilesConfig(_Source, Folders):
+    """Folders of images or of recordings (all frames of each), paired by file stem."""
+
+    exclude: tuple[str, ...] = Field((), description="stems that are left out")
+    exclude_last: int = Field(0, ge=0, description="so many of the sorted stems are left out too")
+
+
+class GeneratedConfig(_Source):
+    """Generated streets, a seed each; even ones by day, odd ones at night."""
+
+    seed: int = Field(FIRST_SEED, ge=FIRST_SEED, description="of the first street")
+    clips: int = Field(200, ge=1, description="streets")
+    frames: int = Field(4, ge=1, description="pairs a street, about two seconds apart")
+    size: tuple[_Side, _Side] = Field((256, 320), description="height, width, pixels")
+
+
+SourceConfig = FilesConfig | GeneratedConfig
+KINDS: Mapping[str, type[FilesConfig] | type[GeneratedConfig]] = {
+    "files": FilesConfig,
+    "generated": GeneratedConfig,
+}
+
+
+class AugmentConfig(_Section):
+    """What is done to crops beside flips and quarter turns, which all of them have."""
+
+    shifted: _Share = Field(0.5, description="share whose infrared input is shifted; not its loss")
+    shift: int = Field(4, ge=0, le=64, description="most pixels of that shift, along each axis")
+    darkened: _Share = Field(0.3, description="share whose visible image becomes a night's")
+
+
+class DataConfig(_Section):
+    """What is trained on."""
+
+    cache: Path = Field(Path("runs/cache"), description="folder of decoded pairs, made once")
+    crop: int = Field(128, ge=32, le=1024, multiple_of=32, description="side, pixels")
+    augment: AugmentConfig = AugmentConfig()
+    sources: dict[str, dict[str, Any] | None]
+    held_out: dict[str, dict[str, Any] | None] = Field(
+        {}, description="pairs that must not be trained on; compared by their pixels"
+    )
+
+
+class ScheduleConfig(_Section):
+    """How long and how fast."""
+
+    steps: int = Field(2600, ge=1, description="of the optimizer")
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="highest one, of Adam")
+    warmup: int = Field(100, ge=0, description="steps of linear increase before the cosine")
+    clip: float = Field(50.0, gt=0, description="largest norm of the gradient; longer ones shrink")
+    ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights, the result")
+    seed: int = Field(0, ge=0, description="of first weights and of the crops")
+
+    @model_validator(mode="after")
+    def _warmup_ends(self) -> Self:
+        if self.warmup >= self.steps:
+            raise ValueError(f"warmup ({self.warmup}) must be shorter than steps ({self.steps})")
+        return self
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step, from 0: a linear warm-up, then half a cosine to a hundredth."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / self.warmup
+        done = (step - self.warmup) / (self.steps - self.warmup)
+        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+class SheetConfig(Folders):
+    """Fixed pairs that are fused now and then."""
+
+    keys: tuple[str, ...] = Field(min_length=1, max_length=32, description="stems of the pairs")
+    every: int = Field(500, ge=1, description="steps")
+
+
+class TrainRunConfig(RunConfig):
+    """The run itself; no pair is ever skipped in training."""
+
+    on_bad_pair: Literal["fail"] | None = None
+    save_every: int = Field(200, ge=1, description="steps between checkpoints")
+
+
+class _File(_Section):
+    """The top level of a configuration file; sources are checked by their kinds."""
+
+    run: TrainRunConfig = TrainRunConfig(name="train")
+    network: fusionmamba.Config = fusionmamba.Config()
+    loss: Loss = "journal-ir-vis"
+    data: DataConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    compute: ComputeConfig = ComputeConfig(batch=8)
+    sheet: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration: nothing in it is unknown."""
+
+    run: TrainRunConfig
+    network: fusionmamba.Config
+    loss: Loss
+    data: DataConfig
+    sources: Mapping[str, SourceConfig]
+    held_out: Mapping[str, Folders]
+    schedule: ScheduleConfig
+    compute: ComputeConfig
+    sheet: SheetConfig | None
+
+    @property
+    def weights(self) -> losses.Weights:
+        """Those of the loss's terms."""
+        return losses.PRESETS[self.loss]
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values that ``load`` reads back to the same configuration."""
+        kinds = {model: kind for kind, model in KINDS.items()}
+        sources = {
+            name: {"kind": kinds[type(source)], **source.model_dump(mode="json")}
+            for name, source in self.sources.items()
+        }
+        return {
+            "run": self.run.model_dump(mode="json", exclude={"dir", "resume", "on_bad_pair"}),
+            # weights say what network they are of: a default beside them would be a demand
+            "network": self.network.model_dump(mode="json", exclude_unset=True),
+            "loss": self.loss,
+            "data": {**self.data.model_dump(mode="json"), "sources": sources},
+            "schedule": self.schedule.model_dump(mode="json"),
+            "compute": self.compute.model_dump(mode="json"),
+            "sheet": None if self.sheet is None else self.sheet.model_dump(mode="json"),
+        }
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file and apply overrides.
+
+    Args:
+        path: A YAML file.
+        overrides: `dotted.key=value`, the value as YAML; `null` removes a source or the sheet.
+
+    Raises:
+        ConfigError: The file or an override is wrong; the text names the key and the fix.
+    """
+    settings = yaml_file.read(path)
+    for override in overrides:
+        apply_override(settings, override)
+    return check(settings)
+
+
+def check(settings: Mapping[str, Any]) -> Config:
+    """Check plain settings.
+
+    Raises:
+        ConfigError: A key or value is unknown or wrong.
+    """
+    file = components.validate(_File, settings, "")
+    sources = {name: given for name, given in file.data.sources.items() if given is not None}
+    if not sources:
+        raise ConfigError("data.sources: there are none; add one, e.g. data.sources.a.kind=files")
+    held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
+    return Config(
+        run=file.run,
+        network=file.network,
+        loss=file.loss,
+        data=file.data,
+        sources={name: _source(given, f"data.sources.{name}") for name, given in sources.items()},
+        held_out={
+            name: components.validate(Folders, given, f"data.held_out.{name}")
+            for name, given in held_out.items()
+        },
+        schedule=file.schedule,
+        compute=file.compute,
+        sheet=None if file.sheet is None else components.validate(SheetConfig, file.sheet, "sheet"),
+    )
+
+
+def _source(settings: Mapping[str, Any], key: str) -> SourceConfig:
+    kind = settings.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ConfigError(
+            f"{key}.kind: {kind!r} is none; {components.suggest(str(kind), list(KINDS))}"
+        )
+    given = {name: value for name, value in settings.items() if name != "kind"}
+    return components.validate(KINDS[kind], given, key)
