@@ -90,6 +90,11 @@ class Matches:
     label_score: NDArray[np.float64]
     images: int
 
+    @property
+    def labelled_images(self) -> int:
+        """How many images have a label."""
+        return len(np.unique(self.label_image))
+
     def of_images(self, chosen: NDArray[np.bool_]) -> "Matches":
         """The matches of some images alone, those ``chosen`` (images,), numbered anew."""
         number = np.cumsum(chosen) - 1

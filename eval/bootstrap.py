@@ -10,7 +10,7 @@ American Statistician 69, 2015), as wide in a normal population as Student's int
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from os import cpu_count
+from os import sched_getaffinity
 from typing import Literal
 
 import numpy as np
@@ -88,7 +88,8 @@ def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0)
         seed: Of the random numbers; the same seed and images give the same draws.
 
     Returns:
-        The draws; without any where there are fewer than two images.
+        The draws; without any where fewer than two images have a label, since all draws with a
+        label would then have the same one.
 
     Raises:
         ValueError: The arms' images or labels differ.
@@ -97,7 +98,7 @@ def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0)
     for other in arms.values():
         if other.images != first.images or not _equal_labels(other, first):
             raise ValueError("the arms must be matched against the same labels")
-    if first.images < 2:
+    if first.labelled_images < 2:
         return Bootstrap(first.images, {arm: np.zeros((0, len(STATISTICS))) for arm in arms})
     counts = draw(first.images, draws, seed)
     values = {arm: statistics(matches, counts) for arm, matches in arms.items()}
@@ -130,7 +131,7 @@ def statistics(matches: Matches, counts: NDArray[np.int32]) -> NDArray[np.float6
         rows = slice(start, start + _CHUNK)
         resample(ranked, counts[rows], CONFIDENCES, SMOOTHING_WIDTH, result[rows])
 
-    with ThreadPoolExecutor(cpu_count()) as pool:
+    with ThreadPoolExecutor(len(sched_getaffinity(0))) as pool:
         list(pool.map(work, parts))  # the list raises what a thread raised
     return result
 

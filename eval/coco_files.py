@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, NotRequired, TypedDict, TypeGuard, cast
+from typing import Any, NotRequired, TypedDict, TypeGuard, cast, get_args
 
 from errors import DataError
 from eval.light import Light
@@ -102,7 +102,9 @@ def read_ground_truth(path: Path) -> GroundTruth:
             the entry and its line.
     """
     data = check_dataset(path, load_json(path))
-    _check_entries(path, "images", data["images"], _size_problem)
+    _check_entries(path, "images", data["images"], _truth_problem)
+    if not data["images"]:
+        raise DataError(f"{path}: has no images; there is nothing to score")
     categories = data.get("categories")
     if categories is None or not all(isinstance(entry.get("name"), str) for entry in categories):
         raise DataError(f"{path}: classes lack names; add categories of id and name")
@@ -245,8 +247,14 @@ def _image_problem(image: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _size_problem(image: Mapping[str, Any]) -> str | None:
-    return None if {"width", "height"} <= image.keys() else "no size; add width and height"
+def _truth_problem(image: dict[str, Any]) -> str | None:
+    if "width" not in image or "height" not in image:
+        return "no size; add width and height"
+    if not isinstance(image.get("key", ""), str):
+        return f"key {image['key']!r} must be a text"
+    if image.get("light", "day") not in get_args(Light):
+        return f"light {image['light']!r} must be day or night"
+    return None
 
 
 def _annotation_problem(item: Mapping[str, Any], images: Collection[int]) -> str | None:

@@ -45,12 +45,17 @@ def judge(
     return parts, _differences(results, draws), attribution
 
 
-def warnings(images: int) -> list[str]:
-    """What a reader of the intervals must know."""
-    if images < 2:
-        return ["a single image gives no intervals"]
-    if images < FEW_IMAGES:
-        return [f"{images} images are few: the 95% intervals are too narrow (docs/evaluation.md)"]
+def warnings(results: Mapping[str, ArmResult]) -> list[str]:
+    """What a reader of the numbers must know; nothing without results."""
+    if not results:
+        return []
+    labelled = next(iter(results.values())).matches.labelled_images
+    if labelled == 0:
+        return ["no object of the classes that count is labelled: no score is defined"]
+    if labelled == 1:
+        return ["a single image with labels gives no intervals"]
+    if labelled < FEW_IMAGES:
+        return [f"{labelled} images with labels are few: 95% intervals are too narrow"]
     return []
 
 

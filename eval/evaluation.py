@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from eval import curves
 from eval.average_precision import (
     ClassResult,
-    CurveEnd,
     Matches,
     YoloResult,
     match_images,
@@ -64,8 +63,6 @@ def evaluate_arm(
     ground_truth: GroundTruth,
     predictions: Sequence[Prediction],
     classes: Collection[int] | None = None,
-    *,
-    curve_end: CurveEnd = "one",
 ) -> ArmResult:
     """Score one arm.
 
@@ -73,7 +70,6 @@ def evaluate_arm(
         ground_truth: As ``eval.coco_files.read_ground_truth`` gives it.
         predictions: As ``eval.coco_files.read_predictions`` gives them.
         classes: Ids of the classes that count; None for all of the ground truth's.
-        curve_end: The YOLO curve's end, see ``eval.average_precision.average_precision``.
     """
     counted, names = _counted(ground_truth, classes)
     mine = [item for item in predictions if item["category_id"] in names]
@@ -85,7 +81,7 @@ def evaluate_arm(
     matches = match_images(detections, labels)
     lights = [_light(image) for image in counted["images"]]
     return ArmResult(
-        yolo=summarize(matches, curve_end=curve_end),
+        yolo=summarize(matches),
         coco=evaluate_coco(counted, mine),
         light={
             light: summarize(matches.of_images(np.array([mine == light for mine in lights])))

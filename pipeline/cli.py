@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
     evaluate.add_argument("--images", type=Path, help="the images, for labels that are a folder")
     evaluate.add_argument(
-        "--classes", default="person,car", help="names of those that count, default %(default)s"
+        "--classes", help="names of those that count, default person,car as far as they are there"
     )
     evaluate.add_argument("-o", "--output", type=Path, help="write the numbers as json")
     evaluate.set_defaults(command=_evaluate)
@@ -177,7 +177,7 @@ def _evaluate(parsed: argparse.Namespace) -> None:
         parsed.predictions,
         parsed.labels,
         images=parsed.images,
-        classes=parsed.classes.split(","),
+        classes=parsed.classes.split(",") if parsed.classes else None,
     )
     if parsed.output:
         evaluate.write(parsed.output, results)

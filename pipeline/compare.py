@@ -259,7 +259,7 @@ def _score_table(runs: Mapping[str, Any]) -> Table:
     for run, part in runs.items():
         for arm, scores in part["arms"].items():
             row = [Text(number(scores[name])) for name in ("precision", "recall")]
-            row += [with_interval(number(scores[n]), scores["ci95"][n], ".2f") for n in _MAPS]
+            row += [with_interval(number(scores[n]), scores["ci95"][n], ".3f") for n in _MAPS]
             # as plain text: rich would take [ir,vis] for a style
             table.add_row(Text(run), Text(arm), *row, Text(number(scores["coco_map50_95"])))
         table.add_section()

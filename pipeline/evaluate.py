@@ -11,13 +11,16 @@ from eval.coco import ground_truth_json
 from eval.coco_files import GroundTruth, ImageEntry, read_ground_truth, read_predictions
 from eval.comparison import judge, warnings
 from eval.evaluation import content_hash, evaluate_arm
+from eval.fingerprint import fingerprint
 from eval.labels import LabelSet
 from pipeline.images import read_image
 from pipeline.sources.image_folder import list_images
 
+DEFAULT_CLASSES = ("person", "car")
+
 
 def evaluate(
-    predictions: Path, labels: Path, *, images: Path | None, classes: Sequence[str]
+    predictions: Path, labels: Path, *, images: Path | None, classes: Sequence[str] | None
 ) -> dict[str, Any]:
     """Score predictions against labels in both conventions.
 
@@ -30,6 +33,7 @@ def evaluate(
             xml.
         images: The labelled images, for their sizes; needed with a folder of labels.
         classes: Names of the classes that count, as the labels call them; ids differ between tools.
+            None for ``DEFAULT_CLASSES``, as far as the labels have them.
 
     Returns:
         ``arms``, ``comparisons`` and ``warnings`` as in ``results.json``, and what they were
@@ -50,17 +54,18 @@ def evaluate(
     }
     baselines = {name: name if name in files else None for name in ("ir", "vis")}
     parts, comparisons, attribution = judge(results, baselines)
+    protocol = {
+        "classes": counted,
+        "baselines": baselines,
+        "images": len(ground_truth["images"]),
+        "ground_truth_sha256": content_hash(ground_truth),
+    }
     return {
-        "protocol": {
-            "classes": counted,
-            "baselines": baselines,
-            "images": len(ground_truth["images"]),
-            "ground_truth_sha256": content_hash(ground_truth),
-        },
+        "protocol": {**protocol, "fingerprint": fingerprint(protocol)},
         "arms": {arm: {"detection": part} for arm, part in parts.items()},
         "comparisons": comparisons,
         "attribution": attribution,
-        "warnings": warnings(len(ground_truth["images"])),
+        "warnings": warnings(results),
     }
 
 
@@ -94,14 +99,18 @@ def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
     return ground_truth_json(entries, parts, COCO_NAMES)
 
 
-def _ids(ground_truth: GroundTruth, classes: Sequence[str]) -> tuple[int, ...]:
+def _ids(ground_truth: GroundTruth, classes: Sequence[str] | None) -> tuple[int, ...]:
     """The ids of these classes in the ground truth."""
-    known = {entry["name"].casefold(): entry["id"] for entry in ground_truth["categories"]}
-    found = tuple(known[name.casefold()] for name in classes if name.casefold() in known)
-    if not found:
+    exact = {entry["name"]: entry["id"] for entry in ground_truth["categories"]}
+    known = {name.casefold(): class_id for name, class_id in exact.items()} | exact
+    wanted = [name.strip() for name in classes or DEFAULT_CLASSES]
+    ids = {name: known.get(name, known.get(name.casefold())) for name in wanted}
+    found = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
+    missing = [name for name, class_id in ids.items() if class_id is None]
+    if not found or (classes is not None and missing):
         raise ConfigError(
-            f"--classes: the labels have none of {', '.join(classes)}; "
-            f"theirs are {', '.join(entry['name'] for entry in ground_truth['categories'])}"
+            f"--classes: the labels have no {' and no '.join(missing)}; theirs are "
+            f"{', '.join(exact) or 'none'}"
         )
     return found
 

@@ -22,7 +22,14 @@ from eval.operating_points import CONFIDENCE, FALSE_POSITIVES
 from eval.quality.metrics import METRICS
 from pipeline.run_folder import SUFFIX
 from pipeline.sinks.results import SCHEMA
-from pipeline.terminal import NONE, console, number, time_table
+from pipeline.terminal import (
+    NONE,
+    comparison_table,
+    console,
+    detection_table,
+    number,
+    time_table,
+)
 
 Json = Mapping[str, Any]
 
@@ -90,7 +97,10 @@ def report(folder: Path) -> None:
     out = console()
     for line in introduction(results):
         out.print(line, highlight=False, markup=False, soft_wrap=True)
-    if not _detections(results) and (folder / "timing.json").is_file():
+    if detections := _detections(results):
+        detection_table(detections, {})
+        comparison_table(results)
+    elif (folder / "timing.json").is_file():
         timing: Any = load_json(folder / "timing.json")
         time_table(timing["arms_ms_per_pair"])
     for section in sections(results):

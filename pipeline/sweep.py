@@ -47,6 +47,7 @@ class Sweep:
         """Write `sweep.csv` anew."""
         intervals = [[name, f"{name}_low", f"{name}_high"] for name in WITH_INTERVAL]
         columns = [*self.keys, "arm", *SCORES, *itertools.chain(*intervals), "objects", "pairs"]
+        columns.append("fingerprint")
         text = pd.DataFrame(self.rows, columns=columns).to_csv(index=False)
         (self.folder / "sweep.csv").write_text(text, encoding="utf-8")
 
@@ -117,7 +118,7 @@ def _reserve(run: RunConfig) -> Path:
 def _find(run: RunConfig) -> Path:
     """The folder of the sweep that is to go on: of this name, the last one."""
     if run.dir is not None:
-        if not run.dir.is_dir():
+        if not run.dir.is_dir() or (run.dir / run_folder.CONFIG).exists():
             raise ConfigError(f"run.resume: there is no sweep in {run.dir}")
         return run.dir
     pattern = re.compile(rf"{re.escape(run.name)}-sweep(?:-(\d+))?")
@@ -175,10 +176,10 @@ def _rows(point: Point, results: Mapping[str, Any], final: Path) -> Iterator[dic
             )
         row = {**point.values, "arm": arm, **{name: detection["yolo"][name] for name in SCORES}}
         for name in WITH_INTERVAL:
-            low, high = detection.get("ci95", {}).get(name) or (None, None)
+            low, high = detection["ci95"][name] or (None, None)
             row |= {name: detection["yolo"][name], f"{name}_low": low, f"{name}_high": high}
         counts = {"objects": results["objects"]["scored"], "pairs": results["frames"]["paired"]}
-        yield row | counts
+        yield row | counts | {"fingerprint": results["protocol"]["fingerprint"]}
 
 
 def _table(outcome: Sweep, name: str, title: str) -> Table:

@@ -106,10 +106,10 @@ def detection_table(
             continue
         yolo, coco, ci95 = numbers["yolo"], numbers["coco"], numbers["ci95"]
         row: list[str | Text] = [number(yolo[name]) for name in ("precision", "recall")]
-        row += [with_interval(number(yolo[n]), ci95[n], ".2f") for n in ("map50", "map50_95")]
+        row += [with_interval(number(yolo[n]), ci95[n], ".3f") for n in ("map50", "map50_95")]
         row += [number(coco[name]) for name in ("map50", "map50_95")]
         total = [f"{sum(times[arm].values()):.0f}"] if times else []
-        table.add_row(arm, *row, *total)
+        table.add_row(Text(arm), *row, *total)  # as plain text: names aren't markup
     console().print(table)
 
 
@@ -129,7 +129,7 @@ def comparison_table(results: Mapping[str, Any]) -> None:
             entry = comparisons[arm][other][name]
             row.append(with_interval(f"{entry['difference']:+.3f}", entry["ci95"], "+.3f"))
             row.append(entry["verdict"] or NONE)
-        table.add_row(f"{arm} − {other}", *row)
+        table.add_row(Text(f"{arm} − {other}"), *row)
     console().print(table)
 
 
@@ -186,6 +186,6 @@ def _notes(outcome: Outcome) -> Iterator[str]:
 
 
 def console() -> Console:
-    """Standard output; a pipe is as wide as the table needs."""
+    """Standard output; a pipe has room for the widest table."""
     standard = Console()
-    return standard if standard.is_terminal else Console(width=120)
+    return standard if standard.is_terminal else Console(width=200)

@@ -17,7 +17,7 @@ class Correlation:
     Attributes:
         rho: In [-1, 1]; None with fewer than five images, or where one side is constant.
         ci95: Its 95% interval by Fisher's z with the variance 1.06 / (n - 3) (Fieller, Hartley and
-            Pearson 1957); None likewise.
+            Pearson 1957); None likewise, and where rho is 1 or -1, which has no z.
         images: How many have both numbers.
     """
 
@@ -46,9 +46,8 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Correlation:
     if n < _LEAST_IMAGES or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(None, None, n)
     rho = float(spearmanr(a, b).statistic)
-    if 1 - abs(rho) < 1e-12:  # the formula has no width there, and rounding may reach beyond it
-        rho = float(np.sign(rho))
-        return Correlation(rho, (rho, rho), n)
+    if 1 - abs(rho) < 1e-12:
+        return Correlation(float(np.sign(rho)), None, n)
     reach = norm.ppf(0.975) * np.sqrt(1.06 / (n - 3))
     low, high = np.tanh(np.arctanh(rho) + np.array([-reach, reach]))
     return Correlation(rho, (float(low), float(high)), n)

@@ -9,7 +9,8 @@ are left out of the files: COCO's own rule for them is another one.
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from errors import ConfigError
 from eval.bootstrap import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.coco import detections_json, ground_truth_json
@@ -47,17 +49,23 @@ class Config(BaseModel):
 
 def build(config: Config, context: RunContext, name: str) -> "ResultsSink":
     """The sink; it needs no settings and writes to fixed names in the run folder."""
-    return ResultsSink(context)
+    return ResultsSink(context, name)
 
 
 class ResultsSink:
     """Logs detections as they come and scores them at the end; see ``interfaces.Sink``."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
         self._path = context.folder / FRAMES
+        kept = 0
         if self._path.exists():  # a run that broke off wrote it, maybe past its last whole batch
-            _keep_lines(self._path, context.done)
+            kept = _keep_lines(self._path, context.done)
+        if kept < context.done:
+            raise ConfigError(
+                f"sinks.{name}: was not there for the first {context.done} pairs of this run; "
+                f"leave it out with sinks.{name}=null, or start a new run"
+            )
         self._file = self._path.open("a", encoding="utf-8")
 
     def write(self, result: Result) -> None:
@@ -89,49 +97,36 @@ class ResultsSink:
     def finish(self, summary: Summary) -> None:
         """Write the COCO files, score each arm, write the results."""
         self._file.close()
-        context = self._context
-        ground_truth = self._ground_truth()
-        _write_json(context.folder / "ground_truth.json", ground_truth)
-        counted = {entry["id"] for entry in ground_truth["categories"]}
-        scored: dict[str, ArmResult] = {}
-        if context.detector is not None:
-            (context.folder / "predictions").mkdir(exist_ok=True)
-            for arm in context.arms:
-                predictions = [
-                    entry
-                    for line in self._lines()
-                    for entry in line["detections"][arm]
-                    if entry["category_id"] in counted
-                ]
-                _write_json(context.folder / "predictions" / f"{arm}.json", predictions)
-                if context.labelled:
-                    scored[arm] = evaluate_arm(ground_truth, predictions, context.classes)
-        parts, comparisons, attribution = judge(scored, context.baselines)
-        quality = self._quality()
+        folder, arms = self._context.folder, self._context.arms
+        ground_truth, quality = self._unpack()
+        _write_json(folder / "ground_truth.json", ground_truth)
+        scored = self._score(ground_truth)
+        protocol = self._protocol(ground_truth)
+        parts, comparisons, attribution = judge(scored, self._context.baselines)
         results = {
             "schema": SCHEMA,
-            "protocol": self._protocol(ground_truth),
+            "protocol": protocol,
             "arms": {
                 arm: {"detection": parts.get(arm), "quality": means(quality.get(arm))}
-                for arm in context.arms
+                for arm in arms
             },
             "comparisons": comparisons,
             "attribution": attribution,
-            "quality_correlation": correlations(quality, scored, context.baselines),
+            "quality_correlation": correlations(quality, scored, self._context.baselines),
             "frames": dict(summary.frames),
             "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
             "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
             "warnings": self._warnings(summary, scored),
         }
-        _write_json(context.folder / "results.json", results, indent=1)
+        _write_json(folder / "results.json", results, indent=1)
         if scored:
-            _write_json(context.folder / "curves.json", curves_json(scored))
+            marked = {"fingerprint": protocol["fingerprint"], **curves_json(scored)}
+            _write_json(folder / "curves.json", marked)
         if quality:
-            every = pd.concat(quality, names=["arm"])
-            (context.folder / "quality.csv").write_text(every.to_csv(), encoding="utf-8")
+            _write_csv(folder / "quality.csv", pd.concat(quality, names=["arm"]).reset_index())
         rows = [r for arm in scored for r in table_rows(arm, scored[arm], parts[arm]["ci95"])]
         table = pd.DataFrame(rows, columns=list(COLUMNS))
-        (context.folder / "results.csv").write_text(table.to_csv(index=False), encoding="utf-8")
+        _write_csv(folder / "results.csv", table.assign(fingerprint=protocol["fingerprint"]))
 
     def __enter__(self) -> Self:
         return self
@@ -144,31 +139,58 @@ class ResultsSink:
     ) -> None:
         self._file.close()
 
+    def _unpack(self) -> tuple[GroundTruth, dict[str, pd.DataFrame]]:
+        """One pass over the log: every arm's predictions go to their file as they come.
+
+        Returns:
+            The ground truth; and the quality by arm, one row a pair and one column a metric, NaN
+            where it isn't defined.
+        """
+        names = self._names()
+        images: list[ImageEntry] = []
+        labels: list[Labels] = []
+        rows: dict[str, list[dict[str, float]]] = {}
+        with ExitStack() as stack:
+            arms = self._context.arms if self._context.detector is not None else ()
+            files = {arm: stack.enter_context(_JsonList(self._predictions(arm))) for arm in arms}
+            for number, line in enumerate(self._lines(), 1):
+                images.append(_image(number, line))
+                labels.append(_labels(line))
+                for arm, found in line["detections"].items():
+                    files[arm].extend(entry for entry in found if entry["category_id"] in names)
+                for arm, row in line["quality"].items():
+                    rows.setdefault(arm, []).append(row)
+        index = pd.Index([image["key"] for image in images], name="key")
+        quality = {arm: pd.DataFrame(mine, index, dtype=float) for arm, mine in rows.items()}
+        return ground_truth_json(images, labels, names), quality
+
+    def _score(self, ground_truth: GroundTruth) -> dict[str, ArmResult]:
+        """Every arm from its file; nothing where there are no labels or no detections."""
+        context = self._context
+        if context.detector is None or not context.labelled:
+            return {}
+        return {
+            arm: evaluate_arm(
+                ground_truth,
+                json.loads(self._predictions(arm).read_text(encoding="utf-8")),
+                context.classes,
+            )
+            for arm in context.arms
+        }
+
+    def _predictions(self, arm: str) -> Path:
+        return self._context.folder / "predictions" / f"{arm}.json"
+
     def _lines(self) -> Iterator[dict[str, Any]]:
         with self._path.open(encoding="utf-8") as file:
             for line in file:
                 yield json.loads(line)
 
-    def _ground_truth(self) -> GroundTruth:
-        images, labels = [], []
-        for number, line in enumerate(self._lines(), 1):
-            images.append(_image(number, line))
-            labels.append(_labels(line))
+    def _names(self) -> dict[int, str]:
+        """The classes that count, name by id."""
         detector, classes = self._context.detector, self._context.classes
         names = COCO_NAMES if detector is None else detector.names
-        kept = {i: name for i, name in names.items() if classes is None or i in classes}
-        return ground_truth_json(images, labels, kept)
-
-    def _quality(self) -> dict[str, pd.DataFrame]:
-        """By arm: one row a pair, by key; one column a metric, NaN where it isn't defined."""
-        rows: dict[str, list[dict[str, float]]] = {}
-        keys = []
-        for line in self._lines():
-            keys.append(line["key"])
-            for arm, row in line["quality"].items():
-                rows.setdefault(arm, []).append(row)
-        index = pd.Index(keys, name="key")
-        return {arm: pd.DataFrame(mine, index, dtype=float) for arm, mine in rows.items()}
+        return {i: name for i, name in names.items() if classes is None or i in classes}
 
     def _warnings(self, summary: Summary, scored: Mapping[str, ArmResult]) -> list[str]:
         """What a reader of the numbers must know first."""
@@ -179,14 +201,12 @@ class ResultsSink:
             for name, keys in summary.leaked.items()
             if keys
         ]
-        if not scored:
-            return leaks
-        if not any(result.yolo.labels for result in scored.values()):
-            return [*leaks, "no object of the classes that count is labelled: no score is defined"]
-        alike = ["the frames of a recording resemble one another: the 95% intervals are too narrow"]
-        if self._context.frame_rate is None:
-            alike = warnings(summary.frames["paired"])
-        return leaks + alike
+        found = warnings(scored)
+        if scored and self._context.frame_rate is not None:
+            found.append(
+                "the frames of a recording resemble one another: 95% intervals are too narrow"
+            )
+        return leaks + found
 
     def _protocol(self, ground_truth: GroundTruth) -> dict[str, Any]:
         """Everything that the numbers depend on."""
@@ -201,6 +221,28 @@ class ResultsSink:
             "ground_truth_sha256": content_hash(ground_truth),
         }
         return {**protocol, "fingerprint": fingerprint(protocol)}
+
+
+class _JsonList:
+    """A JSON file with a list, one entry a line, written while the entries come."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(exist_ok=True)
+        self._file = path.open("w", encoding="utf-8")
+        self._separator = "["
+
+    def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Append entries."""
+        for entry in entries:
+            self._file.write(self._separator + json.dumps(entry, allow_nan=False))
+            self._separator = ",\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.write("[]\n" if self._separator == "[" else "]\n")
+        self._file.close()
 
 
 def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
@@ -225,14 +267,23 @@ def _labels(line: Mapping[str, Any]) -> Labels:
 
 def _write_json(path: Path, content: object, indent: int | None = None) -> None:
     with path.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=indent, allow_nan=False)
-        file.write("\n")
+        file.write(json.dumps(content, indent=indent, allow_nan=False) + "\n")
 
 
-def _keep_lines(path: Path, count: int) -> None:
-    """Cut a file after so many lines: what a broken-off run wrote past its last whole batch."""
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    path.write_text(table.to_csv(index=False), encoding="utf-8")
+
+
+def _keep_lines(path: Path, count: int) -> int:
+    """Cut a file after so many lines: what a broken-off run wrote past its last whole batch.
+
+    Returns:
+        How many there are now; fewer if it didn't have so many.
+    """
+    kept = 0
     with path.open("rb+") as file:
-        for _ in range(count):
-            file.readline()
+        while kept < count and file.readline().endswith(b"\n"):
+            kept += 1
         file.truncate()
         os.fsync(file.fileno())
+    return kept

@@ -182,11 +182,21 @@ def test_no_interval_without_labels(detections):
 
 
 def test_draws_without_a_label_are_left_out(detections, labels):
-    truth = [labels((0, 0, 0, 20, 20)), Labels.empty()]
-    matches = match_images([detections((0, 0.9, 0, 0, 20, 20)), Detections.empty()], truth)
-    result = bootstrap({"a": matches}, draws=400)
-    assert 250 < len(result.arms["a"]) < 350  # a quarter draws the empty image twice
+    truth = [labels((0, 0, 0, 20, 20))] * 2 + [Labels.empty()] * 2
+    found = [detections((0, 0.9, 0, 0, 20, 20))] * 2 + [Detections.empty()] * 2
+    result = bootstrap({"a": match_images(found, truth)}, draws=1600)
+    assert 1460 < len(result.arms["a"]) < 1540  # one in sixteen draws the empty images alone
     assert result.interval("a", "recall") == (1.0, 1.0)
+
+
+def test_one_labelled_image_among_many_gives_no_interval(detections, labels):
+    """Every draw that has a label has the same one: no width, and no verdict from it."""
+    truth = [labels((0, 0, 0, 20, 20))] + [Labels.empty()] * 99
+    found = match_images([detections((0, 0.9, 0, 0, 20, 20))] + [detections()] * 99, truth)
+    missed = match_images([detections()] * 100, truth)
+    result = bootstrap({"found": found, "missed": missed})
+    assert result.interval("found", "map50") is None
+    assert result.difference("found", "missed", "map50", 0.995).verdict is None
 
 
 def test_an_arm_without_detections_has_an_interval_at_zero(detections, labels):

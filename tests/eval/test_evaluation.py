@@ -93,13 +93,6 @@ def test_nothing_labelled(detections, ground_truth):
     assert (row["class"], row["labels"], row["map50"], row["coco_map50"]) == ("all", 0, None, None)
 
 
-def test_curve_end_reaches_the_yolo_numbers(labels, detections, ground_truth):
-    truth = ground_truth(labels((0, 0, 0, 9, 9), (0, 20, 0, 29, 9)))
-    found = detections_json(1, detections((0, 0.9, 0, 0, 9, 9)))
-    ends = [evaluate_arm(truth, found, curve_end=end).yolo.map50 for end in ("one", "last_recall")]
-    assert ends == pytest.approx([0.75, 0.5], abs=0.0051)
-
-
 def test_hash_knows_the_content_not_the_order(labels):
     one, two = labels((0, 0, 0, 9, 9), (2, 5, 5, 9, 9)), labels((0, 1, 1, 3, 3))
     images = [

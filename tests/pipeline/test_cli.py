@@ -149,7 +149,27 @@ def test_evaluate_repeats_a_whole_run(toy, capsys):
         arm: part["detection"] for arm, part in run["arms"].items()
     }
     assert "fused − vis" in out
-    assert "Warning: 6 images are few" in out
+    assert "Warning: 6 images with labels are few" in out
+
+
+@pytest.mark.parametrize(
+    ("classes", "counted"), [("car, person", [2, 0]), ("PERSON", [0]), ("person,person", [0])]
+)
+def test_evaluate_takes_class_names_as_people_write_them(toy, capsys, classes, counted):
+    irvis(capsys, "run", "toy.yaml")
+    folder = toy / "runs" / "toy"
+    files = (folder / "predictions" / "ir.json", folder / "ground_truth.json")
+    assert irvis(capsys, "evaluate", *files, "--classes", classes, "-o", "n.json")[0] == 0
+    assert json.loads((toy / "n.json").read_text())["protocol"]["classes"] == counted
+
+
+def test_evaluate_refuses_classes_that_the_labels_lack(toy, capsys):
+    irvis(capsys, "run", "toy.yaml")
+    folder = toy / "runs" / "toy"
+    files = (folder / "predictions" / "ir.json", folder / "ground_truth.json")
+    code, _, err = irvis(capsys, "evaluate", *files, "--classes", "person,caar")
+    assert code == 2
+    assert "--classes: the labels have no caar; theirs are person, car" in err
 
 
 def test_evaluate_needs_its_files(toy, capsys):

@@ -170,7 +170,7 @@ def test_notes_say_what_else_differs(runs):
         "arms.fused.kind is maximum in first, vis_only in second and third",
         f"compute.dtype is {dtype} in first, other in second and third",
     ]
-    few = "12 images are few: the 95% intervals are too narrow (docs/evaluation.md)"
+    few = "12 images with labels are few: 95% intervals are too narrow"
     assert comparison["warnings"] == [few, "second, third: mind the gap"]
 
 
@@ -262,7 +262,7 @@ def test_the_tables(made, capsys):
         "labels, classes, detector and settings\n"
         "Detector: bright box (none, weights 0), conf 0.0, NMS IoU 0.5; P, R, mAP: YOLO conv"
     )
-    assert cells(text, "first", "fused")[2:5] == ["1.000", "1.000", "0.995 0.99…0.99"]
+    assert cells(text, "first", "fused")[2:5] == ["1.000", "1.000", "0.995 0.995…0.995"]
     row = cells(text, "second", "fused")
     assert row[2:4] == ["1.000", "0.500"]
     assert row[4].startswith("0.750 ")
@@ -272,7 +272,7 @@ def test_the_tables(made, capsys):
     assert cells(text, "vis", "second − first")[2:] == [
         "+0.000 +0.000…+0.000", "no evidence", "+0.000 +0.000…+0.000", "no evidence",
     ]  # fmt: skip
-    assert "Warning: 12 images are few" in text
+    assert "Warning: 12 images with labels are few" in text
     assert text.endswith("Note: arms.fused.kind is maximum in first, vis_only in second\n")
     assert max(map(len, text.splitlines())) <= 120
 

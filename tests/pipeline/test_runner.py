@@ -89,9 +89,7 @@ def test_intervals_verdicts_and_attribution_by_hand(tmp_path, monkeypatch):
         "night": {"kept_ir": 6},
     }  # fmt: skip
     assert results["leaked"] == {}
-    assert results["warnings"] == [
-        "12 images are few: the 95% intervals are too narrow (docs/evaluation.md)"
-    ]
+    assert results["warnings"] == ["12 images with labels are few: 95% intervals are too narrow"]
 
 
 def test_quality_of_a_run_is_that_of_its_saved_images(pairs):
@@ -125,7 +123,7 @@ def test_a_single_image_has_no_interval(tmp_path, monkeypatch):
     assert results["comparisons"]["fused"]["vis"]["map50"] == {
         "difference": 0.0, "ci95": None, "verdict": None,
     }  # fmt: skip
-    assert results["warnings"] == ["a single image gives no intervals"]
+    assert results["warnings"] == ["a single image with labels gives no intervals"]
 
 
 def test_labels_of_no_class_that_counts(pairs):
@@ -386,6 +384,17 @@ def test_a_run_that_still_works_cannot_be_resumed(pairs, here):
     with pytest.raises(ConfigError, match="still going on"):
         execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
     lock.close()
+
+
+def test_results_cannot_join_a_run_that_is_resumed(pairs):
+    """The pairs that were done before would be missing from its numbers."""
+    settings = toys.settings(pairs, sinks={"saved": {"kind": "images"}})
+    with pytest.raises(KeyboardInterrupt):
+        execute(settings, stop_after(1))
+    settings["sinks"]["results"] = {"kind": "results"}
+    settings["run"] = {"name": "toy", "resume": True}
+    with pytest.raises(ConfigError, match=r"sinks\.results: was not there for the first 4 pairs"):
+        execute(settings)
 
 
 def test_a_video_can_be_left_out_when_a_run_is_resumed(pairs):

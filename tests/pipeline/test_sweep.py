@@ -58,6 +58,7 @@ def test_a_sweep_has_a_run_a_value_and_a_row_a_value_and_arm(toy):
     assert list(rows[0]) == [
         "perturb.ir_noise", "arm", "precision", "recall", "map50", "map50_low", "map50_high",
         "map50_95", "map50_95_low", "map50_95_high", "objects", "pairs",
+        "fingerprint",
     ]  # fmt: skip
     assert [(row["perturb.ir_noise"], row["arm"]) for row in rows] == [
         (noise, arm) for noise in ("0", "60", "90") for arm in ("fused", "ir", "vis", "late")
