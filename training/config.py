@@ -62,11 +62,20 @@ KINDS: Mapping[str, type[FilesConfig] | type[GeneratedConfig]] = {
 
 
 class AugmentConfig(_Section):
-    """What is done to crops beside flips and quarter turns, which all of them have."""
+    """What is done to crops."""
 
+    turned: bool = Field(True, description="quarter turns; all crops are flipped at random anyway")
     shifted: _Share = Field(0.5, description="share whose infrared input is shifted; not its loss")
     shift: int = Field(4, ge=0, le=64, description="most pixels of that shift, along each axis")
     darkened: _Share = Field(0.3, description="share whose visible image becomes a night's")
+
+
+class DetectorConfig(_Section):
+    """A frozen detector whose opinion of the fused image is part of the loss."""
+
+    weights: str = Field("yolov5s.pt", description="of an original YOLOv5, as detector.weights")
+    classes: tuple[int, ...] = Field((0, 2), min_length=1, description="class ids that matter")
+    weight: float = Field(1.0, gt=0, description="of this loss beside the paper's")
 
 
 class DataConfig(_Section):
@@ -125,6 +134,7 @@ class _File(_Section):
     run: TrainRunConfig = TrainRunConfig(name="train")
     network: fusionmamba.Config = fusionmamba.Config()
     loss: Loss = "journal-ir-vis"
+    detector: DetectorConfig | None = None
     data: DataConfig
     schedule: ScheduleConfig = ScheduleConfig()
     compute: ComputeConfig = ComputeConfig(batch=8)
@@ -138,6 +148,7 @@ class Config:
     run: TrainRunConfig
     network: fusionmamba.Config
     loss: Loss
+    detector: DetectorConfig | None
     data: DataConfig
     sources: Mapping[str, SourceConfig]
     held_out: Mapping[str, Folders]
@@ -162,6 +173,7 @@ class Config:
             # weights say what network they are of: a default beside them would be a demand
             "network": self.network.model_dump(mode="json", exclude_unset=True),
             "loss": self.loss,
+            "detector": None if self.detector is None else self.detector.model_dump(mode="json"),
             "data": {**self.data.model_dump(mode="json"), "sources": sources},
             "schedule": self.schedule.model_dump(mode="json"),
             "compute": self.compute.model_dump(mode="json"),
@@ -200,6 +212,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         run=file.run,
         network=file.network,
         loss=file.loss,
+        detector=file.detector,
         data=file.data,
         sources={name: _source(given, f"data.sources.{name}") for name, given in sources.items()},
         held_out={

@@ -159,7 +159,8 @@ class Sampler:
         crop = cut(planes, self._crop, rng, self._augment, halve=rng.random() < halve)
         if rng.random() < self._augment.darkened:
             crop[..., :3] = darken(crop[..., :3], rng)
-        crop = np.rot90(crop, int(rng.integers(4)))
+        if self._augment.turned:
+            crop = np.rot90(crop, int(rng.integers(4)))
         return crop[:, ::-1] if rng.random() < 0.5 else crop
 
 

@@ -29,14 +29,11 @@ from pipeline.run_folder import RunFolder, open_folder
 from pipeline.stages import choose_device, choose_dtype
 from training.config import Config
 from training.data import Batch, Pairs, Sampler, open_sources
+from training.detector_loss import DetectorLoss
 from training.losses import fusion_terms
 from training.records import Log, Sheet
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
-
-# A further loss, such as what a detector makes of it: of the fused image, float [B, 3, S, S] in
-# [0, 1], RGB, and its batch; a scalar.
-Extra = Callable[[Tensor, Batch], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +56,20 @@ class Outcome:
 def train(
     config: Config,
     on_progress: Callable[[int, int | None], None],
-    *,
-    extra: Extra | None = None,
-    extra_weight: float = 1.0,
 ) -> Outcome:
     """Train to the end, from the checkpoint where ``run.resume`` says so.
 
     Args:
         config: What to train on and how.
         on_progress: Called after each step with the steps done and their number.
-        extra: A loss that is added to the paper's.
-        extra_weight: Its weight.
 
     Raises:
         errors.IrvisError: The user's mistake, or losses that are no longer finite.
     """
     device = choose_device(config.compute.device)
     sources = open_sources(config)
-    trainer = Trainer(config, sources, device, extra, extra_weight)
+    detector = None if config.detector is None else DetectorLoss(config.detector, device)
+    trainer = Trainer(config, sources, device, detector)
     sheet = None if config.sheet is None else Sheet(config.sheet)
     folder = open_folder(config)
     try:
@@ -108,12 +101,12 @@ class Trainer:
         config: Config,
         sources: Mapping[str, Pairs],
         device: torch.device,
-        extra: Extra | None = None,
-        extra_weight: float = 1.0,
+        detector: DetectorLoss | None = None,
     ) -> None:
         self._schedule, self._weights, self._device = config.schedule, config.weights, device
-        self._save_every, self._extra = config.run.save_every, extra
-        self._extra_weight, self._sample = extra_weight, Sampler(config, sources)
+        self._save_every, self._sample = config.run.save_every, Sampler(config, sources)
+        self._detector = detector
+        self._detector_weight = config.detector.weight if config.detector else 0.0
         self._dtype = choose_dtype(config.compute.dtype, device)
         self._data = hashlib.sha256(_ids(sources).encode()).hexdigest()
         torch.manual_seed(config.schedule.seed)
@@ -164,18 +157,18 @@ class Trainer:
         return torch.stack([total.detach(), *parts, norm])
 
     def _loss(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        """What is minimised, and intensity, texture, structure and extra without their weights."""
+        """What is minimised, and intensity, texture, structure and detector, unweighted."""
         ir, seen = batch.ir.float() / 255, batch.seen.float() / 255  # [B, 1, S, S]
         y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)  # [B, 1, S, S], [B, 2, S, S]
         mixed = self._dtype != torch.float32
         with torch.autocast(self._device.type, self._dtype, enabled=mixed):
             fused = self.network(ir=seen, vis=y).float()  # [B, 1, S, S]
         terms = fusion_terms(fused, ir=ir, vis=y)
-        total, extra = self._weights.total(terms), fused.new_zeros(())
-        if self._extra is not None:
-            extra = self._extra(ycbcr_to_rgb(fused, cbcr), batch)
-            total = total + self._extra_weight * extra
-        return total, [part.detach() for part in (*terms, extra)]
+        total, seen = self._weights.total(terms), fused.new_zeros(())
+        if self._detector is not None:
+            seen = self._detector(ycbcr_to_rgb(fused, cbcr), batch)
+            total = total + self._detector_weight * seen
+        return total, [part.detach() for part in (*terms, seen)]
 
     @torch.no_grad()
     def _follow(self) -> None:

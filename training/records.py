@@ -22,7 +22,7 @@ from training.config import SheetConfig
 from training.data import checked
 
 LOG = "log.csv"
-COLUMNS = ("total", "intensity", "texture", "structure", "extra", "gradient")
+COLUMNS = ("total", "intensity", "texture", "structure", "detector", "gradient")
 FLUSH_EVERY = 20  # steps between lines reaching the log: reading a loss waits for the device
 SHEET_WIDTH = 320  # pixels of each picture
 

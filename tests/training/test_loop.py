@@ -200,15 +200,15 @@ def test_the_loss_falls(here):
 def test_the_total_is_the_weighted_sum(here):
     seen = []
 
-    def extra(fused, batch):
+    def detector(fused, batch):
         seen.append((fused, batch))
         return fused.mean()
 
-    training = trainer(make(), extra=extra, extra_weight=7.0)
+    training = trainer(make(detector={"weight": 7.0}), detector=detector)
     values = dict(zip(COLUMNS, training.advance().tolist(), strict=True))
     (fused, batch), terms = seen[0], [values[k] for k in ("intensity", "texture", "structure")]
-    assert values["total"] == pytest.approx(np.dot((100, 10, 1), terms) + 7 * values["extra"])
-    assert values["extra"] == pytest.approx(fused.mean().item())
+    assert values["total"] == pytest.approx(np.dot((100, 10, 1), terms) + 7 * values["detector"])
+    assert values["detector"] == pytest.approx(fused.mean().item())
     # untrained, the network gives the mean of what it sees, and the chroma stays
     y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)
     expected = ycbcr_to_rgb((batch.seen.float() / 255 + y) / 2, cbcr)
@@ -247,12 +247,13 @@ def test_the_rate_warms_up_and_falls():
     assert np.argmax(rates) in (99, 100)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(here):
-    def extra(fused, batch):
+def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
+    def detector(fused, batch):
         return fused.sum() * float("nan")
 
+    monkeypatch.setattr("training.loop.DetectorLoss", lambda config, device: detector)
     with pytest.raises(DataError, match=r"the loss is nan at step 1; lower") as caught:
-        train(make(), quiet, extra=extra)
+        train(make(detector={}), quiet)
     assert "\n" not in str(caught.value)
 
 
