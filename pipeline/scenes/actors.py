@@ -1,24 +1,25 @@
 """Everybody and everything on a street at one moment, drawn and ready to be put on the canvas."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scenes.backdrop import Map, night_light, shadow_edge
+from pipeline.scenes.backdrop import FAR_M
 from pipeline.scenes.cars import car_shapes, footprint
-from pipeline.scenes.drawing import Shape, Sprite, draw
+from pipeline.scenes.casting import Outfit, Vehicle
+from pipeline.scenes.climate import Moment
+from pipeline.scenes.drawing import Camera, Shape, Sprite, draw
 from pipeline.scenes.people import person_shapes
-from pipeline.scenes.props import lamp_shapes, tree_shapes
-from pipeline.scenes.street import CAR, PERSON, Drive, Street, Walker
+from pipeline.scenes.props import Picture, draw_tree, lamp_shapes, place
+from pipeline.scenes.street import STRETCH_M, TREE_KINDS, Street
+from pipeline.scenes.traffic import CAR, PERSON, Pose
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Beam:
-    """The headlights of one car: where they are and where they point, x and z."""
-
-    place: tuple[float, float]
-    heading: tuple[float, float]
+_PEOPLE_M = 68.0  # beyond this nobody is drawn: they are smaller than any label
+_CARS_M = 85.0
+_NEAREST_M = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,85 +28,96 @@ class Actor:
 
     Attributes:
         class_id: COCO's, None for what isn't labelled.
+        track: Of the person or car; 0 for what isn't labelled.
         place: World x and z in metres.
+        speed: Along z in m/s.
         sprite: Its picture.
         lights: Polygons of it that shine.
         ground: The polygon (k, 3) of its shadow on the ground, None without one.
-        ground_c: Temperature of that ground in Celsius, None where it isn't warmed.
+        ground_k: How warm that ground is over the air, None where it isn't warmed.
+        beams: x and z of the heading of its headlights, None where they are off.
     """
 
     class_id: int | None
+    track: int
     place: tuple[float, float]
+    speed: float
     sprite: Sprite
     lights: list[Shape]
     ground: NDArray[np.float64] | None = None
-    ground_c: float | None = None
+    ground_k: float | None = None
+    beams: tuple[float, float] | None = None
 
 
-def standing(street: Street) -> list[Actor]:
-    """What never moves: trees, lamps and parked cars."""
-    actors = []
-    for x, z, height, seed in street.trees:
-        sprite = draw(street.camera, tree_shapes(x, z, height, seed, street.climate))
-        actors.append(Actor(None, (x, z), sprite, []))
-    for x, z in street.lamps:
-        shapes, lights = lamp_shapes(x, z, street.climate)
-        lights = lights if street.climate.night else []
-        actors.append(Actor(None, (x, z), draw(street.camera, shapes), lights))
-    return actors + [_driven(street, d, 0.0) for d in street.drives if d.velocity == 0]
+class Props:
+    """The trees and lamps of a street."""
+
+    def __init__(self, street: Street) -> None:
+        self._street = street
+        self._tree = lru_cache(maxsize=TREE_KINDS)(self._draw_tree)
+
+    def actors(self, camera: Camera, moment: Moment) -> Iterator[Actor]:
+        """Those that the camera may see."""
+        first = int((camera.z + _NEAREST_M) // STRETCH_M)
+        for number in range(first, first + 4):
+            for tree in self._street.stretch(number).trees:
+                if _NEAREST_M < tree.z - camera.z < FAR_M:
+                    picture = self._tree(tree.kind)
+                    sprite = place(picture, camera, tree.x, tree.z, tree.height)
+                    if sprite is not None:
+                        yield Actor(None, 0, (tree.x, tree.z), 0.0, sprite, [])
+        for x, z in self._street.lamps(camera.z + 1.5, camera.z + FAR_M):
+            shapes, lights = lamp_shapes(x, z, moment.lit)
+            if _in_view(camera, x, z, 1.4):
+                yield Actor(None, 0, (x, z), 0.0, draw(camera, shapes), lights)
+
+    def _draw_tree(self, kind: int) -> Picture:
+        return draw_tree(np.random.default_rng([*self._street.seed, 9, kind]))
 
 
-def moving(street: Street, seconds: float) -> list[Actor]:
-    """People, and the cars that drive."""
-    actors = [_walking(street, walker, seconds) for walker in street.walkers]
-    return actors + [_driven(street, d, seconds) for d in street.drives if d.velocity != 0]
+def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int) -> Actor | None:
+    """Somebody or a car as the camera sees them; None where it doesn't.
+
+    Args:
+        pose: Who and where.
+        camera: The view.
+        moment: Temperatures, and whether lamps are on.
+        sun: Side, -1 or 1, away from which shadows fall.
+    """
+    away = pose.place[1] - camera.z
+    if isinstance(pose.figure, Vehicle):
+        if not -1.5 < away < _CARS_M or not _in_view(camera, *pose.place, 2.9):
+            return None
+        return _driven(pose, pose.figure, camera, moment)
+    if not _NEAREST_M < away < _PEOPLE_M or not _in_view(camera, *pose.place, 0.8):
+        return None
+    return _walking(pose, pose.figure, camera, moment, sun)
 
 
-def beams(street: Street, seconds: float) -> list[Beam]:
-    """The headlights that are on."""
-    lit = [drive for drive in street.drives if drive.car.lamps]
-    return [Beam(*drive.place(seconds)) for drive in lit]
+def _in_view(camera: Camera, x: float, z: float, radius: float) -> bool:
+    """Whether something this wide may reach the canvas."""
+    depth = max(z + radius - camera.z, 0.5)
+    middle, half = camera.focal * (x - camera.x), camera.focal * radius
+    left, right = -camera.centre_x * depth, (camera.canvas[1] - camera.centre_x) * depth
+    return middle + half > left and middle - half < right
 
 
-def beam_light(beams: list[Beam], x: Map, z: Map) -> Map:
-    """How much of its colour each point, near the ground, shows in the headlights; 0 to about 1."""
-    light = np.zeros_like(z)
-    for beam in beams:
-        dx, dz = beam.heading
-        forward = (x - beam.place[0]) * dx + (z - beam.place[1]) * dz - 2.0
-        across = (x - beam.place[0]) * dz - (z - beam.place[1]) * dx
-        spread = np.square(across / (1.1 + 0.16 * np.maximum(forward, 0)))
-        reach = np.clip(forward / 1.5, 0, 1) * np.exp(-np.maximum(forward, 0) / 11)
-        light += np.float32(0.7) * reach * np.exp(-spread)
-    return light.astype(np.float32)
-
-
-def light_at(street: Street, lit_by: list[Beam], place: tuple[float, float]) -> float:
-    """How much of its colour somebody at a place shows."""
-    x, z = (np.full((1, 1), value, np.float32) for value in place)
-    if not street.climate.night:
-        return 0.72 if place[0] * street.sun < shadow_edge(street) else 1.05
-    ground = night_light(street, x, np.ones_like(x), z, np.zeros((1, 1), bool))
-    # Clothes and paint stand upright and face the lamps less than the road does.
-    return float(0.75 * ground[0, 0] + 0.8 * beam_light(lit_by, x, z)[0, 0])
-
-
-def _walking(street: Street, walker: Walker, seconds: float) -> Actor:
-    place, heading = walker.place(seconds, street.road + 0.4)
-    walked = walker.velocity * seconds
-    shapes = person_shapes(walker.person, place, heading, abs(walked))
+def _walking(pose: Pose, outfit: Outfit, camera: Camera, moment: Moment, sun: int) -> Actor:
+    x, z = pose.place
+    shapes = person_shapes(outfit.at(moment), pose.place, pose.heading, pose.walked)
     turn = np.arange(12) * (np.pi / 6)
     shadow = np.stack(
-        [place[0] + 0.32 * np.cos(turn) + 0.1 * street.sun, np.zeros(12),
-         place[1] + 0.26 * np.sin(turn)], axis=1,
-    )  # fmt: skip
-    return Actor(PERSON, place, draw(street.camera, shapes), [], shadow)
+        [x + 0.32 * np.cos(turn) - 0.1 * sun, np.zeros(12), z + 0.26 * np.sin(turn)], axis=1
+    )
+    sprite = draw(camera, shapes, moment.air_c)
+    return Actor(PERSON, pose.track, pose.place, pose.speed, sprite, [], shadow)
 
 
-def _driven(street: Street, drive: Drive, seconds: float) -> Actor:
-    place, heading = drive.place(seconds)
-    shapes, lights = car_shapes(drive.car, place, heading, street.camera)
-    under = footprint(drive.car, place, heading, street.camera)
-    running = drive.velocity != 0
-    warm = street.climate.road_c + 2.0 if running else None
-    return Actor(CAR, place, draw(street.camera, shapes), lights, under, warm)
+def _driven(pose: Pose, vehicle: Vehicle, camera: Camera, moment: Moment) -> Actor:
+    car = vehicle.at(moment)
+    shapes, lights = car_shapes(car, pose.place, pose.heading, camera)
+    under = footprint(car, pose.place, pose.heading, camera)
+    warm = 0.6 * moment.heavy_k + 2.5 if vehicle.running else None
+    sprite = draw(camera, shapes, moment.air_c)
+    beams = pose.heading if car.lamps else None
+    return Actor(CAR, pose.track, pose.place, pose.speed, sprite, lights, under, warm, beams)

@@ -1,276 +1,215 @@
-"""The empty street, painted once a clip: every canvas pixel's ray is met with ground and walls."""
+"""The empty street as the camera sees it: the stretches' textures, warped into the picture."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scenes.drawing import temperature_code, tint
-from pipeline.scenes.street import STREET_END_M, Block, Street
+from pipeline.scenes.climate import Moment
+from pipeline.scenes.drawing import SUPERSAMPLING, Camera, largest
+from pipeline.scenes.sky import Sky
+from pipeline.scenes.street import STRETCH_M, Block, Street
+from pipeline.scenes.surfaces import ACROSS, ALONG, HALF_M, TOP_M, WALL, Map
+from pipeline.scenes.textures import AHEAD, Textures, warp
 
-Map = NDArray[np.float32]
-
-_WINDOW_LIGHT = np.array([255, 206, 140], np.float32)
-_HEDGE = np.array([62, 92, 48], np.float32)
-_FRAME = np.array([188, 184, 176], np.float32)
-_GLASS = np.array([0.85, 1.0, 1.15], np.float32)
-_HAZE = np.array([200, 208, 216], np.float32)
-_TILE = 256  # samples a side of the tiles of noise
-_SKY, _GROUND, _LEFT, _RIGHT, _GABLE, _END = range(6)
+FAR_M = 118.0  # the last that is painted; beyond it there is the skyline
+# Depths where the textures' resolution changes; each band is drawn from copies shrunk for it.
+_GROUND_BANDS = (0.5, 6.0, 9.0, 13.0, 19.0, 28.0, 42.0, 63.0, FAR_M)
+_WALL_BANDS = (2.0, 7.0, 11.0, 17.0, 26.0, 40.0, 62.0, FAR_M)
+_GABLE_M = 14.0  # how much of a house's side is seen over a lower one, or past a side street
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Backdrop:
-    """An empty street on the canvas.
+class View:
+    """An empty street on the canvas, and at the size of the image.
 
     Attributes:
         planes: uint8 [h, w, 4]: red, green, blue, temperature code.
-        light: float32 [h, w], how much of its colour a pixel shows.
-        shine: uint8 [h, w, 3], own light of the windows that are lit.
-        wall_depth: float32 [h, w], metres to the facade, infinite where there is none.
-        world: float32 [h, w, 3], x, y and z of what each pixel shows, in metres.
+        light: uint8 [H, W, 4]: as ``Texture.light``.
+        depth: float32 [H, W], metres; infinite in the sky.
+        wall: bool [h, w], where the facades of the two sides are.
+        wall_depth: float32 [w], metres to the plane of the facades by column.
     """
 
     planes: NDArray[np.uint8]
-    light: Map
-    shine: NDArray[np.uint8]
+    light: NDArray[np.uint8]
+    depth: Map
+    wall: NDArray[np.bool_]
     wall_depth: Map
-    world: Map
 
 
-class _Painter:
-    def __init__(self, street: Street, seed: tuple[int, int]) -> None:
-        self.street = street
-        self.rng = np.random.default_rng([*seed, int(street.climate.night), 2])
-        self.rough = self._noise(0.0)
-        self.cloudy = self._noise(9.0)
-        self._meet()
+class Backdrop:
+    """Draws the street without anybody on it; keeps the textures near the camera."""
 
-    def _noise(self, blur: float) -> Map:
-        """A tile of noise that wraps, of mean 0 and deviation 1."""
-        tile: Map = self.rng.standard_normal((_TILE, _TILE), np.float32)
-        if blur:
-            wide = np.asarray(cv2.GaussianBlur(np.tile(tile, (2, 2)), (0, 0), blur), np.float32)
-            middle = slice(_TILE // 2, -_TILE // 2)
-            tile = wide[middle, middle]
-        tile = (tile - tile.mean()) / tile.std()
-        return tile
+    def __init__(
+        self, street: Street, seed: tuple[int, int], canvas: tuple[int, int], *, wet: bool
+    ) -> None:
+        self._street = street
+        self._textures = Textures(street, wet=wet)
+        self._sky = Sky(np.random.default_rng([*seed, 8]), canvas)
 
-    def sample(self, tile: Map, u: Map, v: Map, scale: float) -> Map:
-        """The noise at surface coordinates in metres, ``scale`` samples a metre."""
-        u, v = u * scale % _TILE, v * scale % _TILE
-        out = cv2.remap(tile, u, v, cv2.INTER_LINEAR, None, cv2.BORDER_WRAP)
-        return np.asarray(out, np.float32)
-
-    def _meet(self) -> None:
-        """Find the surface, and the point on it, that each pixel's ray meets first."""
-        camera, wall = self.street.camera, self.street.wall
+    def view(self, camera: Camera, moment: Moment) -> View:
+        """The street from a camera."""
         h, w = camera.canvas
-        across = (np.arange(w, dtype=np.float32) + 0.5 - camera.centre_x) / camera.focal
-        up = (camera.horizon - np.arange(h, dtype=np.float32) - 0.5) / camera.focal
-        a, b = np.meshgrid(across, up)
-        edge = np.where(a < 0, -wall - camera.x, wall - camera.x).astype(np.float32)
-        slope = np.asarray(np.where(np.abs(a) < 1e-5, np.copysign(1e-5, a), a), np.float32)
-        side_z: Map = edge / slope
-        ground_z = np.where(b < -1e-5, camera.height / np.maximum(-b, 1e-5), 1e9).astype(np.float32)
-        ceiling = np.where(
-            a < 0, _along(self.street.sides[0], side_z), _along(self.street.sides[1], side_z)
+        small = (h // SUPERSAMPLING, w // SUPERSAMPLING)
+        view = View(
+            planes=np.zeros((h, w, 4), np.uint8),
+            light=np.zeros((*small, 4), np.uint8),
+            depth=np.full(small, np.inf, np.float32),
+            wall=np.zeros((h, w), bool),
+            wall_depth=np.full(w, np.inf, np.float32),
         )
-        side_y = camera.height + b * side_z
-        on_side = (side_y > 0) & (side_y < ceiling) & (side_z < STREET_END_M)
-        surface = np.where(on_side, np.where(a < 0, _LEFT, _RIGHT), _SKY)
-        z = np.where(on_side, side_z, np.float32(STREET_END_M))
-        x = np.where(on_side, np.sign(a) * wall, camera.x + a * z)
-        for side, block in self._gables():
-            # Seen over the house before it, or through the mouth of a side street.
-            far_x = side * (camera.x + a * block.start)
-            far_y = camera.height + b * block.start
-            gable = (surface == _SKY) & (far_x > wall) & (far_x < wall + 14)
-            gable &= (side_z < block.start) & (far_y < block.height)
-            surface = np.where(gable, _GABLE, surface)
-            z = np.where(gable, np.float32(block.start), z)
-            x = np.where(gable, side * far_x, x)
-        end_y = camera.height + b * STREET_END_M
-        beyond = (surface == _SKY) & (np.abs(x) < 60)
-        beyond &= (end_y < self.street.sides[0][-1].height) & (end_y > 0)
-        surface = np.where(beyond, _END, surface)
-        ground = ground_z < z
-        self.surface = np.where(ground, _GROUND, surface)
-        self.z = np.where(ground, ground_z, z).astype(np.float32)
-        self.x = np.where(ground, camera.x + a * ground_z, x).astype(np.float32)
-        self.y = np.where(ground, 0, camera.height + b * self.z).astype(np.float32)
-        self.up = b
+        self._sky.paint(view.planes, camera, moment)
+        self._draw_ground(view, camera)
+        # What stands behind the facades is drawn before them: they hide it.
+        for side in (-1, 1):
+            self._draw_gables(view, camera, side)
+        for side in (-1, 1):
+            self._draw_side(view, camera, side)
+        return view
 
-    def _gables(self) -> list[tuple[int, Block]]:
-        """The sides, -1 or 1, and the houses that stand taller than the one before them."""
+    def _first(self, camera: Camera) -> int:
+        return int((camera.z + 1.0) // STRETCH_M)
+
+    def _blocks(self, camera: Camera, side: int) -> list[tuple[int, Block]]:
+        """The houses of a side, nearest first, each with its stretch."""
+        first = self._first(camera)
         return [
-            (side, block)
-            for side, blocks in zip((-1, 1), self.street.sides, strict=True)
-            for before, block in pairwise(blocks)
-            if block.height > before.height
+            (number, block)
+            for number in range(first, first + AHEAD)
+            for block in self._street.stretch(number).sides[(side + 1) // 2]
         ]
 
-    def paint(self) -> Backdrop:
-        h, w = self.street.camera.canvas
-        self.rgb = np.zeros((h, w, 3), np.float32)
-        self.celsius = np.zeros((h, w), np.float32)
-        self.shine = np.zeros((h, w, 3), np.uint8)
-        self._sky()
-        self._ground()
-        for surface, side in ((_LEFT, 0), (_RIGHT, 1)):
-            for block in self.street.sides[side]:
-                mask = (self.surface == surface) & (self.z >= block.start) & (self.z < block.end)
-                self._facade(mask, self.z, block)
-                gable = (self.surface == _GABLE) & (self.z == np.float32(block.start))
-                gable &= self.x < 0 if side == 0 else self.x > 0
-                self._facade(gable, self.x, replace(block, paint=tint(block.paint, 0.9)))
-        self._facade(self.surface == _END, self.x, self.street.sides[0][-1])
-        self._haze()
-        walls = np.isin(self.surface, (_LEFT, _RIGHT, _GABLE))
-        return Backdrop(
-            planes=np.dstack([np.clip(self.rgb, 0, 255).astype(np.uint8),
-                              temperature_code(self.celsius)]),
-            light=self._daylight(),
-            shine=self.shine,
-            wall_depth=np.where(walls, self.z, np.float32(np.inf)),
-            world=np.dstack([self.x, self.y, self.z]),
-        )  # fmt: skip
+    def _draw_ground(self, view: View, camera: Camera) -> None:
+        f, first = camera.focal, self._first(camera)
+        rows = (np.arange(view.depth.shape[0]) + 0.5) * SUPERSAMPLING
+        below = rows - camera.horizon
+        metres = f * camera.height / np.maximum(below, 1e-3)
+        view.depth[below > 0] = np.minimum(metres, 2000)[below > 0, None]
+        to_canvas = np.array([[f, camera.centre_x, 0], [0, camera.horizon, f * camera.height],
+                              [0, 1, 0]])  # fmt: skip
+        for near, far in pairwise(_GROUND_BANDS):
+            # The last band is continued to the horizon.
+            low = camera.horizon + (f * camera.height / far if far < FAR_M else 0)
+            high = camera.horizon + f * camera.height / near
+            middle = math.sqrt(near * far)
+            factors = (
+                _power(ALONG / (f * camera.height / middle**2)), _power(ACROSS / (f / middle)),
+            )  # fmt: skip
+            texture = self._textures.joined(first, 0, factors)
+            dx, dz = ACROSS / factors[1], ALONG / factors[0]
+            to_world = np.array([
+                [1 / dx, 0, -HALF_M + 0.5 / dx - camera.x],
+                [0, 1 / dz, first * STRETCH_M + 0.5 / dz - camera.z],
+                [0, 0, 1],
+            ])  # fmt: skip
+            box = (0, round(low), camera.canvas[1], round(high))
+            warp(texture, to_canvas @ to_world, view.planes, view.light, box)
 
-    def _sky(self) -> None:
-        camera = self.street.camera
-        # Beyond the street's end there is sky, a little below the horizon too.
-        above = np.s_[: int(camera.horizon + camera.focal * camera.height / STREET_END_M) + 2]
-        mask, up = self.surface[above] == _SKY, self.up[above]
-        height = np.clip(up * 2.2, 0, 1)[mask][:, None]
-        cloud = self.sample(self.cloudy, self.x[above] * 0.2, up * 60, 1.0)[mask][:, None]
-        cover = np.clip(0.35 + 0.4 * cloud + self.rng.uniform(-0.3, 0.5), 0, 1)
-        clear = (1 - height) * (202, 218, 232) + height * (112, 158, 214)
-        self.rgb[above][mask] = clear * (1 - cover) + cover * (214, 217, 222)
-        self.celsius[above][mask] = (
-            self.street.climate.sky_c + 4 * cover[:, 0] + 8 * (1 - height[:, 0])
-        )
+    def _draw_side(self, view: View, camera: Camera, side: int) -> None:
+        f, x = camera.focal, side * self._street.wall - camera.x
+        across = (np.arange(camera.canvas[1]) + 0.5 - camera.centre_x) * side
+        metres = f * abs(x) / np.maximum(across, 1e-3)
+        seen = (across > 0) & (metres < FAR_M)
+        heights = _along([block for _, block in self._blocks(camera, side)], camera.z + metres)
+        roof = camera.horizon + f * (camera.height - heights) / metres
+        base = camera.horizon + f * camera.height / metres
+        columns = np.flatnonzero(seen)
+        step = SUPERSAMPLING
+        part = slice(columns[0] // step * step, -(-(columns[-1] + 1) // step) * step)
+        small = slice(part.start // step, part.stop // step)
+        rows = np.arange(camera.canvas[0])[:, None] + 0.5
+        mask = (rows >= roof[part]) & (rows < base[part]) & (seen & (heights > 0))[part]
+        cover = largest(mask.view(np.uint8))
+        planes, light = np.empty_like(view.planes), np.empty_like(view.light)
+        self._warp_side(planes, light, camera, side)
+        cv2.copyTo(planes[:, part], mask.view(np.uint8), view.planes[:, part])
+        cv2.copyTo(light[:, small], cover, view.light[:, small])
+        away = np.minimum(metres, FAR_M)[part][::step].astype(np.float32)
+        np.copyto(view.depth[:, small], away[None], where=cover > 0)
+        view.wall[:, part] = mask
+        view.wall_depth[seen] = metres[seen]
 
-    def _ground(self) -> None:
-        street = self.street
-        below = np.s_[int(street.camera.horizon) :]  # only there can the ground be
-        mask, x, z = self.surface[below] == _GROUND, self.x[below], self.z[below]
-        grain = self.sample(self.rough, x, z, 9.0) * np.clip(10 / z, 0.1, 1)
-        patches = self.sample(self.cloudy, x, z, 2.0)
-        on_road = np.abs(x) < street.road
-        if street.junction is not None:
-            on_road |= (z > street.junction[0]) & (z < street.junction[1])
-        asphalt = 88 + self.rng.uniform(-12, 14) + 6 * grain + 7 * patches
-        slabs = 138 + 7 * grain + 5 * patches
-        slabs -= 16 * ((z % 1.2 < 0.06) | (x % 1.2 < 0.05)) * (z < 25)
-        tone = np.where(on_road, asphalt, slabs)
-        kerb = (np.abs(np.abs(x) - street.road) < 0.12) & on_road
-        tone = np.where(kerb, 176, tone)
-        paint = _markings(street, on_road, x, z)
-        tone = np.where(paint, 205 + 10 * patches + 8 * grain, tone)
-        hue = np.where(paint, 0.0, 1.0)[..., None] * (0.0, 0.005, 0.025)
-        self.rgb[below][mask] = (tone[..., None] * (1 + hue))[mask]
-        warm = street.climate.road_c + 0.7 * patches + 0.35 * grain
-        warm = np.where(on_road, warm, warm - 1.0) - 0.8 * paint
-        self.celsius[below][mask] = warm[mask]
+    def _warp_side(
+        self, planes: NDArray[np.uint8], light: NDArray[np.uint8], camera: Camera, side: int
+    ) -> None:
+        """Draw the facades, up to where no house is taller."""
+        f, first = camera.focal, self._first(camera)
+        x = side * self._street.wall - camera.x
+        to_canvas = np.array([[camera.centre_x, 0, f * x], [camera.horizon, -f, f * camera.height],
+                              [1, 0, 0]])  # fmt: skip
+        for near, far in pairwise(_WALL_BANDS):
+            ends = sorted(camera.centre_x + f * x / d for d in (near, far))
+            middle = math.sqrt(near * far)
+            factors = (_power(WALL / (f / middle)), _power(WALL / (f * abs(x) / middle**2)))
+            texture = self._textures.joined(first, side, factors)
+            dy, dz = WALL / factors[0], WALL / factors[1]
+            to_world = np.array([
+                [1 / dz, 0, first * STRETCH_M + 0.5 / dz - camera.z],
+                [0, -1 / dy, TOP_M - 0.5 / dy],
+                [0, 0, 1],
+            ])  # fmt: skip
+            top = camera.horizon + f * (camera.height - TOP_M) / near
+            bottom = camera.horizon + f * camera.height / near
+            box = (round(ends[0]), round(top), round(ends[1]), round(bottom) + 1)
+            warp(texture, to_canvas @ to_world, planes, light, box)
 
-    def _facade(self, mask: NDArray[np.bool_], along: Map, block: Block) -> None:
-        if block.height == 0 or not mask.any():
-            return
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        roi = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        inside, u, y = mask[roi], along[roi], self.y[roi]
-        climate = self.street.climate
-        stain = self.sample(self.cloudy, u, y, 3.0)
-        grain = self.sample(self.rough, u, y, 7.0) * np.clip(9 / self.z[roi], 0.1, 1)
-        tone = 1 + 0.05 * stain + 0.035 * grain - 0.16 * (y % block.storey < 0.14)
-        rgb = tone[..., None] * np.asarray(block.paint, np.float32)
-        celsius = climate.wall_c + block.warmer + 0.8 * stain + 0.4 * grain
-        if block.height < 3.1:  # a hedge along a garden
-            rgb = (1 + 0.3 * grain + 0.22 * stain)[..., None] * _HEDGE
-            celsius = climate.air_c + 0.6 * grain + stain * 0.5
-        else:
-            frame, pane, lot, height = _windows(u, y, block)
-            rgb = np.where(frame[..., None], _FRAME, rgb)
-            glass = (40 + 55 * lot + 40 * height)[..., None] * _GLASS
-            rgb = np.where(pane[..., None], glass, rgb)
-            celsius = np.where(frame, celsius + 0.5, celsius)
-            celsius = np.where(pane, climate.air_c - 3.5 + 3.0 * lot - 2.0 * height, celsius)
-            if climate.night:
-                lit = inside & pane & (lot > 0.8)
-                warm = (0.25 + 0.4 * (lot * 57 % 1))[..., None] * _WINDOW_LIGHT
-                self.shine[roi][lit] = warm[lit].astype(np.uint8)
-        self.rgb[roi][inside], self.celsius[roi][inside] = rgb[inside], celsius[inside]
+    def _draw_gables(self, view: View, camera: Camera, side: int) -> None:
+        """Sides of houses that stand over the one before them, or beyond a side street."""
+        blocks = self._blocks(camera, side)
+        for (_, before), (number, block) in reversed(list(pairwise(blocks))):
+            away = block.start - camera.z
+            if block.height <= before.height or not 1.0 < away < FAR_M:
+                continue
+            scale = camera.focal / away
+            edge = camera.centre_x + scale * (side * self._street.wall - camera.x)
+            wide = scale * min(_GABLE_M, block.end - block.start)
+            box = np.array([
+                edge if side > 0 else edge - wide,
+                camera.horizon + scale * (camera.height - block.height),
+                edge + wide if side > 0 else edge,
+                camera.horizon + scale * camera.height,
+            ])  # fmt: skip
+            self._draw_gable(view, (number, block), side, box, away)
 
-    def _haze(self) -> None:
-        far = (1 - np.exp(-self.z / 260))[..., None] * (self.surface != _SKY)[..., None]
-        self.rgb = self.rgb * (1 - far) + far * _HAZE
-
-    def _daylight(self) -> Map:
-        """Sun and shade by day, the pools of the lamps by night."""
-        street = self.street
-        if street.climate.night:
-            return night_light(street, self.x, self.y, self.z, self.surface == _SKY)
-        shaded = (self.surface == (_LEFT if street.sun > 0 else _RIGHT)) | (
-            (self.surface == _GROUND) & (self.x * street.sun < shadow_edge(street))
-        )
-        soft = np.asarray(cv2.GaussianBlur(shaded.astype(np.float32), (0, 0), 1.5), np.float32)
-        self.celsius += np.where(self.surface == _SKY, 0, (0.5 - soft) * 3.0)
-        light: Map = 1.04 - 0.36 * soft
-        return light
-
-
-def _markings(street: Street, on_road: NDArray[np.bool_], x: Map, z: Map) -> NDArray[np.bool_]:
-    """Where the road is painted white: dashes, edge lines, and a crossing before a junction."""
-    clear_of_mouth = np.ones_like(on_road)
-    crossing = np.zeros_like(on_road)
-    if street.junction is not None:
-        near, far = street.junction
-        clear_of_mouth = (z < near - 4) | (z > far + 1)
-        crossing = (z > near - 3.6) & (z < near - 0.9) & (x % 1.0 < 0.5)
-        crossing &= np.abs(x) < street.road - 0.2
-    middle = (np.abs(x) < 0.07) & (z % 6.0 < 3.2)
-    edges = np.abs(np.abs(x) - street.road + 0.45) < 0.06
-    paint: NDArray[np.bool_] = on_road & (((middle | edges) & clear_of_mouth) | crossing)
-    return paint
+    def _draw_gable(
+        self,
+        view: View,
+        house: tuple[int, Block],
+        side: int,
+        box: NDArray[np.float64],
+        away: float,
+    ) -> None:
+        """The house's front once more, on its side that faces the camera."""
+        number, block = house
+        scale = (box[3] - box[1]) / block.height
+        factor = _power(WALL / scale)
+        texture = self._textures.shrunk(number, side, (factor, factor))
+        density = WALL / factor
+        left, top = (block.start - number * STRETCH_M) * density, (TOP_M - block.height) * density
+        by = scale / density
+        shift = (box[0] - left * by) if side > 0 else (box[2] + left * by)
+        matrix = np.array([[by * side, 0, shift], [0, by, box[1] - top * by], [0, 0, 1]])
+        whole = tuple(np.rint(box).astype(int).tolist())
+        warp(texture, matrix, view.planes, view.light, whole)
+        # Every pixel that it covers in part is of its light, not of the sky's.
+        step = SUPERSAMPLING
+        x0, y0 = (max(edge // step, 0) for edge in whole[:2])
+        x1, y1 = (max(-(-edge // step), 0) for edge in whole[2:])
+        view.depth[y0:y1, x0:x1] = away
+        view.light[y0:y1, x0:x1, 1] //= 2
 
 
-def _windows(u: Map, y: Map, block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Map, Map]:
-    """Windows of a facade: where frames and panes are, a lot drawn for each, height in it."""
-    column, storey = np.floor(u / block.bay), np.floor(y / block.storey)
-    in_u, in_y = u / block.bay - column, y / block.storey - storey
-    frame = (np.abs(in_u - 0.5) < 0.31) & (np.abs(in_y - 0.55) < 0.29) & (y < block.height - 0.5)
-    pane = (np.abs(in_u - 0.5) < 0.26) & (np.abs(in_y - 0.55) < 0.25) & frame
-    pane &= np.abs(in_u - 0.5) > 0.02
-    lot = np.sin(column * 12.9898 + storey * 78.233 + block.start) * 437.585453 % 1
-    return frame, pane, lot.astype(np.float32), in_y
+def _power(ratio: float) -> int:
+    """The power of two, at most 16, by which a texture is shrunk."""
+    return 1 << min(max(math.floor(math.log2(max(ratio, 1e-6)) + 0.3), 0), 4)
 
 
-def _along(blocks: tuple[Block, ...], z: Map) -> Map:
+def _along(blocks: list[Block], z: NDArray[np.float64]) -> NDArray[np.float64]:
     """Height of the building at each z."""
-    starts = np.array([block.start for block in blocks], np.float32)
-    heights = np.array([block.height for block in blocks], np.float32)
-    index = np.searchsorted(starts, z, side="right") - 1
-    found: Map = heights[np.clip(index, 0, len(blocks) - 1)]
-    return found
-
-
-def shadow_edge(street: Street) -> float:
-    """How far, towards the sunny side, the shadow of the houses reaches over the ground."""
-    return -0.35 * street.road
-
-
-def night_light(street: Street, x: Map, y: Map, z: Map, open_sky: NDArray[np.bool_]) -> Map:
-    """How much of its colour each point of the world shows under the street lamps, about 0 to 1."""
-    light = np.full_like(z, 0.085)
-    for lamp_x, lamp_z in street.lamps:
-        inward = lamp_x - np.sign(lamp_x) * 1.2
-        squared = (x - inward) ** 2 + (z - lamp_z) ** 2 + 0.25 * (y - 2.0) ** 2
-        light += 0.95 / (1 + squared / 9.0) ** 1.6
-    return np.asarray(np.where(open_sky, np.float32(0.03), light), np.float32)
-
-
-def paint_backdrop(street: Street, seed: tuple[int, int]) -> Backdrop:
-    """Paint a street without anybody on it."""
-    return _Painter(street, seed).paint()
+    starts = np.array([block.start for block in blocks])
+    heights = np.array([block.height for block in blocks])
+    return heights[np.clip(np.searchsorted(starts, z, side="right") - 1, 0, len(blocks) - 1)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pipeline.scenes.drawing import RGB, Camera, Shape, ellipse, tint
 
 Points = NDArray[np.float64]
+Plan = tuple[float, float]  # x and z
 
 WHITE_LAMP: RGB = (255, 246, 220)
 RED_LAMP: RGB = (255, 40, 25)
@@ -88,28 +89,23 @@ class Car:
 class _Frame:
     """The car's own axes: forward, up, left; and which of its faces the camera sees."""
 
-    def __init__(
-        self, place: tuple[float, float], heading: tuple[float, float], camera: Camera
-    ) -> None:
-        self.place = place
-        self.heading = heading
+    def __init__(self, place: Plan, heading: Plan, camera: Camera) -> None:
         dx, dz = heading
-        east, north = camera.x - place[0], -place[1]
+        east, north = camera.x - place[0], camera.z - place[1]
         self.eye = np.array([east * dx + north * dz, camera.height, north * dx - east * dz])
+        self._turn = np.array([[dx, 0.0, dz], [0.0, 1.0, 0.0], [-dz, 0.0, dx]])
+        self._move = np.array([place[0], 0.0, place[1]])
 
     def world(self, points: Sequence[Sequence[float]] | Points) -> Points:
-        local = np.asarray(points, np.float64)
-        dx, dz = self.heading
-        x = self.place[0] + local[:, 0] * dx - local[:, 2] * dz
-        z = self.place[1] + local[:, 0] * dz + local[:, 2] * dx
-        return np.stack([x, local[:, 1], z], axis=1)
+        turned: Points = np.asarray(points, np.float64) @ self._turn + self._move
+        return turned
 
     def sees(self, point: Sequence[float], normal: Sequence[float]) -> bool:
         return bool(np.dot(self.eye - np.asarray(point), np.asarray(normal)) > 0)
 
 
 def car_shapes(
-    car: Car, place: tuple[float, float], heading: tuple[float, float], camera: Camera
+    car: Car, place: Plan, heading: Plan, camera: Camera
 ) -> tuple[list[Shape], list[Shape]]:
     """Draw a car.
 
@@ -140,9 +136,7 @@ def car_shapes(
     return shapes, lights if car.lamps else []
 
 
-def footprint(
-    car: Car, place: tuple[float, float], heading: tuple[float, float], camera: Camera
-) -> Points:
+def footprint(car: Car, place: Plan, heading: Plan, camera: Camera) -> Points:
     """The ground under a car: (4, 3), a little wider than the car."""
     half, w = car.profile.body[-1][0] + 0.1, car.profile.half_width + 0.12
     corners = [(-half, 0.0, -w), (half, 0.0, -w), (half, 0.0, w), (-half, 0.0, w)]
@@ -163,8 +157,12 @@ def _wheels(car: Car, frame: _Frame, side: int) -> list[Shape]:
 
 def _disc(x: float, y: float, radius: float, left: float) -> Points:
     """Outline (k, 3) of a disc that stands along the car."""
-    flat = ellipse(radius, radius) + np.array([x, y])
-    return np.column_stack([flat, np.full(len(flat), left)])
+    flat = ellipse(radius, radius)
+    points = np.full((len(flat), 3), left)
+    points[:, :2] = flat
+    points[:, 0] += x
+    points[:, 1] += y
+    return points
 
 
 def _below(car: Car, frame: _Frame) -> list[Shape]:
@@ -252,7 +250,7 @@ def _end(car: Car, frame: _Frame, *, front: bool) -> tuple[list[Shape], list[Sha
         shapes.append(Shape(quad(mid - 0.1, mid + 0.08, -0.55 * w, 0.55 * w), _TRIM, hot))
     shapes.append(Shape(quad(0.46, 0.56, -0.24, 0.24), (205, 205, 195), hot - 2.0))
     if not front and car.wheel_c > car.body_c + 1:  # the exhaust of a running engine
-        shapes.append(Shape(quad(low, low + 0.1, 0.35 * w, 0.6 * w), _TYRE, car.engine_c + 8))
+        shapes.append(Shape(quad(low, low + 0.1, 0.35 * w, 0.6 * w), _TYRE, car.engine_c + 3))
     colour = WHITE_LAMP if front else RED_LAMP
     lamps = [
         Shape(quad(mid + 0.02, min(mid + 0.17, top - 0.02), s * 0.6 * w, s * 0.95 * w), colour,

@@ -1,9 +1,11 @@
 """Who is on a street: lots drawn for the looks and the warmth of people and cars."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 
 from pipeline.scenes.cars import PROFILES, Car
-from pipeline.scenes.climate import Climate
+from pipeline.scenes.climate import Climate, Moment
 from pipeline.scenes.drawing import RGB
 from pipeline.scenes.people import Person
 
@@ -26,14 +28,75 @@ def _choose(rng: np.random.Generator, colours: tuple[RGB, ...]) -> RGB:
     return red * shade, green * shade, blue * shade
 
 
-def draw_person(rng: np.random.Generator, climate: Climate) -> Person:
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """A person and how far the outside of the clothes is from the air's to the skin's warmth.
+
+    Attributes:
+        person: At no particular temperature.
+        top, legs: 0 for air to 1 for skin.
+    """
+
+    person: Person
+    top: float
+    legs: float
+
+    def at(self, moment: Moment) -> Person:
+        """The person at a moment's temperatures."""
+        body = max(33.0 - moment.air_c, 1.0)
+        # The sun warms cloth as it does metal, but the body under it doesn't let it cool.
+        sun = 0.25 * max(moment.quick_k, 0.0)
+        return replace(
+            self.person,
+            top_c=moment.air_c + body * self.top + sun,
+            legs_c=moment.air_c + body * self.legs + sun,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A car and what its temperatures follow.
+
+    Attributes:
+        car: At no particular temperature.
+        running: Whether its engine runs.
+        rests: How far a parked car has taken the street's temperature, 0 to 1.
+        engine, wheel: Of the grille and the wheels over the body, in kelvin.
+        glass: Of the windows below the body, in kelvin.
+        bias: Of the body, in kelvin.
+    """
+
+    car: Car
+    running: bool
+    rests: float
+    engine: float
+    wheel: float
+    glass: float
+    bias: float
+
+    def at(self, moment: Moment) -> Car:
+        """The car at a moment's temperatures; those parked have no lamps on."""
+        metal = moment.quick_k * (0.5 if self.running else 0.8)
+        body = moment.air_c + self.bias + self.rests * 0.6 * moment.heavy_k
+        body += (1 - self.rests) * metal
+        return replace(
+            self.car,
+            body_c=body,
+            glass_c=body - self.glass,
+            engine_c=body + self.engine,
+            wheel_c=body + self.wheel,
+            lamps=self.running and moment.dark,
+        )
+
+
+def draw_outfit(rng: np.random.Generator, climate: Climate) -> Outfit:
     """Draw somebody, dressed for the weather."""
     # Clothes' outside lies between the air and the skin; nearer the skin where they are thin.
-    thin = rng.uniform(0.42, 0.7) + (0.15 if climate.hot else 0.0)
-    coat = not climate.hot and rng.random() < 0.25
-    body = 33.0 - climate.air_c
+    thin = float(rng.uniform(0.42, 0.7)) + (0.15 if climate.air_c > 20 else 0.0)
+    thin *= 0.7 if climate.wet else 1.0
+    coat = climate.air_c < 20 and rng.random() < 0.25
     height = rng.uniform(1.15, 1.45) if rng.random() < 0.12 else rng.normal(1.71, 0.08)
-    return Person(
+    person = Person(
         height=float(height),
         girth=float(rng.uniform(0.92, 1.18)),
         skin=_choose(rng, _SKINS),
@@ -41,28 +104,26 @@ def draw_person(rng: np.random.Generator, climate: Climate) -> Person:
         top=_choose(rng, _TOPS),
         legs=_choose(rng, _LEGS),
         shoes=_choose(rng, _HAIRS),
-        top_c=float(climate.air_c + body * (thin - 0.12 * coat)),
-        legs_c=float(climate.air_c + body * (thin - rng.uniform(0.0, 0.12))),
+        top_c=0.0,
+        legs_c=0.0,
         coat=bool(coat),
         pack=_choose(rng, _TOPS) if rng.random() < 0.3 else None,
         phase=float(rng.uniform(0, 2 * np.pi)),
     )
+    return Outfit(person, thin - 0.12 * coat, thin - float(rng.uniform(0.0, 0.12)))
 
 
-def draw_car(rng: np.random.Generator, climate: Climate, *, running: bool) -> Car:
+def draw_vehicle(rng: np.random.Generator, climate: Climate, *, running: bool) -> Vehicle:
     """Draw a car, warm from running or parked for long."""
     profile = PROFILES[int(rng.choice(len(PROFILES), p=(0.35, 0.3, 0.2, 0.15)))]
-    paint = _choose(rng, _PAINTS)
+    car = Car(profile, _choose(rng, _PAINTS), 0.0, 0.0, 0.0, 0.0, lamps=False)
+    dry = 0.5 if climate.wet else 1.0
     if running:
-        body = climate.air_c + float(rng.uniform(0, 5))
-        glass = climate.air_c - float(rng.uniform(1, 5))
-        engine, wheel = body + float(rng.uniform(5, 16)), body + float(rng.uniform(4, 12))
-        return Car(profile, paint, body, glass, engine, wheel, lamps=climate.night)
-    # A car that has stood for hours takes the temperature of the street: hard to see in infrared.
-    blended = rng.random() < 0.6
-    spread = 0.7 if blended else 4.0
-    body = climate.road_c - 0.5 + float(rng.uniform(-spread, spread))
-    glass = body - (0.8 if blended else float(rng.uniform(1.5, 5)))
-    warm = not blended and rng.random() < 0.4
-    engine = body + (float(rng.uniform(3, 8)) if warm else 0.0)
-    return Car(profile, paint, body, glass, engine, body, lamps=False)
+        engine, wheel = dry * float(rng.uniform(6, 17)), dry * float(rng.uniform(4, 13))
+        bias, glass = float(rng.uniform(0, 3)), float(rng.uniform(2, 7))
+        return Vehicle(car, True, 0.0, engine, wheel, dry * glass, bias)
+    # A car that has stood for hours takes the street's temperature: hard to see in infrared.
+    rests = float(rng.uniform(0.75, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.5))
+    cooling = float(rng.uniform(3, 8)) if rng.random() < 0.2 else 0.0
+    glass, bias = dry * float(rng.uniform(0.8, 5)), float(rng.uniform(-0.7, 0.7))
+    return Vehicle(car, False, rests, cooling, 0.0, glass, bias)

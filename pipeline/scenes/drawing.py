@@ -1,7 +1,9 @@
 """Polygons in the world, drawn as four planes at once: red, green, blue and temperature."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -9,29 +11,30 @@ from numpy.typing import ArrayLike, NDArray
 
 SUPERSAMPLING = 2  # canvas pixels an image pixel, along each axis: the painters' antialiasing
 _SUBPIXEL_BITS = 4
-_CAP = np.linspace(-np.pi / 2, np.pi / 2, 5)  # the directions of a rod's round end
+_TURNS = np.linspace(-np.pi / 2, np.pi / 2, 5)
+_CAP = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)  # a rod's round end, to the right
 _NEAREST_M = 0.3  # points nearer than this, or behind the camera, are drawn as if at this depth
 
-COLDEST_C = -25.0
+COLDEST_K = -40.0  # of the canvas, whose temperatures are over the air's
 _CODES_PER_KELVIN = 2.8
 
 RGB = tuple[float, float, float]
 
 
-def temperature_code(celsius: ArrayLike) -> NDArray[np.uint8]:
+def temperature_code(kelvin: ArrayLike) -> NDArray[np.uint8]:
     """Temperatures as the canvas stores them: 1 to 255, so that 0 is left to mean *nothing here*.
 
     Args:
-        celsius: Any shape; -25 to 65.7 degrees are kept apart, beyond them the codes saturate.
+        kelvin: Over the air, any shape; -40 to 50.7 are kept apart, beyond them codes saturate.
     """
-    scaled = (np.asarray(celsius, np.float32) - COLDEST_C) * _CODES_PER_KELVIN + 1
+    scaled = (np.asarray(kelvin, np.float32) - COLDEST_K) * _CODES_PER_KELVIN + 1
     codes: NDArray[np.uint8] = np.clip(np.rint(scaled), 1, 255).astype(np.uint8)
     return codes
 
 
-def temperature(code: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Degrees Celsius of canvas codes, the inverse of ``temperature_code`` within 0.2 K."""
-    return (code.astype(np.float32) - 1) / np.float32(_CODES_PER_KELVIN) + np.float32(COLDEST_C)
+def temperature(code: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
+    """Kelvins over the air of canvas codes, the inverse of ``temperature_code`` within 0.2 K."""
+    return (code.astype(np.float32) - 1) / np.float32(_CODES_PER_KELVIN) + np.float32(COLDEST_K)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Camera:
         horizon: Canvas row of the horizon.
         x: Lateral position in metres.
         height: Height over the ground in metres.
+        z: Position along the street in metres.
     """
 
     canvas: tuple[int, int]
@@ -53,10 +57,11 @@ class Camera:
     horizon: float
     x: float
     height: float
+    z: float = 0.0
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """World points (n, 3) in metres to canvas pixels (n, 2), column and row."""
-        depth = np.maximum(points[:, 2], _NEAREST_M)
+        depth = np.maximum(points[:, 2] - self.z, _NEAREST_M)
         column = self.centre_x + self.focal * (points[:, 0] - self.x) / depth
         row = self.horizon + self.focal * (self.height - points[:, 1]) / depth
         return np.stack([column, row], axis=1)
@@ -97,29 +102,36 @@ class Sprite:
         return self.planes[:, :, 3] > 0
 
 
-def draw(camera: Camera, shapes: Sequence[Shape]) -> Sprite:
-    """Paint polygons in the order given, the first one deepest.
+def draw(camera: Camera, shapes: Sequence[Shape], air_c: float = 0.0) -> Sprite:
+    """Paint polygons in the order given, the first one deepest; codes are over ``air_c``.
 
     What lies over one canvas away from the canvas is cut off, which bounds the memory.
     """
     height, width = camera.canvas
     projected = camera.project(np.concatenate([shape.points for shape in shapes]))
-    low = np.floor(projected.min(axis=0)).astype(int) - 1
-    high = np.ceil(projected.max(axis=0)).astype(int) + 2
-    left, top = np.clip(low, [-width, -height], [2 * width - 1, 2 * height - 1])
-    right, bottom = np.clip(high, [left + 1, top + 1], [2 * width, 2 * height])
+    low, high = projected.min(axis=0).tolist(), projected.max(axis=0).tolist()
+    left, top = (
+        _between(low[0] - 1, -width, 2 * width - 1),
+        _between(low[1] - 1, -height, 2 * height - 1),
+    )
+    right = _between(high[0] + 3, left + 1, 2 * width)
+    bottom = _between(high[1] + 3, top + 1, 2 * height)
     planes = np.zeros((bottom - top, right - left, 4), np.uint8)
     reach = 8 * max(width, height)  # keeps the fixed-point coordinates far from overflow
     fixed = np.clip(projected - (left, top), -reach, reach) * (1 << _SUBPIXEL_BITS)
     vertices = np.rint(fixed).astype(np.int32)
-    colours = np.clip([shape.colour for shape in shapes], 0, 255)
-    codes = temperature_code([shape.celsius for shape in shapes])
+    codes = temperature_code([shape.celsius - air_c for shape in shapes]).tolist()
     start = 0
-    for shape, paint in zip(shapes, np.column_stack([colours, codes]).tolist(), strict=True):
+    for shape, code in zip(shapes, codes, strict=True):
         end = start + len(shape.points)
+        paint = (*shape.colour, code)  # OpenCV saturates it
         cv2.fillPoly(planes, [vertices[start:end]], paint, shift=_SUBPIXEL_BITS)
         start = end
-    return Sprite(int(left), int(top), planes)
+    return Sprite(left, top, planes)
+
+
+def _between(value: float, low: int, high: int) -> int:
+    return min(max(math.floor(value), low), high)
 
 
 def tint(colour: RGB, factor: float) -> RGB:
@@ -136,21 +148,36 @@ def upright(outline: ArrayLike, x: float, y: float, z: float) -> NDArray[np.floa
     return points
 
 
+@lru_cache(maxsize=512)
 def ellipse(radius_x: float, radius_y: float, count: int = 14) -> NDArray[np.float64]:
-    """Outline (count, 2) of an ellipse round the origin."""
+    """Outline (count, 2) of an ellipse round the origin; shared, so it can't be written to."""
     angle = np.arange(count) * (2 * np.pi / count)
-    return np.stack([radius_x * np.cos(angle), radius_y * np.sin(angle)], axis=1)
+    outline = np.stack([radius_x * np.cos(angle), radius_y * np.sin(angle)], axis=1)
+    outline.setflags(write=False)
+    return outline
 
 
 def limb(
     start: NDArray[np.float64], end: NDArray[np.float64], radii: tuple[float, float]
 ) -> NDArray[np.float64]:
     """A tapered rod with round ends that faces the camera, from 3D point to 3D point: (10, 3)."""
-    across = end[:2] - start[:2]
-    turns = _CAP + float(np.arctan2(across[1], across[0]))
+    dx, dy = float(end[0] - start[0]), float(end[1] - start[1])
+    length = math.hypot(dx, dy)
+    c, s = (dx / length, dy / length) if length > 0 else (1.0, 0.0)
     outline = np.empty((10, 3))
     outline[:5], outline[5:] = end, start
-    arc = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    arc = _CAP @ np.array([[c, s], [-s, c]])
     outline[:5, :2] += arc * radii[1]
     outline[5:, :2] -= arc * radii[0]
     return outline
+
+
+def largest(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The largest of each image pixel's canvas pixels: [2 H, 2 W] to [H, W].
+
+    What covers a part of a pixel decides its light: half of a wall in the light of the sky behind
+    it would shine at night.
+    """
+    step = SUPERSAMPLING
+    parts = [canvas[i::step, j::step] for i in range(step) for j in range(step)]
+    return np.asarray(np.maximum.reduce(parts), np.uint8)

@@ -121,7 +121,7 @@ def _arm(body: _Body, person: Person, swing: float, side: int) -> list[Shape]:
     shoulder = np.array([0.0, 0.79 * h])
     elbow = shoulder + 0.17 * h * np.array([np.sin(upper), -np.cos(upper)])
     wrist = elbow + 0.15 * h * np.array([np.sin(lower), -np.cos(lower)])
-    right = 0.118 * g * side
+    right = 0.114 * g * side
     a = body.at(shoulder[0], shoulder[1], right)
     b = body.at(elbow[0], elbow[1], right + 0.02 * side)
     c = body.at(wrist[0], wrist[1], right + 0.015 * side)
@@ -138,11 +138,11 @@ def _torso(body: _Body, person: Person) -> list[Shape]:
     h = person.height
     dx, dz = body.heading
     # Seen from the side a trunk is two thirds as wide as from the front.
-    half = h * person.girth * (0.082 * abs(dx) + 0.122 * abs(dz)) / max(abs(dx) + abs(dz), 1e-6)
+    half = h * person.girth * (0.078 * abs(dx) + 0.106 * abs(dz)) / max(abs(dx) + abs(dz), 1e-6)
     x, y, z = body.at(0.0, 0.0, 0.0)
     hem = 0.3 if person.coat else 0.465
     flare = 1.05 if person.coat else 0.86
-    right_edge = [(0.38, 0.845), (0.82, 0.83), (1.0, 0.79), (0.92, 0.66), (0.84, 0.58)]
+    right_edge = [(0.38, 0.845), (0.82, 0.83), (1.0, 0.79), (0.9, 0.66), (0.8, 0.58)]
     right_edge += [(0.9, 0.5), (flare, hem)]
     outline = [(a * half, b * h) for a, b in right_edge]
     outline += [(-a, b) for a, b in reversed(outline)]

@@ -1,22 +1,32 @@
-"""Clips: a street seen by a visible and an infrared camera, with the boxes of all that it shows."""
+"""Clips: a drive seen by a visible and an infrared camera, with the truth about all it shows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.labels import Labels
-from pipeline.scenes.actors import Actor, beam_light, beams, light_at, moving, standing
-from pipeline.scenes.backdrop import Backdrop, Map, paint_backdrop
-from pipeline.scenes.drawing import SUPERSAMPLING, Sprite, draw, temperature_code
+from pipeline.scenes.actors import Actor, Props, draw_pose
+from pipeline.scenes.backdrop import Backdrop
+from pipeline.scenes.canvas import Canvas
+from pipeline.scenes.climate import Climate, Conditions, Moment, draw_climate
+from pipeline.scenes.drawing import SUPERSAMPLING, Camera, temperature
+from pipeline.scenes.ego import Ego
+from pipeline.scenes.lighting import actor_light, beams, street_light
 from pipeline.scenes.sensors import InfraredSensor, VisibleSensor
-from pipeline.scenes.street import Street, build_street
+from pipeline.scenes.street import Street
+from pipeline.scenes.surfaces import Map
+from pipeline.scenes.traffic import Cast
+from pipeline.scenes.truth import Truth, find_truth
 
 SMALLEST = 64  # pixels a side, below which nothing can be told apart
-_LABELLED, _IGNORED = 0.3, 0.1  # visible share from which an object counts, and is ignored
-_SMALLEST_LABEL = 8.0  # pixels of height below which an object is ignored
+_MOST_ACTORS = 254  # the canvas numbers them in 8 bit
+_TIMES = {"day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3}
+_WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,39 +35,48 @@ class Scene:
 
     Attributes:
         ir: uint8 [H, W].
+        ir16: uint16 [H, W], what ``ir`` was made of: hundredths of a kelvin, absolute.
         vis: uint8 [H, W, 3], RGB.
-        labels: Exact boxes, COCO class ids (0 person, 2 car).
+        truth: Boxes, tracks, visibility and depth, in the visible image.
     """
 
     ir: NDArray[np.uint8]
+    ir16: NDArray[np.uint16]
     vis: NDArray[np.uint8]
-    labels: Labels
+    truth: Truth
 
-
-@dataclass(slots=True, eq=False)
-class _Canvas:
-    """The planes that objects are put on, deepest first."""
-
-    planes: NDArray[np.uint8]
-    light: Map
-    shine: NDArray[np.uint8]
-    owner: NDArray[np.uint8]
+    @property
+    def labels(self) -> Labels:
+        """The boxes with COCO class ids (0 person, 2 car)."""
+        return self.truth.labels
 
 
 class Clip:
-    """A fixed camera on a street; every frame is a pure function of seed, time of day and index."""
+    """A drive along a street; every frame is a pure function of the settings and its index."""
 
     def __init__(
-        self, seed: int, number: int, *, night: bool, size: tuple[int, int], frame_rate: Fraction
+        self,
+        seed: int,
+        number: int,
+        *,
+        size: tuple[int, int],
+        frame_rate: Fraction,
+        night: bool = False,
+        conditions: Conditions | None = None,
+        ir_homography: NDArray[np.float64] | None = None,
+        ir_delay: float = 0.0,
     ) -> None:
-        """Lay out the street and paint what never moves.
+        """Lay out the street; stretches of it are painted when they come into view.
 
         Args:
             seed: Of the run, from 0.
             number: Of the clip, from 0: each is another street.
-            night: Whether it is dark.
             size: Height and width in pixels, at least 64 each.
             frame_rate: Frames per second.
+            night: Short for the conditions of a clear night; else a clear day.
+            conditions: Time of day, weather and traffic; the street is the same under all.
+            ir_homography: 3x3, from pixels of the visible image to those of the infrared one.
+            ir_delay: Seconds by which the infrared camera's frames are later.
 
         Raises:
             ValueError: The size is too small.
@@ -65,154 +84,144 @@ class Clip:
         if min(size) < SMALLEST:
             raise ValueError(f"a scene needs {SMALLEST} pixels a side, got {size[0]}x{size[1]}")
         self.size = size
-        self.street: Street = build_street((seed, number), size, night=night)
-        self._seed = (seed, number, int(night))
+        self.conditions = conditions or Conditions("night" if night else "day")
+        street = (seed, number)
+        self._seed = (*street, _TIMES[self.conditions.time])
+        self.climate: Climate = draw_climate(
+            np.random.default_rng([*self._seed, 1]), self.conditions
+        )
+        self.street = Street(street)
+        self.ego = Ego(self.street, size)
+        self._cast = Cast(self.street, self.ego, self.climate)
+        canvas = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
+        self._backdrop = Backdrop(self.street, street, canvas, wet=self.climate.wet)
+        self._props = Props(self.street)
         self._frame_rate = frame_rate
-        self._backdrop: Backdrop = paint_backdrop(self.street, (seed, number))
-        coarse = (max(size[1] // 2, 1), max(size[0] // 2, 1))
-        world = cv2.resize(self._backdrop.world, coarse, interpolation=cv2.INTER_NEAREST)
-        self._coarse_world: Map = np.asarray(world, np.float32)
-        self._standing = standing(self.street)
-        rng = np.random.default_rng([*self._seed, 3])
-        self._visible = VisibleSensor(rng, size, self.street.climate)
-        self._infrared = InfraredSensor(rng, size, self.street.climate)
+        self._homography, self._delay = ir_homography, ir_delay
+        self._visible = VisibleSensor(np.random.default_rng([*self._seed, 2]), size, self.climate)
+        self._infrared = InfraredSensor(np.random.default_rng([*self._seed, 3]), size, self.climate)
+
+    def seconds(self, index: int) -> float:
+        """When the visible camera takes a frame."""
+        return float(index / self._frame_rate)
 
     def actors(self, index: int) -> list[Actor]:
-        """Everything in front of the backdrop at a frame, deepest first."""
-        everything = self._standing + moving(self.street, self._seconds(index))
-        return sorted(everything, key=lambda actor: -actor.place[1])
+        """Everything in front of the backdrop at a visible frame, deepest first."""
+        seconds = self.seconds(index)
+        return self._actors(seconds, self.ego.camera(seconds), self.climate.at(seconds))
 
     def scene(self, index: int) -> Scene:
-        """Frame ``index``, from 0, with its labels."""
-        actors = self.actors(index)
-        canvas = self._compose(actors, index)
-        rng = np.random.default_rng([*self._seed, 4, index])
+        """Frame ``index``, from 0, with its truth."""
+        canvas = self._compose(self.seconds(index))
+        other = self._compose(self.seconds(index) + self._delay) if self._delay else canvas
+        vis_rng, ir_rng = (np.random.default_rng([*self._seed, 4 + i, index]) for i in (0, 1))
+        counts = self._infrared.measure(self._warmth(other), other.moment, ir_rng)
         return Scene(
-            ir=self._infrared.expose(canvas.planes, rng),
-            vis=self._visible.expose(canvas.planes, canvas.light, canvas.shine, rng),
-            labels=_labels(actors, canvas.owner, self.size),
-        )  # fmt: skip
+            ir=self._infrared.display(counts, other.moment),
+            ir16=counts,
+            vis=self._photograph(canvas, vis_rng),
+            truth=find_truth(canvas.actors, canvas.owner, canvas.camera),
+        )
+
+    def truth(self, index: int) -> Truth:
+        """The truth about frame ``index`` alone."""
+        canvas = self._compose(self.seconds(index))
+        return find_truth(canvas.actors, canvas.owner, canvas.camera)
 
     def labels(self, index: int) -> Labels:
         """The labels of frame ``index`` alone."""
-        actors = self.actors(index)
-        return _labels(actors, self._compose(actors, index).owner, self.size)
+        return self.truth(index).labels
 
-    def _seconds(self, index: int) -> float:
-        return float(index / self._frame_rate)
+    def mask(self, index: int) -> NDArray[np.int64]:
+        """Whose each canvas pixel is: track ids, int64 [2 H, 2 W], 0 for nobody's."""
+        canvas = self._compose(self.seconds(index))
+        return np.array([0] + [actor.track for actor in canvas.actors])[canvas.owner]
 
-    def _compose(self, actors: list[Actor], index: int) -> _Canvas:
-        height, width = self.street.camera.canvas
-        lit_by = beams(self.street, self._seconds(index))
-        light = self._backdrop.light.copy()
-        if lit_by:
-            beam = beam_light(lit_by, self._coarse_world[:, :, 0], self._coarse_world[:, :, 2])
-            light += np.asarray(cv2.resize(beam, (width, height)), np.float32)
-        canvas = _Canvas(
-            self._backdrop.planes.copy(), light,
-            self._backdrop.shine.copy(), np.zeros((height, width), np.uint8),
-        )  # fmt: skip
-        for number, actor in enumerate(actors, start=1):
-            self._cast_shadow(canvas, actor)
-            self._put(canvas, actor, number, light_at(self.street, lit_by, actor.place))
-        return canvas
+    def _actors(self, seconds: float, camera: Camera, moment: Moment) -> list[Actor]:
+        drawn = (draw_pose(p, camera, moment, self.street.sun) for p in self._cast.poses(seconds))
+        actors = [actor for actor in drawn if actor is not None]
+        actors += self._props.actors(camera, moment)
+        return sorted(actors, key=lambda actor: -actor.place[1])[-_MOST_ACTORS:]
 
-    def _put(self, canvas: _Canvas, actor: Actor, number: int, light: float) -> None:
-        """Lay a sprite over what is deeper, and its lamps over it."""
-        planes, roi, mask = self._in_view(actor.sprite, actor.place[1])
-        if planes.size == 0:
-            return
-        cv2.copyTo(planes, mask.view(np.uint8), canvas.planes[roi])
-        # One side of things is a little brighter than the other: it rounds them.
-        shade = np.linspace(0.86, 1.1, planes.shape[1], dtype=np.float32)[:: self.street.sun]
-        np.copyto(canvas.light[roi], (shade * light)[None, :], where=mask)
-        np.copyto(canvas.owner[roi], np.uint8(number), where=mask)
-        canvas.shine[roi][mask] = 0
-        if actor.lights:
-            planes, roi, mask = self._in_view(
-                draw(self.street.camera, actor.lights), actor.place[1]
-            )
-            canvas.shine[roi][mask] = planes[mask][:, :3]
+    def _compose(self, seconds: float) -> Canvas:
+        camera, moment = self.ego.camera(seconds), self.climate.at(seconds)
+        actors = self._actors(seconds, camera, moment)
+        view = self._backdrop.view(camera, moment)
+        return Canvas(view, camera, moment, actors, self.ego.speed(seconds))
 
-    def _in_view(
-        self, sprite: Sprite, depth: float
-    ) -> tuple[NDArray[np.uint8], tuple[slice, slice], NDArray[np.bool_]]:
-        """A sprite's part on the canvas, its place there, and where no house stands before it."""
-        roi, part = _overlap(
-            sprite.left, sprite.top, sprite.planes.shape, self.street.camera.canvas
+    def _photograph(self, canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
+        moment, view = canvas.moment, canvas.view
+        lit_by = beams(canvas.actors, canvas.camera, moment)
+        light = street_light(view, canvas.camera, moment, lit_by)
+        light *= _three(canvas.shadows)
+        table = np.zeros((1, 256, 3), np.float32)
+        table[0, 1 : len(canvas.actors) + 1] = actor_light(
+            canvas.actors, self.street, moment, lit_by
         )
-        planes = sprite.planes[part]
-        return planes, roi, (planes[:, :, 3] > 0) & (self._backdrop.wall_depth[roi] > depth)
+        owned = canvas.small_owner
+        cv2.copyTo(cv2.LUT(_three(owned), table), owned, light)
+        colours = cv2.resize(canvas.planes, self.size[::-1], interpolation=cv2.INTER_AREA)
+        colours = cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB)
+        picture = cv2.multiply(colours, light, scale=moment.gain, dtype=cv2.CV_32F)
+        # By clear weather the sky has its haze already.
+        depth = canvas.depth if self.conditions.weather != "clear" else _seen(canvas.depth)
+        clear = np.exp(-np.float32(self.climate.fog) * depth)
+        veil = [part + 13 * moment.lit for part in moment.horizon]
+        image = np.asarray(picture, np.float32) * _three(clear) + _tinted(1 - clear, veil)
+        shine = None
+        if moment.lit > 0:
+            windows = view.light[:, :, 3] * np.float32(moment.lit / 255)
+            shine = _tinted(windows, _WINDOW_LIGHT)
+            cv2.copyTo(canvas.shine, owned, shine)
+            shine *= _three(clear)
+            if self.climate.wet:
+                shine += _mirrored(shine, canvas)
+        return self._visible.expose(image, shine, canvas.flow(), moment, rng)
 
-    def _cast_shadow(self, canvas: _Canvas, actor: Actor) -> None:
-        if actor.ground is None:
-            return
-        corners = self.street.camera.project(actor.ground)
-        h, w = self.street.camera.canvas
-        low, high = (
-            np.floor(corners.min(axis=0)).astype(int),
-            np.ceil(corners.max(axis=0)).astype(int),
-        )
-        left, top = np.clip(low - 3, 0, (w, h))
-        right, bottom = np.clip(high + 4, (left, top), (w, h))
-        if right <= left or bottom <= top:
-            return
-        dark = np.zeros((bottom - top, right - left), np.float32)
-        inside = np.clip(np.rint(corners - (left, top)), -4 * w, 4 * w).astype(np.int32)
-        cv2.fillPoly(dark, [inside], 1.0)
-        roi = np.s_[top:bottom, left:right]
-        dark *= self._backdrop.wall_depth[roi] == np.inf
-        if actor.ground_c is not None:
-            warm = canvas.planes[:, :, 3][roi]
-            np.maximum(warm, temperature_code(actor.ground_c) * (dark > 0), out=warm)
-        canvas.light[roi] *= 1 - np.float32(0.55) * cv2.GaussianBlur(dark, (0, 0), 1.5)
-
-
-def _overlap(
-    left: int, top: int, shape: tuple[int, ...], canvas: tuple[int, int]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The part of a sprite that lies on the canvas: where on the canvas, where on the sprite."""
-    y0, x0 = max(top, 0), max(left, 0)
-    y1, x1 = max(min(top + shape[0], canvas[0]), y0), max(min(left + shape[1], canvas[1]), x0)
-    on_sprite = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-    return (slice(y0, y1), slice(x0, x1)), on_sprite
+    def _warmth(self, canvas: Canvas) -> Map:
+        """Apparent temperature over the air's, float32 [H, W], as the infrared camera sees it."""
+        codes = canvas.planes[:, :, 3].astype(np.float32)
+        codes = np.asarray(cv2.resize(codes, self.size[::-1], interpolation=cv2.INTER_AREA))
+        kelvin = temperature(codes)
+        warming = canvas.view.light[:, :, 0] * np.float32(canvas.moment.heavy_k / 255)
+        kelvin += warming * (canvas.small_owner == 0)
+        # What is between is as warm as the air; the sky's temperature is apparent already.
+        kelvin *= np.exp(-np.float32(self.climate.fog_ir) * _seen(canvas.depth))
+        if self._homography is None:
+            return kelvin
+        return warp(kelvin, self._homography)
 
 
-def _labels(actors: list[Actor], owner: NDArray[np.uint8], size: tuple[int, int]) -> Labels:
-    """Boxes of the silhouettes, clipped to the image, of what is seen well enough.
+def _seen(depth: Map) -> Map:
+    """Depth of the street, 0 for the sky, whose colour and temperature are apparent already."""
+    return np.asarray(cv2.threshold(depth, 1e6, 0, cv2.THRESH_TOZERO_INV)[1], np.float32)
 
-    The share that is seen is of the whole silhouette, the part outside the image included.
-    """
-    seen = np.bincount(owner.ravel(), minlength=256)
-    boxes, classes, ignored = [], [], []
-    for number, actor in enumerate(actors, start=1):
-        if actor.class_id is None or not seen[number]:
-            continue
-        silhouette = actor.sprite.silhouette
-        share = seen[number] / np.count_nonzero(silhouette)
-        box = _extent(actor.sprite.left, actor.sprite.top, silhouette, size)
-        if share < _IGNORED:
-            continue
-        if share < _LABELLED or box[3] - box[1] < _SMALLEST_LABEL:
-            ignored.append(box)
-        else:
-            boxes.append(box)
-            classes.append(actor.class_id)
-    return Labels(
-        np.array(boxes, np.float64).reshape(-1, 4),
-        np.array(classes, np.int64),
-        np.array(ignored, np.float64).reshape(-1, 4),
+
+def _mirrored(shine: Map, canvas: Canvas) -> Map:
+    """Lights in the wet road: smeared downwards, for it is rough."""
+    reach = canvas.depth.shape[0] // 5
+    smeared = cv2.blur(shine, (3, reach), anchor=(1, reach - 1))
+    ground = (canvas.small_owner == 0) & ~canvas.view.wall[::SUPERSAMPLING, ::SUPERSAMPLING]
+    ground[: round(canvas.camera.horizon / SUPERSAMPLING)] = False
+    share = np.float32(1.6) * ground.astype(np.float32)
+    mirrored: Map = np.asarray(smeared, np.float32) * _three(share)
+    return mirrored
+
+
+def _three(plane: NDArray[Any]) -> NDArray[Any]:
+    """Three channels of one; OpenCV is many times as fast on those as broadcasting is."""
+    return np.asarray(cv2.merge([plane, plane, plane]))
+
+
+def _tinted(plane: Map, colour: Sequence[float]) -> Map:
+    """A plane times a colour: three channels."""
+    return np.asarray(cv2.merge([plane * np.float32(part) for part in colour]), np.float32)
+
+
+def warp(image: Map, homography: NDArray[np.float64]) -> Map:
+    """An image as seen through a 3x3 homography of pixel centres; the border is continued."""
+    size = (image.shape[1], image.shape[0])
+    out = cv2.warpPerspective(
+        image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-
-
-def _extent(
-    left: int, top: int, silhouette: NDArray[np.bool_], size: tuple[int, int]
-) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of a silhouette's part in the image, in image pixels."""
-    height, width = size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING
-    _, (rows, columns) = _overlap(left, top, silhouette.shape, (height, width))
-    inside = silhouette[rows, columns]
-    y = np.flatnonzero(inside.any(axis=1)) + rows.start + top
-    x = np.flatnonzero(inside.any(axis=0)) + columns.start + left
-    scale = float(SUPERSAMPLING)
-    return x[0] / scale, y[0] / scale, (x[-1] + 1) / scale, (y[-1] + 1) / scale
+    return np.asarray(out, np.float32)

@@ -1,99 +1,161 @@
-"""The two cameras' sensors: from colour, light and temperature to 8-bit images."""
-
-from typing import Any
+"""The two cameras' sensors: from light and temperature to images."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scenes.backdrop import Map
-from pipeline.scenes.climate import Climate
-from pipeline.scenes.drawing import temperature
+from pipeline.scenes.climate import Climate, Moment
+from pipeline.scenes.surfaces import Map
+
+_SPARE = 64  # rows and columns of noise beyond an image's: each frame has another part of it
 
 
-def _shrink(canvas: NDArray[Any], size: tuple[int, int]) -> Map:
-    out = cv2.resize(canvas, (size[1], size[0]), interpolation=cv2.INTER_AREA)
-    return np.asarray(out, np.float32)
+class _Noise:
+    """Noise drawn once a clip, of which each frame shows another part."""
 
+    def __init__(self, rng: np.random.Generator, size: tuple[int, ...]) -> None:
+        self._size = size
+        grown = (size[0] + _SPARE, size[1] + _SPARE, *size[2:])
+        self._bank = rng.standard_normal(grown, np.float32)
 
-def _quantize(image: Map) -> NDArray[np.uint8]:
-    levels: NDArray[np.uint8] = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-    return levels
+    def part(self, rng: np.random.Generator) -> Map:
+        top, left = rng.integers(0, _SPARE, 2).tolist()
+        return self._bank[top : top + self._size[0], left : left + self._size[1]]
 
 
 class VisibleSensor:
-    """A colour camera: exposure, glare round lamps, and noise that grows in the dark."""
+    """A colour camera: exposure, lens flare, motion blur, rain, noise in the dark, JPEG."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], climate: Climate) -> None:
         self._size = size
-        self._night = climate.night
-        cast = (1.0, 0.98, 0.84) if climate.night else (1.0, 1.0, 0.99)
-        gain = rng.uniform(0.75, 1.15) if climate.night else rng.uniform(0.85, 1.08)
-        self._gain = (np.array(cast) * gain * rng.uniform(0.96, 1.04, 3)).astype(np.float32)
-        self._noise = float(rng.uniform(4, 8) if climate.night else rng.uniform(1.5, 3))
+        self._balance = rng.uniform(0.97, 1.03, 3).astype(np.float32)
+        self._brightness = float(rng.uniform(0.88, 1.08))
+        self._grain = float(rng.uniform(1.2, 2.4))
+        self._quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))]
+        self._flare = {"clear": 1.0, "fog": 2.0, "rain": 1.4}[climate.conditions.weather]
+        self._noise, self._hue = _Noise(rng, (*size, 1)), _Noise(rng, (*size, 3))
+        self._rain = _Rain(rng, size) if climate.wet else None
 
     def expose(
-        self,
-        planes: NDArray[np.uint8],
-        light: Map,
-        shine: NDArray[np.uint8],
-        rng: np.random.Generator,
+        self, picture: Map, shine: Map | None, flow: Map, moment: Moment, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
         """Take a picture.
 
         Args:
-            planes: uint8 [h, w, 4], the canvas: red, green, blue and temperature code.
-            light: float32 [h, w], how much of its colour each pixel shows.
-            shine: uint8 [h, w, 3], own light of lamps and windows.
+            picture: float32 [H, W, 3], what the lens sees, 0 to 255 at the camera's gain.
+            shine: float32 [H, W, 3], own light of lamps and windows, None where all are off.
+            flow: float32 [H, W, 2], pixels that things move in a second.
+            moment: The light.
             rng: Noise.
 
         Returns:
-            uint8 [H, W, 3].
+            uint8 [H, W, 3], RGB.
         """
-        # One plane at a time: OpenCV is many times as fast on those.
-        colours = cv2.split(planes)[:3]
-        lit = [cv2.multiply(plane, light, dtype=cv2.CV_32F) for plane in colours]
-        image: Map = np.dstack([_shrink(plane, self._size) for plane in lit]) * self._gain
-        if self._night:
+        image = picture * (self._balance * self._brightness)
+        shutter = np.interp(moment.gain, (1.0, 1.3, 1.75), (1 / 400, 1 / 120, 1 / 45))
+        image = _blur_by(image, flow, float(shutter))
+        if shine is not None:
             image += self._lamps(shine)
-        noise = rng.standard_normal((*self._size, 1), np.float32)
-        noise = 0.75 * noise + 0.5 * rng.standard_normal(image.shape, np.float32)
-        image += self._noise * noise
-        return _quantize(image)
+        if self._rain is not None:
+            bright = min(1.0, (moment.ambient[1] + 0.12 * moment.lit) * moment.gain)
+            image += self._rain.fall(rng) * np.float32(bright)
+        strength = self._grain * moment.gain**2
+        image += (0.75 * strength) * self._noise.part(rng)
+        image += (0.5 * strength) * self._hue.part(rng)
+        levels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+        coded = cv2.imencode(".jpg", cv2.cvtColor(levels, cv2.COLOR_RGB2BGR), self._quality)[1]
+        decoded = cv2.imdecode(coded, cv2.IMREAD_COLOR)
+        return np.asarray(cv2.cvtColor(np.asarray(decoded), cv2.COLOR_BGR2RGB), np.uint8)
 
-    def _lamps(self, shine: NDArray[np.uint8]) -> Map:
-        """The lamps themselves, and the light that the lens scatters round them."""
+    def _lamps(self, source: Map) -> Map:
+        """The lamps themselves, and the light that the lens and the air scatter round them."""
         height, width = self._size
-        source = _shrink(shine.astype(np.float32), self._size)
         half = cv2.resize(source, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+        eighth = cv2.resize(half, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
         near = cv2.GaussianBlur(half, (0, 0), width / 110)
-        wide = cv2.GaussianBlur(half, (0, 0), width / 26)
-        halo = cv2.resize(2.2 * near + 3.5 * wide, (width, height))
+        wide = cv2.resize(cv2.GaussianBlur(eighth, (0, 0), width / 104), (width, height))
+        halo = self._flare * (2.2 * cv2.resize(near, (width, height)) + 3.0 * wide)
         return np.asarray(1.1 * source + halo, np.float32)
 
 
+class _Rain:
+    """Streaks of falling drops."""
+
+    def __init__(self, rng: np.random.Generator, size: tuple[int, int]) -> None:
+        self._size = size
+        height, width = size[0] + _SPARE, size[1] + _SPARE
+        bank = np.zeros((height, width), np.float32)
+        slant = float(rng.uniform(-0.15, 0.15))
+        unit = max(size[0] / 256, 0.5)
+        for _ in range(150):
+            x, y = rng.uniform(0, width), rng.uniform(-20, height)
+            length = float(rng.uniform(6, 22)) * unit
+            ends = np.rint([x * 16, y * 16, (x + slant * length) * 16, (y + length) * 16]).astype(
+                int
+            )
+            cv2.line(bank, ends[:2].tolist(), ends[2:].tolist(), float(rng.uniform(10, 34)), 1,
+                     cv2.LINE_AA, 4)  # fmt: skip
+        self._bank = np.asarray(cv2.GaussianBlur(bank, (0, 0), 0.6 * unit), np.float32)
+
+    def fall(self, rng: np.random.Generator) -> Map:
+        """The streaks of a frame, float32 [H, W, 1]."""
+        (top, left), (other_top, other_left) = rng.integers(0, _SPARE, (2, 2)).tolist()
+        height, width = self._size
+        one = self._bank[top : top + height, left : left + width]
+        other = self._bank[::-1][other_top : other_top + height, other_left : other_left + width]
+        return (one + other)[..., None]
+
+
+def _blur_by(image: Map, flow: Map, shutter: float) -> Map:
+    """Mean of the image at three times while the shutter is open."""
+    if float(np.abs(flow).max(initial=0)) * shutter < 0.7:
+        return image
+    height, width = image.shape[:2]
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
+    total = image.copy()
+    for part in (-0.36, 0.36):
+        x = columns + np.float32(part * shutter) * flow[:, :, 0]
+        y = rows + np.float32(part * shutter) * flow[:, :, 1]
+        total += cv2.remap(image, x, y, cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
+    return total / np.float32(3)
+
+
 class InfraredSensor:
-    """A long-wave camera, white hot: a window of temperatures, blur and fixed-pattern noise."""
+    """A long-wave camera, white hot: lens, fixed-pattern noise, and a window for 8 bit."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], climate: Climate) -> None:
-        self._size = size
-        low = climate.air_c - float(rng.uniform(7, 13))
+        self._below = float(rng.uniform(7, 13))
         # In the heat the window can't reach from the air up to skin: they are as warm.
-        above = float(rng.uniform(26, 34) if climate.hot else rng.uniform(9, 16))
-        span = above if climate.hot else 36.0 - climate.air_c + above
-        level = (temperature(np.arange(256, dtype=np.uint8)) - low) / span
-        self._levels = (255 * np.clip(level, 0.02, 1.1)).astype(np.float32)
+        self._hot = climate.air_c > 20
+        self._above = float(rng.uniform(26, 34) if self._hot else rng.uniform(1, 8))
         height, width = size
-        columns = rng.normal(0, 1.1, (1, width)) + rng.normal(0, 0.4, (height, 1))
+        columns = rng.normal(0, 0.14, (1, width)) + rng.normal(0, 0.05, (height, 1))
         rows, cols = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-        falloff = -9.0 * (rows**2 + cols**2)
-        self._pattern = (columns + rng.normal(0, 1.2, size) + falloff + 4).astype(np.float32)
-        self._noise = float(rng.uniform(1.5, 3.0))
+        falloff = 0.5 - 1.1 * (rows**2 + cols**2)
+        self._pattern = (columns + rng.normal(0, 0.15, size) + falloff).astype(np.float32)
+        self._grain = float(rng.uniform(0.18, 0.4))
         self._blur = float(rng.uniform(0.45, 0.75)) * max(width / 320, 0.5)
+        self._noise = _Noise(rng, size)
 
-    def expose(self, planes: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Take a picture of the canvas, uint8 [h, w, 4], by its temperature codes: uint8 [H, W]."""
-        image = _shrink(self._levels[planes[:, :, 3]], self._size)
-        image = cv2.GaussianBlur(image, (0, 0), self._blur) + self._pattern
-        image += self._noise * rng.standard_normal(self._size, np.float32)
-        return _quantize(image)
+    def measure(self, kelvin: Map, moment: Moment, rng: np.random.Generator) -> NDArray[np.uint16]:
+        """Take a picture.
+
+        Args:
+            kelvin: float32 [H, W], apparent temperature over the air's.
+            moment: The air's.
+            rng: Noise.
+
+        Returns:
+            uint16 [H, W]: hundredths of a kelvin, absolute.
+        """
+        image = np.asarray(cv2.GaussianBlur(kelvin, (0, 0), self._blur), np.float32)
+        image = image + self._pattern + self._grain * self._noise.part(rng)
+        counts = 100 * (image + np.float32(moment.air_c + 273.15))
+        return np.asarray(np.clip(np.rint(counts), 0, 65535), np.uint16)
+
+    def display(self, counts: NDArray[np.uint16], moment: Moment) -> NDArray[np.uint8]:
+        """The same in 8 bit; the window follows the air's temperature."""
+        span = self._above if self._hot else 36.0 - moment.air_c + self._above
+        low = 100 * (moment.air_c + 273.15 - self._below)
+        levels = (counts.astype(np.float32) - np.float32(low)) * np.float32(2.55 / span)
+        return np.asarray(np.clip(np.rint(levels), 3, 255), np.uint8)

@@ -1,6 +1,6 @@
-"""Kind `scenes`: generated street scenes, infrared and visible, with exact boxes.
+"""Kind `scenes`: generated drives, infrared and visible, with exact boxes.
 
-The frames come as short clips, each of another street. Seeds 0 to 49999 are for runs; the demo
+The frames come as clips, each a drive along another street. Seeds 0 to 49999 are for runs; the demo
 detector was validated on seeds from 50000 and trained on seeds from 100000.
 """
 
@@ -11,19 +11,27 @@ from typing import Annotated, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels
-from pipeline.frames import Frame, FramePair
-from pipeline.scenes.render import SMALLEST, Clip
+from pipeline.frames import BadPair, Frame, FramePair
+from pipeline.images import to_eight_bit
+from pipeline.scenes.climate import Conditions, Time, Traffic, Weather
+from pipeline.scenes.faults import Camera, Faults
+from pipeline.scenes.render import SMALLEST, Clip, Scene
+from pipeline.sources.image_folder import IrRange
 
 _Side = Annotated[int, Field(ge=SMALLEST, le=2048)]
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+_Row = tuple[_Number, _Number, _Number]
+_Share = Annotated[float, Field(ge=0, lt=1)]
+_SECOND = 1_000_000_000  # in nanoseconds
 
 
 class Config(BaseModel):
-    """Generated street scenes."""
+    """Generated drives."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,8 +39,61 @@ class Config(BaseModel):
     seed: int = Field(0, ge=0, description="the same seed gives the same bytes")
     size: tuple[_Side, _Side] = Field((256, 320), description="height, width, pixels")
     frame_rate: float = Field(10.0, ge=0.01, le=1000, description="frames per second")
-    time: Literal["day", "night", "both"] = Field("both", description="both: clips alternate")
+    time: Literal["day", "dusk", "night", "both", "dusk_to_night"] = Field(
+        "both", description="both: clips by day and at night take turns"
+    )
+    weather: Weather = Field("clear", description="clear, fog or rain")
+    traffic: Traffic = Field("normal", description="sparse, normal or dense")
     clip: int = Field(12, ge=1, description="frames per street")
+    ir_homography: tuple[_Row, _Row, _Row] | None = Field(
+        None, description="3x3, visible pixels to infrared ones; default none"
+    )
+    ir_delay_ms: float = Field(
+        0.0, allow_inf_nan=False, description="the infrared frame is taken this much later"
+    )
+    dropped: _Share = Field(0.0, description="share of each camera's frames that are missing")
+    frozen: _Share = Field(0.0, description="share that show the picture before once more")
+    ir_range: IrRange | None = Field(
+        None, description="hundredths of a kelvin -> 0..255; default: the camera's own window"
+    )
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        """What no drive can be, one line each."""
+        length = self.clip / self.frame_rate
+        if self.dropped + self.frozen >= 1:
+            yield (
+                f"dropped {self.dropped:g} and frozen {self.frozen:g} make up all frames; "
+                "together they must stay below 1"
+            )
+        if abs(self.ir_delay_ms) / 1000 > length:
+            yield (
+                f"ir_delay_ms {self.ir_delay_ms:g} is longer than a clip, {1000 * length:g} ms "
+                f"({self.clip} frames at {self.frame_rate:g} per second)"
+            )
+        if self.time == "dusk_to_night" and self.clip < 2:
+            yield "time dusk_to_night needs clip of at least 2 frames: one has no change in it"
+        if self.ir_homography is not None:
+            yield from _homography_problems(np.array(self.ir_homography), self.size)
+
+
+def _homography_problems(matrix: NDArray[np.float64], size: tuple[int, int]) -> Iterator[str]:
+    height, width = size
+    corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]])
+    seen = corners @ matrix.T
+    if abs(np.linalg.det(matrix)) < 1e-9:
+        yield "ir_homography can't be inverted: it maps the picture to a line or a point"
+    elif (seen[:, 2] <= 0).any():
+        yield "ir_homography turns a part of the picture behind the camera"
+    else:
+        x, y = (seen[:, :2] / seen[:, 2:]).T
+        if x.max() <= 0 or y.max() <= 0 or x.min() >= width or y.min() >= height:
+            yield f"ir_homography leaves nothing of the picture inside {width}x{height} pixels"
 
 
 def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ScenesSource":
@@ -47,12 +108,19 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ScenesSourc
 
 
 class ScenesSource:
-    """Generated pairs; see ``pipeline.interfaces.Source``. Keys are like ``000012_night``."""
+    """Generated pairs; see ``pipeline.interfaces.Source``. Keys are like ``000012_night``.
+
+    A frame that a camera dropped is missing from its pair; where both did, the pair is bad. One
+    that froze shows the picture before it at the new time; labels are of what is really there.
+    """
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._faults = Faults(config.seed, config.dropped, config.frozen)
         self._rate = Fraction(config.frame_rate).limit_denominator(1001)
         self._current: tuple[int, Clip] | None = None
+        self._last: tuple[int, Scene] | None = None
+        self._known: tuple[int, Labels] | None = None
 
     @property
     def count(self) -> int:
@@ -84,21 +152,25 @@ class ScenesSource:
             size: Height and width; those of the configuration.
         """
         index = int(key.partition("_")[0])
-        return self._clip(index // self._config.clip).labels(index % self._config.clip)
+        if self._last is not None and self._last[0] == index:
+            return self._last[1].labels
+        if self._known is None or self._known[0] != index:
+            number, within = divmod(index, self._config.clip)
+            self._known = (index, self._clip(number).labels(within))
+        return self._known[1]
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,)."""
         return self.labels(key, self._config.size).class_id
 
-    def __iter__(self) -> Iterator[FramePair]:
+    def __iter__(self) -> Iterator[FramePair | BadPair]:
         for index in range(self._config.frames):
-            number, within = divmod(index, self._config.clip)
-            scene = self._clip(number).scene(within)
-            when = round(index * 1_000_000_000 / self._rate)
-            time = "night" if self._night(number) else "day"
-            yield FramePair(
-                f"{index:06d}_{time}", Frame(scene.ir, when, index), Frame(scene.vis, when, index)
-            )
+            key = f"{index:06d}_{self._light(index)}"
+            ir, vis = self._frame("ir", index), self._frame("vis", index)
+            if ir is None and vis is None:
+                yield BadPair(key, f"pair {key}: both cameras dropped frame {index}")
+            else:
+                yield FramePair(key, ir, vis)
 
     def __enter__(self) -> Self:
         return self
@@ -109,17 +181,58 @@ class ScenesSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._current = None
+        self._current = self._last = self._known = None
 
-    def _night(self, number: int) -> bool:
-        return self._config.time == "night" or (self._config.time == "both" and number % 2 == 1)
+    def _frame(self, camera: Camera, index: int) -> Frame | None:
+        """A camera's frame; None where it is dropped."""
+        if self._faults.drops(camera, index):
+            return None
+        number = index // self._config.clip
+        shown = self._faults.shown(camera, index, number * self._config.clip)
+        scene = self._scene(shown)
+        when = round(index * _SECOND / self._rate)
+        if camera == "vis":
+            return Frame(scene.vis, when, index)
+        limits = self._config.ir_range
+        image = scene.ir if limits is None else to_eight_bit(scene.ir16, limits, "scenes")
+        return Frame(image, when + round(self._config.ir_delay_ms * 1e6), index)
+
+    def _scene(self, index: int) -> Scene:
+        """The scene of a frame; the last one is kept, for each camera asks for it."""
+        if self._last is None or self._last[0] != index:
+            number, within = divmod(index, self._config.clip)
+            self._last = (index, self._clip(number).scene(within))
+        return self._last[1]
+
+    def _time(self, number: int) -> Time:
+        if self._config.time == "both":
+            return "night" if number % 2 == 1 else "day"
+        return self._config.time
+
+    def _light(self, index: int) -> str:
+        """Day, dusk or night."""
+        number, within = divmod(index, self._config.clip)
+        time = self._time(number)
+        if time != "dusk_to_night":
+            return time
+        clip = self._clip(number)
+        return "night" if clip.climate.at(clip.seconds(within)).height < -6 else "dusk"
 
     def _clip(self, number: int) -> Clip:
         """A clip of the run; the last one is kept, for painting its street takes long."""
         current = self._current
         if current is None or current[0] != number:
             config = self._config
-            clip = Clip(config.seed, number, night=self._night(number), size=config.size,
-                        frame_rate=self._rate)  # fmt: skip
+            span = float((config.clip - 1) / self._rate) or 1.0
+            homography = config.ir_homography
+            clip = Clip(
+                config.seed,
+                number,
+                size=config.size,
+                frame_rate=self._rate,
+                conditions=Conditions(self._time(number), config.weather, config.traffic, span),
+                ir_homography=None if homography is None else np.array(homography),
+                ir_delay=config.ir_delay_ms / 1000,
+            )
             self._current = current = (number, clip)
         return current[1]
