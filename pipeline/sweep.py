@@ -71,6 +71,7 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
     folder = _find(run) if run.resume else _reserve(run)
     done = Sweep(folder, tuple(points[0].values))
     try:
+        _check_planned(points, folder)
         for point in points:
             _check_same(point, folder / point.name)
         for number, point in enumerate(points, 1):
@@ -130,6 +131,16 @@ def _find(run: RunConfig) -> Path:
     if not found:
         raise ConfigError(f"run.resume: there is no sweep {run_folder.RUNS}/{run.name}-sweep")
     return max(found)[1]
+
+
+def _check_planned(points: Sequence[Point], folder: Path) -> None:
+    """A sweep that goes on may get more values, but none may be missing from its table."""
+    planned = {point.name for point in points}
+    made = {path.name.removesuffix(run_folder.SUFFIX) for path in folder.iterdir() if path.is_dir()}
+    if others := sorted(made - planned):
+        raise ConfigError(
+            f"run.resume: {folder} has {others[0]} too; repeat all its values or start a new sweep"
+        )
 
 
 def _check_same(point: Point, final: Path) -> None:

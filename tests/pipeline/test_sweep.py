@@ -257,3 +257,13 @@ def test_an_arm_that_only_some_runs_have(toy, capsys):
     assert [last[0], last[2]] == ["–", "0.750"]
     results = json.loads((outcome.folder / "arms.more=null" / "results.json").read_text())
     assert "more" not in results["arms"]
+
+
+def test_a_resumed_sweep_keeps_all_its_values(toy):
+    outcome = sweep.sweep(toy, ["perturb.ir_noise=0,60"], quiet)
+    before = (outcome.folder / "sweep.csv").read_bytes()
+    with pytest.raises(ConfigError, match=r"toy-sweep has perturb\.ir_noise=60 too; repeat all"):
+        sweep.sweep(toy, ["perturb.ir_noise=0,90", "run.resume=true"], quiet)
+    assert (outcome.folder / "sweep.csv").read_bytes() == before
+    more = sweep.sweep(toy, ["perturb.ir_noise=0,60,90", "run.resume=true"], quiet)
+    assert [row["perturb.ir_noise"] for row in table(more.folder)[::4]] == ["0", "60", "90"]
