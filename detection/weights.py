@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from checksums import check_card, sha256
 from errors import WeightsError
 
 log = logging.getLogger(__name__)
@@ -86,9 +87,10 @@ def resolve(name: str) -> Path:
     """The file that a name stands for, downloaded if it is a known release.
 
     Raises:
-        WeightsError: There is no such file and it cannot be had.
+        WeightsError: There is no such file and it cannot be had, or it isn't what its card says.
     """
     if path := find(name):
+        check_card(path)
         return path
     if _release_name(name) in KNOWN:
         log.info("%s is not on this machine yet", name)
@@ -141,12 +143,6 @@ def _keep(url: str, target: Path, expected: str) -> Path:
         finally:
             Path(part.name).unlink(missing_ok=True)
     return target
-
-
-def sha256(path: Path) -> str:
-    """The file's sha256 in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _release_name(name: str) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
+from checksums import sha256
 from detection.detector import Detector
-from detection.weights import sha256
 from errors import ConfigError, DataError, IrvisError
 from eval.class_names import COCO_NAMES
 from fusion.network import checkpoint

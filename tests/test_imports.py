@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["detection", "errors", "eval", "fusion", "pipeline", "training"]
+PACKAGES = ["checksums", "detection", "errors", "eval", "fusion", "pipeline", "training"]
 
 
 @pytest.mark.parametrize("name", [*PACKAGES, "run_pipeline"])

@@ -13,9 +13,7 @@ from fusion.fusers import fusionmamba
 from pipeline import components, yaml_file
 from pipeline.config import ComputeConfig, RunConfig, apply_override
 from pipeline.scenes.render import SMALLEST
-from training import losses
-
-FIRST_SEED = 100_000  # of generated streets to train on; those below are for runs and validation
+from training import losses, streets
 
 Loss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``training.losses.PRESETS``
 _Share = Annotated[float, Field(ge=0, le=1)]
@@ -46,12 +44,12 @@ class FilesConfig(_Source, Folders):
 
 
 class GeneratedConfig(_Source):
-    """Generated streets, a seed each; even ones by day, odd ones at night."""
+    """Generated streets, a seed each; ``training.streets`` says what each is like."""
 
-    seed: int = Field(FIRST_SEED, ge=FIRST_SEED, description="of the first street")
+    seed: int = Field(streets.FIRST_SEED, ge=streets.FIRST_SEED, description="of the first street")
     clips: int = Field(200, ge=1, description="streets")
     frames: int = Field(4, ge=1, description="pairs a street, about two seconds apart")
-    size: tuple[_Side, _Side] = Field((256, 320), description="height, width, pixels")
+    size: tuple[_Side, _Side] = Field(streets.SIZE, description="height, width, pixels")
 
 
 SourceConfig = FilesConfig | GeneratedConfig
@@ -99,6 +97,9 @@ class ScheduleConfig(_Section):
     clip: float = Field(50.0, gt=0, description="largest norm of the gradient; longer ones shrink")
     ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights, the result")
     seed: int = Field(0, ge=0, description="of first weights and of the crops")
+    zero_head: bool = Field(
+        False, description="begin at the mean of the pair, with the features of network.weights"
+    )
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:

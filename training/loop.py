@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from detection.weights import sha256
+from checksums import sha256
 from errors import ConfigError
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fusion.fusers import fusionmamba
@@ -113,6 +113,9 @@ class Trainer:
         fuser = fusionmamba.build(config.network)
         assert isinstance(fuser, fusionmamba.FusionMambaFuser)
         self.network: FusionMamba = fuser.network.to(device).train()
+        if config.schedule.zero_head:
+            nn.init.zeros_(self.network.head.weight)
+            nn.init.zeros_(self.network.head.bias)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._optimizer = torch.optim.Adam(self.network.parameters())
         self.step, self.seconds = 0, 0.0
@@ -158,11 +161,11 @@ class Trainer:
 
     def _loss(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
         """What is minimised, and intensity, texture, structure and detector, unweighted."""
-        ir, seen = batch.ir.float() / 255, batch.seen.float() / 255  # [B, 1, S, S]
+        ir, shown = batch.ir.float() / 255, batch.seen.float() / 255  # [B, 1, S, S]
         y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)  # [B, 1, S, S], [B, 2, S, S]
         mixed = self._dtype != torch.float32
         with torch.autocast(self._device.type, self._dtype, enabled=mixed):
-            fused = self.network(ir=seen, vis=y).float()  # [B, 1, S, S]
+            fused = self.network(ir=shown, vis=y).float()  # [B, 1, S, S]
         terms = fusion_terms(fused, ir=ir, vis=y)
         total, seen = self._weights.total(terms), fused.new_zeros(())
         if self._detector is not None:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import checksums
 from detection import weights
 
 # The package reads these when it is imported: no network, no installing, no files in the home.
@@ -85,7 +86,7 @@ def build(config: Config, *, device: torch.device) -> "YoloDetector":
     network, about = load_network(path)
     # channels last: convolutions are a fifth faster so on CPUs, and no slower on GPUs
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return YoloDetector(config, network, about, weights.sha256(path))
+    return YoloDetector(config, network, about, checksums.sha256(path))
 
 
 class YoloDetector:

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
+from checksums import check_card
 from errors import WeightsError
 from fusion.network.fusionmamba import Architecture, FusionMamba
 
@@ -83,8 +84,10 @@ def read(path: Path) -> Checkpoint:
         path: ``.safetensors``, or ``.pth`` / ``.pt`` with a state dict.
 
     Raises:
-        errors.WeightsError: Not such a file, damaged, or holding more than tensors.
+        errors.WeightsError: Not such a file, damaged, holding more than tensors, or not what the
+            model card beside it says.
     """
+    check_card(path)
     if path.suffix in (".pth", ".pt"):
         return Checkpoint(path, _unprefixed(_read_pickle(path)))
     try:

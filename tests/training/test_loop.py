@@ -187,6 +187,16 @@ def test_a_warm_start_begins_with_the_weights_and_owns_up_to_their_pairs(here):
     assert second.metadata["begun_from"] == first.sha256
 
 
+def test_a_zero_head_begins_at_the_mean_with_features_that_were_learned(here):
+    first = train(make(), quiet)
+    checked = make(network={"weights": str(first.weights)}, schedule__zero_head=True)
+    network = trainer(checked).network.eval()
+    ir, vis = torch.rand(2, 1, 1, 32, 64).unbind(0)
+    assert torch.equal(network(ir=ir, vis=vis), (ir + vis) / 2)
+    learned = checkpoint.read(first.weights).tensors["embed_ir.conv.weight"].float()
+    assert torch.equal(network.embed_ir.conv.weight, learned)
+
+
 def test_the_loss_falls(here):
     schedule = {"steps": 40, "warmup": 5}
     learning = trainer(make(schedule={**schedule, "learning_rate": 4e-3}))
