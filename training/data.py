@@ -12,7 +12,6 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +25,12 @@ from errors import DataError
 from pipeline import scenes
 from pipeline.frames import BadPair, FramePair
 from pipeline.images import pair_id, to_grey, to_rgb
-from pipeline.scenes.render import Clip
 from pipeline.sources import video
 from pipeline.sources.image_folder import ImagePairs, list_images
+from training import streets
 from training.config import AugmentConfig, Config, FilesConfig, Folders, SourceConfig
 
 RECORDINGS = frozenset((".avi", ".mkv", ".mov", ".mp4"))
-_RATE, _FRAMES_APART = Fraction(10), 21  # of streets: 2.1 s later everybody has moved on
 
 _Planes = NDArray[np.uint8]  # [H, W, 4]: red, green, blue, infrared; or one of the two alone
 _log = logging.getLogger(__name__)
@@ -247,7 +245,8 @@ def _digest(source: SourceConfig, key: str) -> str:
     if isinstance(source, FilesConfig):
         files = [path for pair in _files(source, key).values() for path in pair]
     else:
-        files = sorted(Path(scenes.__file__).parent.glob("*.py"))  # other code, other streets
+        # other code, other streets
+        files = [Path(streets.__file__), *sorted(Path(scenes.__file__).parent.glob("*.py"))]
     known += [(str(p.resolve()), p.stat().st_size, p.stat().st_mtime_ns) for p in files]
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=8).hexdigest()
 
@@ -256,9 +255,7 @@ def _read(source: SourceConfig, key: str) -> Iterator[tuple[_Planes, _Planes]]:
     """Infrared [H, W] and visible [H, W, 3] of all pairs, uint8."""
     if not isinstance(source, FilesConfig):
         for seed in range(source.seed, source.seed + source.clips):
-            clip = Clip(seed, 0, night=seed % 2 == 1, size=source.size, frame_rate=_RATE)
-            for index in range(source.frames):
-                scene = clip.scene(index * _FRAMES_APART)
+            for scene in streets.scenes(seed, source.frames, source.size):
                 yield scene.ir, scene.vis
         return
     for stem, (ir, vis) in _files(source, key).items():

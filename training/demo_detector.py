@@ -3,8 +3,7 @@
     python -m training.demo_detector --out detection/weights/demo.safetensors
 
 A small YOLOv5 learns persons and cars from generated streets alone. Infrared, visible and averaged
-images come in equal shares, so that no arm is favoured. Streets to train on have seeds from 100000,
-those to validate on from 50000, and runs use seeds below that. A killed run goes on from its last
+images come in equal shares, so that no arm is favoured. A killed run goes on from its last
 checkpoint in the work folder when it is started again; each recipe has a folder of its own there.
 """
 
@@ -12,13 +11,11 @@ import argparse
 import csv
 import hashlib
 import json
-import math
 import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +29,11 @@ from detection.detectors import yolov5
 from eval.average_precision import evaluate_yolo
 from eval.labels import Labels
 from fusion.fusers import average, ir_only, vis_only
-from pipeline.scenes.render import Clip
+from training import streets
+from training.config import ScheduleConfig
 
 MODEL = "yolov5n.yaml"
 NAMES = {0: "person", 1: "bicycle", 2: "car"}  # COCO's ids; no scene has a bicycle
-SIZE = (256, 320)
-TRAINING_SEED, DEV_SEED = 100_000, 50_000
-_FRAMES_APART = 21  # 2.1 s: everybody has moved on
 _ARMS = {
     "ir": ir_only.build(ir_only.Config()),
     "vis": vis_only.build(vis_only.Config()),
@@ -46,26 +41,31 @@ _ARMS = {
 }
 
 
+_SCHEDULE = ScheduleConfig(steps=3000, learning_rate=2e-3, warmup=200, ema=0.998, clip=150.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the network is trained; ``clips`` streets, half of them at night."""
+    """How the network is trained, and on how many streets."""
 
-    clips: int = 700
+    clips: int = 720
     frames: int = 4
-    dev_clips: int = 80
+    dev_clips: int = 96
     dev_frames: int = 2
-    steps: int = 3000
     batch: int = 15
-    learning_rate: float = 2e-3
-    warmup: int = 200
     weight_decay: float = 0.01
-    ema: float = 0.998
     save_every: int = 200
+    schedule: ScheduleConfig = _SCHEDULE
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """As values that JSON knows."""
+        return asdict(self) | {"schedule": self.schedule.model_dump()}
 
     @property
     def digest(self) -> str:
         """Eight hex digits that tell recipes apart."""
-        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
+        return hashlib.sha256(json.dumps(self.plain).encode()).hexdigest()[:8]
 
 
 @dataclass(slots=True)
@@ -81,18 +81,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scenes:
-    """Pairs, uint8 [n, H, W, 4] of red, green, blue and infrared; labels; which are at night."""
+    """Pairs, uint8 [n, H, W, 4] of red, green, blue and infrared; labels; times of day."""
 
     images: NDArray[np.uint8]
     labels: list[Labels]
-    night: NDArray[np.bool_]
+    times: NDArray[np.str_]
 
 
 def draw_clip(seed: int, frames: int) -> tuple[NDArray[np.uint8], list[Labels]]:
-    """Some frames of one street; even seeds by day, odd ones at night."""
+    """Some frames of one street."""
     cv2.setNumThreads(1)  # every process has its own streets: more threads would only wait
-    clip = Clip(seed, 0, night=seed % 2 == 1, size=SIZE, frame_rate=Fraction(10))
-    scenes = [clip.scene(index * _FRAMES_APART) for index in range(frames)]
+    scenes = list(streets.scenes(seed, frames))
     images = np.stack([np.dstack([scene.vis, scene.ir]) for scene in scenes])
     return images, [scene.labels for scene in scenes]
 
@@ -101,7 +100,7 @@ def draw_scenes(path: Path, first_seed: int, clips: int, frames: int) -> Scenes:
     """Draw streets into a file, which is read where a run before drew them already."""
     boxes = path.with_suffix(".npz")
     if not boxes.exists():
-        shape = (clips * frames, *SIZE, 4)
+        shape = (clips * frames, *streets.SIZE, 4)
         images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
         parts: dict[str, NDArray[Any]] = {}
         seeds = range(first_seed, first_seed + clips)
@@ -122,8 +121,9 @@ def draw_scenes(path: Path, first_seed: int, clips: int, frames: int) -> Scenes:
             Labels(saved[f"xyxy{i}"], saved[f"class{i}"], saved[f"ignore{i}"])
             for i in range(clips * frames)
         ]
-    night = (first_seed + np.arange(clips * frames) // frames) % 2 == 1
-    return Scenes(np.load(path, mmap_mode="r"), labels, night)
+    seeds = range(first_seed, first_seed + clips)
+    times = np.array([streets.conditions(seed).time for seed in seeds]).repeat(frames)
+    return Scenes(np.load(path, mmap_mode="r"), labels, times)
 
 
 def arm_image(pair: NDArray[np.uint8], arm: str) -> NDArray[np.uint8]:
@@ -178,7 +178,7 @@ def _moved(labels: Labels, matrix: NDArray[np.float64], size: tuple[int, int]) -
 
 def make_batch(scenes: Scenes, recipe: Recipe, step: int) -> dict[str, Tensor]:
     """The batch of a step, the same whenever it is made: equal shares of the arms."""
-    rng = np.random.default_rng([TRAINING_SEED, step])
+    rng = np.random.default_rng([streets.FIRST_SEED, step])
     pictures, classes, boxes, owners = [], [], [], []
     arms = list(_ARMS)
     for number, chosen in enumerate(rng.integers(len(scenes.images), size=recipe.batch)):
@@ -186,7 +186,7 @@ def make_batch(scenes: Scenes, recipe: Recipe, step: int) -> dict[str, Tensor]:
         picture, labels = augment(shown, scenes.labels[chosen], rng)
         pictures.append(picture.transpose(2, 0, 1))
         low, high = labels.xyxy[:, :2], labels.xyxy[:, 2:]
-        boxes.append(np.hstack([(low + high) / 2, high - low]) / np.tile(SIZE[::-1], 2))
+        boxes.append(np.hstack([(low + high) / 2, high - low]) / np.tile(streets.SIZE[::-1], 2))
         classes.append(labels.class_id)
         owners.append(np.full(len(labels), number))
     return {
@@ -195,14 +195,6 @@ def make_batch(scenes: Scenes, recipe: Recipe, step: int) -> dict[str, Tensor]:
         "bboxes": torch.from_numpy(np.concatenate(boxes)).float(),
         "batch_idx": torch.from_numpy(np.concatenate(owners)).float(),
     }
-
-
-def rate_at(step: int, recipe: Recipe) -> float:
-    """Learning rate of a step: a linear warm-up, then half a cosine down to a hundredth."""
-    if step < recipe.warmup:
-        return recipe.learning_rate * (step + 1) / recipe.warmup
-    done = (step - recipe.warmup) / (recipe.steps - recipe.warmup)
-    return recipe.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
 
 
 def train(scenes: Scenes, recipe: Recipe, work: Path) -> Progress:
@@ -214,12 +206,13 @@ def train(scenes: Scenes, recipe: Recipe, work: Path) -> Progress:
     began = time.monotonic() - progress.seconds
     with (work / "log.csv").open("a", newline="") as file:
         log = csv.writer(file)
-        for step in range(progress.step, recipe.steps):
+        for step in range(progress.step, recipe.schedule.steps):
             losses = _step(progress, make_batch(scenes, recipe, step), recipe)
             progress.step, progress.seconds = step + 1, time.monotonic() - began
+            rate = recipe.schedule.rate_at(step)
             if progress.step % 50 == 0:
                 row = [progress.step, *(f"{loss:.4f}" for loss in losses),
-                       f"{rate_at(step, recipe):.2e}", f"{progress.seconds:.0f}"]  # fmt: skip
+                       f"{rate:.2e}", f"{progress.seconds:.0f}"]  # fmt: skip
                 log.writerow(row)
                 print(",".join(map(str, row)), flush=True)
             if progress.step % recipe.save_every == 0:
@@ -229,12 +222,14 @@ def train(scenes: Scenes, recipe: Recipe, work: Path) -> Progress:
 
 
 def _start(recipe: Recipe) -> Progress:
-    torch.manual_seed(TRAINING_SEED)
+    torch.manual_seed(streets.FIRST_SEED)
     network = yolov5.new_network(MODEL, NAMES).to(memory_format=torch.channels_last)
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(
+        groups, recipe.schedule.learning_rate, weight_decay=recipe.weight_decay
+    )
     average = {key: value.clone() for key, value in network.state_dict().items()}
     return Progress(network, average, optimizer)
 
@@ -242,16 +237,16 @@ def _start(recipe: Recipe) -> Progress:
 def _step(progress: Progress, batch: dict[str, Tensor], recipe: Recipe) -> list[float]:
     """One step of the optimizer; the box, class and distribution losses an image."""
     for group in progress.optimizer.param_groups:
-        group["lr"] = rate_at(progress.step, recipe)
+        group["lr"] = recipe.schedule.rate_at(progress.step)
     batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         loss, _ = progress.network.loss(batch)  # type: ignore[operator]
     progress.optimizer.zero_grad()
     loss.sum().backward()
-    nn.utils.clip_grad_norm_(progress.network.parameters(), 10.0 * recipe.batch)
+    nn.utils.clip_grad_norm_(progress.network.parameters(), recipe.schedule.clip)
     progress.optimizer.step()
     # The average follows closely at first, when what it holds is still noise.
-    decay = min(recipe.ema, (1 + progress.step) / (10 + progress.step))
+    decay = min(recipe.schedule.ema, (1 + progress.step) / (10 + progress.step))
     for key, value in progress.network.state_dict().items():
         if value.is_floating_point():
             progress.average[key].lerp_(value, 1 - decay)
@@ -282,9 +277,9 @@ def _restore(progress: Progress, path: Path) -> None:
 
 
 def validate(weights: Path, scenes: Scenes) -> Iterator[dict[str, str]]:
-    """Score the file that was written on each arm, by day and at night: rows of a table."""
+    """Score the file that was written on each arm and at each time of day: rows of a table."""
     config = yolov5.Config(
-        weights=str(weights), image_size=SIZE[1], conf=0.001, iou=0.6, multi_label=True
+        weights=str(weights), image_size=streets.SIZE[1], conf=0.001, iou=0.6, multi_label=True
     )
     detector = yolov5.build(config, device=torch.device("cpu"))
     for arm in _ARMS:
@@ -292,8 +287,8 @@ def validate(weights: Path, scenes: Scenes) -> Iterator[dict[str, str]]:
         for pair in scenes.images:
             image = torch.from_numpy(arm_image(pair, arm)).permute(2, 0, 1)[None]
             found += detector(image)
-        for when, times in (("all", (False, True)), ("day", (False,)), ("night", (True,))):
-            some = np.flatnonzero(np.isin(scenes.night, times))
+        for when in ("all", *sorted(set(scenes.times.tolist()))):
+            some = np.flatnonzero((scenes.times == when) | (when == "all"))
             result = evaluate_yolo([found[i] for i in some], [scenes.labels[i] for i in some])
             figures = {"map50": result.map50, "map50_95": result.map50_95}
             figures |= {f"{NAMES[k]}_map50": r.map50 for k, r in result.per_class.items()}
@@ -311,13 +306,15 @@ def main() -> None:
     recipe = Recipe()
     work = arguments.work / recipe.digest
     work.mkdir(parents=True, exist_ok=True)
-    scenes = draw_scenes(work / "train.npy", TRAINING_SEED, recipe.clips, recipe.frames)
-    dev = draw_scenes(work / "dev.npy", DEV_SEED, recipe.dev_clips, recipe.dev_frames)
+    scenes = draw_scenes(work / "train.npy", streets.FIRST_SEED, recipe.clips, recipe.frames)
+    dev = draw_scenes(
+        work / "dev.npy", streets.VALIDATION_SEED, recipe.dev_clips, recipe.dev_frames
+    )
     print("step,box,class,distribution,rate,seconds", flush=True)
     progress = train(scenes, recipe, work)
     progress.network.load_state_dict(progress.average)
-    about = {key: str(value) for key, value in asdict(recipe).items()}
-    about |= {"training_seeds": f"{TRAINING_SEED}-{TRAINING_SEED + recipe.clips - 1}"}
+    about = {key: str(value) for key, value in recipe.plain.items()}
+    about |= {"training_seeds": f"{streets.FIRST_SEED}-{streets.FIRST_SEED + recipe.clips - 1}"}
     yolov5.save_network(arguments.out, progress.network, model=MODEL, names=NAMES, metadata=about)
     for number, row in enumerate(validate(arguments.out, dev)):
         if number == 0:

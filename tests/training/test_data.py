@@ -12,8 +12,7 @@ from PIL import Image
 
 from errors import ConfigError, DataError
 from pipeline.images import pair_id
-from pipeline.scenes.render import Clip
-from training import config, data
+from training import config, data, streets
 from training.config import AugmentConfig
 
 DEFAULT = Path(config.__file__).parent.parent / "configs" / "train_irvis.yaml"
@@ -146,9 +145,8 @@ def test_recordings_give_the_frames_that_have_partners(tmp_path):
 def test_generated_streets(tmp_path):
     street = {"kind": "generated", "seed": 100_001, "clips": 2, "frames": 2, "size": [64, 80]}
     pairs = data.open_sources(settings(tmp_path, {"a": street}))["a"]
-    clip = Clip(100_002, 0, night=False, size=(64, 80), frame_rate=Fraction(10))
-    assert len(pairs) == 4
-    assert pairs.ids[3] == pair_id(clip.scene(21).ir, clip.scene(21).vis)
+    drawn = [scene for seed in (100_001, 100_002) for scene in streets.scenes(seed, 2, (64, 80))]
+    assert list(pairs.ids) == [pair_id(scene.ir, scene.vis) for scene in drawn]
     with pytest.raises(ConfigError, match=r"data\.sources\.a\.seed: .*100000, not 7"):
         settings(tmp_path, {"a": {**street, "seed": 7}})
 

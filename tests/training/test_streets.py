@@ -1,0 +1,29 @@
+from fractions import Fraction
+
+import numpy as np
+
+from pipeline.scenes.climate import Conditions
+from pipeline.scenes.render import Clip
+from training import streets
+
+
+def test_all_times_and_weathers_in_turn():
+    kinds = [
+        streets.conditions(seed, 4) for seed in range(streets.FIRST_SEED, streets.FIRST_SEED + 24)
+    ]
+    for time in ("day", "night", "dusk", "dusk_to_night"):
+        weathers = sorted(kind.weather for kind in kinds if kind.time == time)
+        assert weathers == ["clear"] * 4 + ["fog", "rain"]
+
+
+def test_moments_are_two_seconds_apart():
+    clip = Clip(
+        100_001,
+        0,
+        size=(64, 80),
+        frame_rate=Fraction(10),
+        conditions=Conditions("night", "fog", span_s=4.2),
+    )
+    first, second = streets.scenes(100_001, 2, (64, 80))
+    assert np.array_equal(first.vis, clip.scene(0).vis)
+    assert np.array_equal(second.ir, clip.scene(21).ir)

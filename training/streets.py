@@ -1,0 +1,41 @@
+"""Generated streets to train on: which seeds they have, and what times and weathers they show."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from pipeline.scenes.climate import Conditions, Time, Weather
+from pipeline.scenes.render import Clip, Scene
+
+# Runs use seeds below both.
+VALIDATION_SEED = 50_000  # of the first street that trained weights are judged on
+FIRST_SEED = 100_000  # of the first street to train on
+SIZE = (256, 320)  # height, width, pixels
+
+_TIMES: tuple[Time, ...] = ("day", "night", "dusk", "dusk_to_night")
+_WEATHERS: tuple[Weather, ...] = ("clear", "clear", "clear", "clear", "fog", "rain")
+_RATE, _FRAMES_APART = Fraction(10), 21  # 2.1 s later everybody has moved on
+
+
+def conditions(seed: int, frames: int = 4) -> Conditions:
+    """Four times of day take turns; of six streets of a time four are clear, one each fog and rain.
+
+    Args:
+        seed: Of the street.
+        frames: So many moments are shown of it; dusk turns to night within them.
+    """
+    time, weather = _TIMES[seed % 4], _WEATHERS[seed // 4 % 6]
+    span = float(frames * _FRAMES_APART / _RATE)
+    return Conditions(time, weather, span_s=span)
+
+
+def scenes(seed: int, frames: int, size: tuple[int, int] = SIZE) -> Iterator[Scene]:
+    """Some moments of a street, 2.1 seconds apart.
+
+    Args:
+        seed: Of the street.
+        frames: How many moments.
+        size: Height and width, pixels.
+    """
+    clip = Clip(seed, 0, size=size, frame_rate=_RATE, conditions=conditions(seed, frames))
+    for index in range(frames):
+        yield clip.scene(index * _FRAMES_APART)
