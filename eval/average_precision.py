@@ -7,7 +7,7 @@ operating point: COCO has none.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,10 +175,10 @@ def summarize(matches: Matches, *, curve_end: CurveEnd = "one") -> YoloResult:
     recall = np.zeros_like(precision)
     ap = np.zeros((len(classes), len(IOU_THRESHOLDS)))
     for row, class_id in enumerate(classes):
-        precision[row], recall[row] = at_confidences(matches, class_id, CONFIDENCES)
-        precisions, recalls = class_curve(matches, class_id)
+        curve = class_curve(matches, class_id)
+        precision[row], recall[row] = at_confidences(curve, CONFIDENCES)
         ap[row] = [
-            average_precision(recalls[:, t], precisions[:, t], curve_end=curve_end)
+            average_precision(curve.recall[:, t], curve.precision[:, t], curve_end=curve_end)
             for t in range(len(IOU_THRESHOLDS))
         ]
     best = best_f1(precision, recall)
@@ -205,33 +205,46 @@ def summarize(matches: Matches, *, curve_end: CurveEnd = "one") -> YoloResult:
     )
 
 
-def class_curve(matches: Matches, class_id: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall of a labelled class after its 1, 2, ... k best detections: (k, 10)."""
-    hits = matches.hit[matches.class_id == class_id].cumsum(axis=0)  # (k, 10)
+class Curve(NamedTuple):
+    """A labelled class after its 1, 2, ... k best detections.
+
+    Attributes:
+        score: (k,), of the last of them.
+        precision: (k, 10), at each of ``IOU_THRESHOLDS``.
+        recall: (k, 10).
+    """
+
+    score: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+
+
+def class_curve(matches: Matches, class_id: int) -> Curve:
+    """The curve of a labelled class."""
+    mine = matches.class_id == class_id
+    hits = matches.hit[mine].cumsum(axis=0)  # (k, 10)
     labels = (matches.label_class == class_id).sum()
-    return hits / np.arange(1, len(hits) + 1)[:, None], hits / labels
+    precision = hits / np.arange(1, len(hits) + 1)[:, None]
+    return Curve(matches.score[mine], precision, hits / labels)
 
 
 def at_confidences(
-    matches: Matches, class_id: int, confidences: NDArray[np.float64]
+    curve: Curve, confidences: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision and recall of a labelled class at IoU 0.5, straight between the scores.
 
     Args:
-        matches: All classes' matches.
-        class_id: The class.
+        curve: The class's.
         confidences: (n,), rising.
 
     Returns:
         Two arrays (n,): 1 and 0 over the best score; both 0 for a class without detections.
     """
-    score = matches.score[matches.class_id == class_id]
-    if len(score) == 0:
+    if len(curve.score) == 0:
         return np.zeros(len(confidences)), np.zeros(len(confidences))
-    precisions, recalls = class_curve(matches, class_id)
     # Scores fall and np.interp wants rising abscissae: both axes change sign.
-    precision = np.interp(-confidences, -score, precisions[:, 0], left=1)
-    recall = np.interp(-confidences, -score, recalls[:, 0], left=0)
+    precision = np.interp(-confidences, -curve.score, curve.precision[:, 0], left=1)
+    recall = np.interp(-confidences, -curve.score, curve.recall[:, 0], left=0)
     return precision, recall
 
 

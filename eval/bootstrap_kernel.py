@@ -5,14 +5,12 @@ the ranking, so the ranks of the drawn detections, and from them the points of t
 sorting; only hits move recall, so average precision is arithmetic on their ranks.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-_Function = TypeVar("_Function", bound=Callable[..., Any])
+from fusion.compiled import compiled
 
 
 class Ranked(NamedTuple):
@@ -37,15 +35,7 @@ class Ranked(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def _compiled(function: _Function) -> _Function:
-    """Compile at the first call, without the interpreter's lock, and keep the result on disk."""
-    try:
-        return cast(_Function, njit(function, nogil=True, cache=True))
-    except RuntimeError:  # neither the package's nor the user's cache folder can be written
-        return cast(_Function, njit(function, nogil=True))
-
-
-@_compiled
+@compiled()
 def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int64], at: NDArray[np.int64]) -> int:
     """Write the rank, from 1, of each copy of each hit into ``at``; how many there are."""
     count = 0
@@ -56,7 +46,7 @@ def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int64], at: NDArray
     return count
 
 
-@_compiled
+@compiled()
 def _average_precision(
     at: NDArray[np.int64], detections: int, labelled: int, envelope: NDArray[np.float64]
 ) -> float:
@@ -86,7 +76,7 @@ def _average_precision(
     return area
 
 
-@_compiled
+@compiled()
 def _at_confidences(
     rank: NDArray[np.int64],
     score: NDArray[np.float64],
@@ -126,7 +116,7 @@ def _at_confidences(
         recall[k] += share * (next_hits / labelled - recall[k])
 
 
-@_compiled
+@compiled()
 def _best_f1(precision: NDArray[np.float64], recall: NDArray[np.float64], width: int) -> int:
     """Where the classes' mean F1, smoothed over ``width`` confidences, is highest.
 
@@ -150,7 +140,7 @@ def _best_f1(precision: NDArray[np.float64], recall: NDArray[np.float64], width:
     return int(smooth.argmax())
 
 
-@_compiled
+@compiled()
 def resample(
     ranked: Ranked,
     counts: NDArray[np.int32],

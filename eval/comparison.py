@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.attribution import attribute, size_groups
+from eval.average_precision import YoloResult
 from eval.bootstrap import FEW_IMAGES, STATISTICS, Bootstrap, bootstrap
 from eval.evaluation import ArmResult, to_json
 from eval.operating_points import CONFIDENCE
@@ -64,18 +65,29 @@ def _differences(results: Mapping[str, ArmResult], draws: Bootstrap) -> Json:
     table: Json = {}
     for arm, mine in results.items():
         for other, theirs in results.items():
-            if arm == other or mine.yolo.labels == 0:
-                continue
-            entry = table.setdefault(arm, {}).setdefault(other, {})
-            for name in STATISTICS:
-                value = getattr(mine.yolo, name) - getattr(theirs.yolo, name)
-                difference = draws.difference(arm, other, name, value)
-                entry[name] = {
-                    "difference": value,
-                    "ci95": _list(difference.ci95),
-                    "verdict": difference.verdict,
-                }
+            if arm != other and mine.yolo.labels > 0:
+                scores = {arm: mine.yolo, other: theirs.yolo}
+                table.setdefault(arm, {})[other] = difference(scores, draws, arm, other)
     return table
+
+
+def difference(scores: Mapping[str, YoloResult], draws: Bootstrap, arm: str, other: str) -> Json:
+    """By statistic, with ``ci95`` and ``verdict``: one of the scores less another.
+
+    Args:
+        scores: On all images; there are labels.
+        draws: Of the same.
+        arm: What they are of.
+        other: What is subtracted.
+    """
+    entry = {}
+    for name in STATISTICS:
+        value = getattr(scores[arm], name) - getattr(scores[other], name)
+        found = draws.difference(arm, other, name, value)
+        entry[name] = {
+            "difference": value, "ci95": _list(found.ci95), "verdict": found.verdict
+        }  # fmt: skip
+    return entry
 
 
 def _attribution(ir: ArmResult, vis: ArmResult, fused: ArmResult) -> Json:

@@ -25,12 +25,12 @@ def to_json(matches: Matches, names: Mapping[int, str]) -> dict[str, dict[str, l
     """
     curves = {}
     for class_id in np.unique(matches.label_class).tolist():
-        precisions, recalls = class_curve(matches, class_id)
-        precision, recall = at_confidences(matches, class_id, CONFIDENCES)
+        curve = class_curve(matches, class_id)
+        precision, recall = at_confidences(curve, CONFIDENCES)
         total = precision + recall
         f1 = np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)
         curves[names[class_id]] = {
-            "precision": _rounded(envelope(recalls[:, 0], precisions[:, 0])),
+            "precision": _rounded(envelope(curve.recall[:, 0], curve.precision[:, 0])),
             "precision_at": _rounded(precision),
             "recall_at": _rounded(recall),
             "f1_at": _rounded(f1),

@@ -21,7 +21,6 @@ from eval.coco import CocoClassResult, CocoResult, detections_of, evaluate_coco,
 from eval.coco_files import GroundTruth, ImageEntry, Prediction, image_key
 from eval.confusion import confusion_matrix
 from eval.light import Light, named_light
-from eval.matching import drop_ignored
 from eval.miss_rate import log_average_miss_rate
 from eval.operating_points import OperatingPoint, at_confidence, confidence_at
 from eval.tide import TideResult, tide
@@ -74,10 +73,7 @@ def evaluate_arm(
     counted, names = _counted(ground_truth, classes)
     mine = [item for item in predictions if item["category_id"] in names]
     labels = labels_of(counted)
-    detections = [
-        drop_ignored(found, truth)
-        for found, truth in zip(detections_of(counted, mine), labels, strict=True)
-    ]
+    detections = detections_of(counted, mine)
     matches = match_images(detections, labels)
     lights = [_light(image) for image in counted["images"]]
     return ArmResult(

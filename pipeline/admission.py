@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from detection import weights
-from errors import DataError, WeightsError
+from errors import DataError
 from eval.light import light_of
 from fusion.network import checkpoint
 from pipeline.arms.folder import FolderArm
@@ -103,11 +102,7 @@ class Admission:
 
 
 def training_ids(config: Config) -> dict[str, frozenset[str]]:
-    """What the weights of each arm, and of the ``detector``, were trained on, where they say.
-
-    The ids are those of ``pipeline.images.pair_id``, in the metadata of .safetensors files under
-    ``trained_on``, parted by spaces.
-    """
+    """What the weights of each arm, and of the ``detector``, were trained on, where they say."""
     paths: dict[str, Path | None] = {
         name: checkpoint.find(arm.config.weights)
         for name, arm in config.arms.items()
@@ -115,20 +110,9 @@ def training_ids(config: Config) -> dict[str, frozenset[str]]:
     }
     if config.detector is not None and _names_weights(config.detector):
         paths["detector"] = weights.find(config.detector.config.weights)
-    ids = {name: _read_ids(path) for name, path in paths.items() if path is not None}
+    ids = {name: checkpoint.trained_on(path) for name, path in paths.items() if path is not None}
     return {name: found for name, found in ids.items() if found}
 
 
 def _names_weights(component: Component) -> bool:
     return isinstance(getattr(component.config, "weights", None), str)
-
-
-def _read_ids(path: Path) -> frozenset[str]:
-    if path.suffix != ".safetensors":
-        return frozenset()
-    try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: cannot be read as safetensors ({error})") from error
-    return frozenset(metadata.get("trained_on", "").split())

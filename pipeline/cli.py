@@ -52,8 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run a configuration: fuse, detect, evaluate")
-    run.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
-    run.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. arms.lap.kind=laplacian")
+    _add_configuration(run, "arms.lap.kind=laplacian")
     run.set_defaults(command=_run)
 
     fuse = commands.add_parser("fuse", help="only fuse: two folders, two videos or two images")
@@ -66,8 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     fuse.set_defaults(command=_fuse)
 
     sweep = commands.add_parser("sweep", help="run a configuration at several values of a key")
-    sweep.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
-    sweep.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. perturb.ir_noise=0,10,20")
+    _add_configuration(sweep, "perturb.ir_noise=0,10,20")
     sweep.set_defaults(command=_sweep)
 
     show = commands.add_parser("show", help="all tables of a finished run")
@@ -119,6 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     for command in commands.choices.values():
         command.add_argument("-v", "--verbose", action="store_true", help="say more")
     return parser
+
+
+def _add_configuration(command: argparse.ArgumentParser, example: str) -> None:
+    """What ``_configuration`` reads."""
+    command.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
+    command.add_argument("overrides", nargs="*", metavar=KEYS, help=f"e.g. {example}")
 
 
 # The commands import what they need: `irvis --help` shouldn't wait for torch.

@@ -20,14 +20,15 @@ from eval.average_precision import Matches, match_images, summarize
 from eval.bootstrap import STATISTICS, bootstrap
 from eval.coco import detections_of, labels_of
 from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
+from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
-from pipeline.show import detector_text, read_results
-from pipeline.terminal import NONE, console, number, with_interval
+from pipeline.results_file import read_results
+from pipeline.show import detector_text
+from pipeline.terminal import MAPS, console, difference_cells, number, say, with_interval
 
 Json = dict[str, Any]
 
-_MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 _LONGEST = 60  # characters of a value in a line that has two of them
 
 
@@ -81,22 +82,18 @@ def compare(folders: Sequence[Path]) -> Json:
 def report(comparison: Mapping[str, Any]) -> None:
     """Print what the runs have in common, their scores and differences, and what else differs."""
     out, protocol = console(), comparison["protocol"]
-    lines = [
+    say(
         f"Fingerprint {comparison['fingerprint']}: all runs have the same {protocol['images']} "
         "images and their labels, classes, detector and settings",
         f"Detector: {detector_text(protocol['detector'])}; P, R, mAP: YOLO convention",
-    ]
-    for line in lines:
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    )
     out.print(_score_table(comparison["runs"]))
     if comparison["differences"]:
         out.print(_difference_table(comparison["differences"]))
     else:
         out.print("No two runs have an arm of the same name: there are no differences to show.")
-    lines = [f"Warning: {line}" for line in comparison["warnings"]]
-    lines += [f"Note: {line}" for line in comparison["notes"]]
-    for line in lines:
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
+    say(*(f"Warning: {line}" for line in comparison["warnings"]))
+    say(*(f"Note: {line}" for line in comparison["notes"]))
 
 
 def _open(folders: Sequence[Path]) -> list[_Run]:
@@ -185,16 +182,7 @@ def _less_first(matches: Mapping[str, Matches]) -> Iterator[Json]:
     values = {run: summarize(mine) for run, mine in matches.items()}
     less, *later = matches
     for run in later:
-        entry: Json = {"run": run, "less": less}
-        for name in STATISTICS:
-            value = getattr(values[run], name) - getattr(values[less], name)
-            difference = draws.difference(run, less, name, value)
-            entry[name] = {
-                "difference": value,
-                "ci95": None if difference.ci95 is None else list(difference.ci95),
-                "verdict": difference.verdict,
-            }
-        yield entry
+        yield {"run": run, "less": less, **difference(values, draws, run, less)}
 
 
 def _ground_truth(run: _Run) -> GroundTruth:
@@ -254,12 +242,12 @@ def _score_table(runs: Mapping[str, Any]) -> Table:
     table = Table()
     table.add_column("run", overflow="fold")
     table.add_column("arm")
-    for name in ("P", "R", *_MAPS.values(), "COCO AP"):
+    for name in ("P", "R", *MAPS.values(), "COCO AP"):
         table.add_column(name, justify="right", no_wrap=True)
     for run, part in runs.items():
         for arm, scores in part["arms"].items():
             row = [Text(number(scores[name])) for name in ("precision", "recall")]
-            row += [with_interval(number(scores[n]), scores["ci95"][n], ".3f") for n in _MAPS]
+            row += [with_interval(number(scores[n]), scores["ci95"][n], ".3f") for n in MAPS]
             # as plain text: rich would take [ir,vis] for a style
             table.add_row(Text(run), Text(arm), *row, Text(number(scores["coco_map50_95"])))
         table.add_section()
@@ -271,15 +259,10 @@ def _difference_table(entries: Sequence[Mapping[str, Any]]) -> Table:
     table = Table()
     table.add_column("arm")
     table.add_column("difference", overflow="fold")
-    for title in _MAPS.values():
+    for title in MAPS.values():
         table.add_column(title, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True)
     for entry in entries:
-        row = []
-        for part in (entry[name] for name in _MAPS):
-            row += [
-                with_interval(f"{part['difference']:+.3f}", part["ci95"], "+.3f"),
-                Text(part["verdict"] or NONE),
-            ]
-        table.add_row(Text(entry["arm"]), Text(f"{entry['run']} − {entry['less']}"), *row)
+        runs = Text(f"{entry['run']} − {entry['less']}")
+        table.add_row(Text(entry["arm"]), runs, *difference_cells(entry))
     return table

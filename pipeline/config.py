@@ -165,10 +165,19 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: The file or an override is wrong; the text names the key and the fix.
     """
+    return check(read_settings(path, overrides))
+
+
+def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The plain settings of a configuration file with overrides, which nothing has checked yet.
+
+    Raises:
+        ConfigError: The file can't be read, or an override is none.
+    """
     settings = yaml_file.read(path)
     for override in overrides:
         apply_override(settings, override)
-    return check(settings)
+    return settings
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:

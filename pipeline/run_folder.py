@@ -89,7 +89,7 @@ def open_folder(config: Work) -> RunFolder:
 
 def _reserve(run: RunConfig) -> tuple[Path, Path]:
     if run.dir is not None:
-        partial = _partial(run.dir)
+        partial = partial_of(run.dir)
         if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
             raise ConfigError(f"run.dir: {run.dir} is in use; name a new or empty folder")
         if not _make(partial):
@@ -101,8 +101,8 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
     number = 1
     while True:
         final = RUNS / (run.name if number == 1 else f"{run.name}-{number}")
-        if not final.exists() and _make(_partial(final)):
-            return final, _partial(final)
+        if not final.exists() and _make(partial_of(final)):
+            return final, partial_of(final)
         number += 1
 
 
@@ -118,26 +118,37 @@ def _make(folder: Path) -> bool:
 
 
 def _resume(config: Work) -> RunFolder:
-    partial = _partial(config.run.dir) if config.run.dir else _latest(config.run.name)
+    name = config.run.name
+    partial = partial_of(config.run.dir) if config.run.dir else latest(name, SUFFIX)
     if partial is None or not (partial / CONFIG).is_file():
-        where = partial or RUNS / f"{config.run.name}{SUFFIX}"
+        where = partial or RUNS / f"{name}{SUFFIX}"
         raise ConfigError(f"run.resume: there is no unfinished run in {where}")
     lock = _lock(partial)
-    before = yaml.safe_load((partial / CONFIG).read_text(encoding="utf-8")) or {}
-    # the name may differ, and sinks may be left out or added: they change no number
-    same = {"run": None, "sinks": None}
-    if changed := _difference({**before, **same}, {**config.dump(), **same}):
-        raise ConfigError(
-            f"run.resume: {partial} was begun with another {changed}; repeat its settings "
-            f"({partial / CONFIG}) or start a new run"
-        )
+    check_same(partial, config)
     final = partial.with_name(partial.name.removesuffix(SUFFIX))
     return RunFolder(partial, final, lock, _done(partial), resumed=True)
 
 
-def _latest(name: str) -> Path | None:
-    """The unfinished run of this name with the highest number."""
-    pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?{re.escape(SUFFIX)}")
+def check_same(folder: Path, config: Work) -> None:
+    """What is in a folder must have been made with this configuration.
+
+    The name may differ, and sinks may be left out or added: they change no number.
+
+    Raises:
+        ConfigError: It was made with another one; the text names the first key that differs.
+    """
+    before = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
+    same = {"run": None, "sinks": None}
+    if changed := _difference({**before, **same}, {**config.dump(), **same}):
+        raise ConfigError(
+            f"run.resume: {folder} was begun with another {changed}; repeat its settings "
+            f"({folder / CONFIG}) or start anew"
+        )
+
+
+def latest(name: str, suffix: str = "") -> Path | None:
+    """The folder of this name, or of this name and a number, that has the highest number."""
+    pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?{re.escape(suffix)}")
     found = [
         (int(match[1] or 1), folder)
         for folder in (RUNS.iterdir() if RUNS.is_dir() else ())
@@ -165,7 +176,8 @@ def _lock(partial: Path) -> IO[str]:
     return lock
 
 
-def _partial(final: Path) -> Path:
+def partial_of(final: Path) -> Path:
+    """Where a run folder is while the run works."""
     return final.with_name(final.name + SUFFIX)
 
 

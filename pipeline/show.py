@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -10,30 +11,21 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from errors import DataError
 from eval.attribution import SIZES
 from eval.bootstrap import STATISTICS
 from eval.coco_files import load_json
 from eval.fingerprint import fingerprint
 from eval.operating_points import CONFIDENCE, FALSE_POSITIVES
 from eval.quality.metrics import METRICS
-from pipeline.run_folder import SUFFIX
-from pipeline.sinks.results import SCHEMA
-from pipeline.terminal import (
-    NONE,
-    comparison_table,
-    console,
-    detection_table,
-    number,
-    time_table,
-)
+from pipeline.results_file import NAME, read_results, unlike
+from pipeline.terminal import NONE, console, number, say, score_tables, time_table
 
 Json = Mapping[str, Any]
 
-_PARTS = {"protocol", "arms", "comparisons", "attribution", "frames", "objects", "warnings"}
 # eval.attribution's outcomes in a reader's order: first what the fused arm finds
 _OUTCOMES = {
     "kept_both": "kept both", "kept_ir": "kept IR", "kept_vis": "kept VIS", "rescued": "rescued",
@@ -68,47 +60,44 @@ class Section:
     grouped: bool = False
 
 
-def read_results(folder: Path) -> dict[str, Any]:
-    """The contents of a whole run folder's ``results.json``.
+def report(folder: Path) -> None:
+    """Print all tables of a run.
 
     Raises:
-        DataError: It is no run folder, an unfinished one, or one of another version of irvis.
+        errors.DataError: What ``read_results`` raises, or a table lacks numbers in its file.
     """
-    unfinished = folder if folder.resolve().name.endswith(SUFFIX) else Path(f"{folder}{SUFFIX}")
-    if unfinished.is_dir() and (unfinished == folder or not folder.exists()):
-        raise DataError(f"{unfinished}: the run isn't finished; go on with it: run.resume=true")
-    path = folder / "results.json"
-    if not path.is_file():
-        raise DataError(
-            f"{folder}: is no run folder: it has no results.json; give a folder that irvis run "
-            "made, with a sink of kind results"
-        )
-    results = load_json(path)
-    if not isinstance(results, dict) or results.get("schema") != SCHEMA:
-        raise DataError(f'{path}: doesn\'t say "schema": {SCHEMA}; run it again with this irvis')
-    if missing := sorted(_PARTS - results.keys()):
-        raise DataError(f"{path}: has no {missing[0]}, as of an earlier irvis; run it again")
-    return results
-
-
-def report(folder: Path) -> None:
-    """Print all tables of a run; raises what ``read_results`` does."""
     results = read_results(folder)
-    out = console()
-    for line in introduction(results):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
-    if detections := _detections(results):
-        detection_table(detections, {})
-        comparison_table(results)
-    elif (folder / "timing.json").is_file():
-        timing: Any = load_json(folder / "timing.json")
-        time_table(timing["arms_ms_per_pair"])
+    with _legible(folder / NAME):
+        lines, parts = list(introduction(results)), list(_printed(results))
+    timing = folder / "timing.json"
+    if not _detections(results) and timing.is_file():
+        with _legible(timing):
+            times: Any = load_json(timing)
+            parts.insert(0, time_table(times["arms_ms_per_pair"]))
+    say(*lines)
+    for part in parts:
+        console().print(part)
+
+
+@contextmanager
+def _legible(path: Path) -> Iterator[None]:
+    """Says of which file it is that a table lacks a number or finds something else in its place."""
+    try:
+        yield
+    except KeyError as error:
+        raise unlike(path, f"has no {error.args[0]}") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise unlike(path, f"holds something else than irvis writes ({error})") from error
+
+
+def _printed(results: Json) -> Iterator[RenderableType]:
+    """What stands below the introduction."""
+    if _detections(results):
+        yield from score_tables(results, {})
     for section in sections(results):
-        out.print()
-        out.print(Text(section.title, "bold"))
-        out.print(_table(section))
+        yield from ("", Text(section.title, "bold"), _table(section))
         if section.note:
-            out.print(Text(section.note, "dim"))
+            yield Text(section.note, "dim")
 
 
 def introduction(results: Json) -> Iterator[str]:

@@ -97,7 +97,6 @@ class Compute:
             batch = self._upload(items)
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
-        measured: dict[str, list[dict[str, float]]] = {}
         for name, arm in self._arms.items():
             if isinstance(arm, LateArm):
                 continue
@@ -106,9 +105,7 @@ class Compute:
             if self._detector is not None:
                 with self.clock.measure(f"detect {name}"):
                     detections[name] = self._detector(images[name])[: len(items)]
-            if self._quality:
-                with self.clock.measure(f"quality {name}"):
-                    measured[name] = _measure(batch, images[name])
+        measured = self._measure(batch, images) if self._quality else {}
         results = []
         for i, item in enumerate(items):
             seen = {name: found[i] for name, found in detections.items()}
@@ -116,6 +113,22 @@ class Compute:
             qualities = {name: values[i] for name, values in measured.items()}
             results.append(Result(first + i, item, pictures, self._merge(seen), qualities))
         return results
+
+    def _measure(
+        self, batch: PairBatch, images: Mapping[str, Tensor]
+    ) -> dict[str, list[dict[str, float]]]:
+        """The quality metrics of each arm's image of each pair."""
+        with self.clock.measure("quality"):
+            vis = luminance(batch.vis)  # [B, 1, H, W], the same for all arms
+        measured = {}
+        for name, fused in images.items():
+            with self.clock.measure(f"quality {name}"):
+                values = quality(ir=batch.ir, vis=vis, fused=luminance(fused))
+                columns = {key: column.tolist() for key, column in values.items()}
+                measured[name] = [
+                    {key: column[i] for key, column in columns.items()} for i in range(len(fused))
+                ]
+        return measured
 
     def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
         """Add the arms that merge others' detections, in the order of the configuration."""
@@ -153,13 +166,6 @@ def luminance(images: Tensor) -> Tensor:
     red, green, blue = images.int().unbind(1)  # [B, H, W] each
     levels = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
     return levels.to(torch.uint8)[:, None]
-
-
-def _measure(batch: PairBatch, fused: Tensor) -> list[dict[str, float]]:
-    """The quality metrics of each pair."""
-    values = quality(ir=batch.ir, vis=luminance(batch.vis), fused=luminance(fused))
-    columns = {name: column.tolist() for name, column in values.items()}
-    return [{name: column[i] for name, column in columns.items()} for i in range(len(fused))]
 
 
 def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:

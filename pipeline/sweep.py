@@ -4,8 +4,6 @@ A sweep's folder holds a whole run folder for each value and `sweep.csv`, one ro
 """
 
 import itertools
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -13,18 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 from rich.table import Table
 from rich.text import Text
 
 from errors import ConfigError, DataError, IrvisError
 from pipeline import run_folder, runner
 from pipeline.config import RunConfig
+from pipeline.results_file import read_results
 from pipeline.sweep_plan import Point, label, plan
-from pipeline.terminal import NONE, console
+from pipeline.terminal import MAPS, NONE, console, number, say
 
 SCORES = ("precision", "recall")
-WITH_INTERVAL = ("map50", "map50_95")
 
 Progress = Callable[[str], AbstractContextManager[Callable[[int, int | None], None]]]
 
@@ -45,7 +42,7 @@ class Sweep:
 
     def write(self) -> None:
         """Write `sweep.csv` anew."""
-        intervals = [[name, f"{name}_low", f"{name}_high"] for name in WITH_INTERVAL]
+        intervals = [[name, f"{name}_low", f"{name}_high"] for name in MAPS]
         columns = [*self.keys, "arm", *SCORES, *itertools.chain(*intervals), "objects", "pairs"]
         columns.append("fingerprint")
         text = pd.DataFrame(self.rows, columns=columns).to_csv(index=False)
@@ -88,14 +85,9 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
 def report(outcome: Sweep) -> None:
     """A table of each mAP, one row a value and one column an arm, and where the files are."""
     out = console()
-    for name, title in (("map50_95", "mAP@.5:.95"), ("map50", "mAP@.5")):
+    for name, title in reversed(MAPS.items()):
         out.print(_table(outcome, name, title))
-    out.print(
-        f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
+    say(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
 
 
 def _reserve(run: RunConfig) -> Path:
@@ -122,15 +114,11 @@ def _find(run: RunConfig) -> Path:
         if not run.dir.is_dir() or (run.dir / run_folder.CONFIG).exists():
             raise ConfigError(f"run.resume: there is no sweep in {run.dir}")
         return run.dir
-    pattern = re.compile(rf"{re.escape(run.name)}-sweep(?:-(\d+))?")
-    found = [
-        (int(match[1] or 1), folder)
-        for folder in (run_folder.RUNS.iterdir() if run_folder.RUNS.is_dir() else ())
-        if (match := pattern.fullmatch(folder.name))
-    ]
-    if not found:
-        raise ConfigError(f"run.resume: there is no sweep {run_folder.RUNS}/{run.name}-sweep")
-    return max(found)[1]
+    name = f"{run.name}-sweep"
+    found = run_folder.latest(name)
+    if found is None:
+        raise ConfigError(f"run.resume: there is no sweep {run_folder.RUNS / name}")
+    return found
 
 
 def _check_planned(points: Sequence[Point], folder: Path) -> None:
@@ -145,27 +133,16 @@ def _check_planned(points: Sequence[Point], folder: Path) -> None:
 
 def _check_same(point: Point, final: Path) -> None:
     """What an earlier run left must be of this configuration, but for its sinks."""
-    for folder in (final, final.with_name(final.name + run_folder.SUFFIX)):
-        path = folder / run_folder.CONFIG
-        if not path.is_file():
-            continue
-        before = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        for section, settings in point.config.dump().items():
-            if section not in ("run", "sinks") and before.get(section) != settings:
-                raise ConfigError(
-                    f"run.resume: {folder} was begun with another {section}; repeat its settings "
-                    f"({path}) or start a new sweep"
-                )
+    for folder in (final, run_folder.partial_of(final)):
+        if (folder / run_folder.CONFIG).is_file():
+            run_folder.check_same(folder, point.config)
 
 
 def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:
     """The contents of the point's `results.json`: that of its whole run folder, or of a new run."""
-    path = final / "results.json"
-    if path.is_file():
-        whole: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return whole
-    partial = final.with_name(final.name + run_folder.SUFFIX)
-    settings = {"dir": final, "resume": partial.is_dir()}
+    if (final / "results.json").is_file():
+        return read_results(final)
+    settings = {"dir": final, "resume": run_folder.partial_of(final).is_dir()}
     own = replace(point.config, run=point.config.run.model_copy(update=settings))
     try:
         with progress(title) as show:
@@ -186,7 +163,7 @@ def _rows(point: Point, results: Mapping[str, Any], final: Path) -> Iterator[dic
                 f"use `irvis run` (the first run is in {final})"
             )
         row = {**point.values, "arm": arm, **{name: detection["yolo"][name] for name in SCORES}}
-        for name in WITH_INTERVAL:
+        for name in MAPS:
             low, high = detection["ci95"][name] or (None, None)
             row |= {name: detection["yolo"][name], f"{name}_low": low, f"{name}_high": high}
         counts = {"objects": results["objects"]["scored"], "pairs": results["frames"]["paired"]}
@@ -215,7 +192,7 @@ def _table(outcome: Sweep, name: str, title: str) -> Table:
 
 def _cell(row: Mapping[str, Any], name: str) -> Text:
     score, low, high = (row[column] for column in (name, f"{name}_low", f"{name}_high"))
-    cell = Text(NONE if score is None else f"{score:.3f}")
+    cell = Text(number(score))
     if low is not None:
         cell.append("\n" + "–".join(f"{end:.3f}".removeprefix("0") for end in (low, high)), "dim")
     return cell

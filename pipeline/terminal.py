@@ -19,6 +19,7 @@ from rich.text import Text
 from pipeline.runner import Outcome
 
 NONE = "–"
+MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 
 
 @contextmanager
@@ -49,30 +50,25 @@ def report(outcome: Outcome) -> None:
     out = console()
     out.print(headline(outcome), highlight=False, markup=False)
     if outcome.results is not None:
-        arms = outcome.results["arms"]
-        detection = {arm: part["detection"] for arm, part in arms.items()}
-        if any(detection.values()):
-            detection_table(detection, outcome.timing["arms_ms_per_pair"])
-            comparison_table(outcome.results)
+        arms, times = outcome.results["arms"], outcome.timing["arms_ms_per_pair"]
+        if any(part["detection"] for part in arms.values()):
+            for table in score_tables(outcome.results, times):
+                out.print(table)
         elif outcome.results["protocol"]["detector"] is not None:
             out.print("The source has no labels: detections and times, but no scores.")
-            time_table(outcome.timing["arms_ms_per_pair"])
+            out.print(time_table(times))
         if any(part["quality"] for part in arms.values()):
             out.print("Image quality: irvis show has the means, quality.csv each image.")
-    for line in _notes(outcome):
-        out.print(line, highlight=False, markup=False, soft_wrap=True)
-    out.print(f"Run folder: {outcome.folder}", highlight=False, markup=False, soft_wrap=True)
+    say(*_notes(outcome), f"Run folder: {outcome.folder}")
 
 
 def evaluation(results: Mapping[str, Any]) -> None:
     """What `irvis evaluate` found."""
-    detection = {arm: part["detection"] for arm, part in results["arms"].items()}
-    detection_table(detection, {})
-    comparison_table(results)
-    classes = next(iter(detection.values()))["yolo"]["per_class"]
     out = console()
-    for warning in results["warnings"]:
-        out.print(f"Warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+    for table in score_tables(results, {}):
+        out.print(table)
+    say(*(f"Warning: {warning}" for warning in results["warnings"]))
+    classes = next(iter(results["arms"].values()))["detection"]["yolo"]["per_class"]
     out.print(f"Counted: {', '.join(classes) or 'no labels'}", highlight=False, markup=False)
 
 
@@ -91,46 +87,56 @@ def headline(outcome: Outcome) -> str:
     return f"{text}; {seconds:.1f} s, {outcome.timing['pairs'] / seconds:.1f} pairs/s"
 
 
-def detection_table(
-    detection: Mapping[str, Mapping[str, Any] | None], times: Mapping[str, Mapping[str, float]]
-) -> None:
+def score_tables(
+    results: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]
+) -> Iterator[Table]:
+    """The arms' scores, with their times if there are any; then their differences."""
+    yield _detection_table(results["arms"], times)
+    if results["comparisons"]:
+        yield _comparison_table(results)
+
+
+def _detection_table(
+    arms: Mapping[str, Mapping[str, Any]], times: Mapping[str, Mapping[str, float]]
+) -> Table:
     """One row an arm: both conventions side by side, mAP with its 95% interval."""
     table = Table()
     table.add_column("arm")
-    for name in ("P", "R", "mAP@.5", "mAP@.5:.95", "COCO AP@.5", "COCO AP"):
+    for name in ("P", "R", *MAPS.values(), "COCO AP@.5", "COCO AP"):
         table.add_column(name, justify="right")
     if times:
         table.add_column("ms/pair", justify="right")
-    for arm, numbers in detection.items():
+    for arm, part in arms.items():
+        numbers = part["detection"]
         if numbers is None:
             continue
         yolo, coco, ci95 = numbers["yolo"], numbers["coco"], numbers["ci95"]
         row: list[str | Text] = [number(yolo[name]) for name in ("precision", "recall")]
-        row += [with_interval(number(yolo[n]), ci95[n], ".3f") for n in ("map50", "map50_95")]
-        row += [number(coco[name]) for name in ("map50", "map50_95")]
+        row += [with_interval(number(yolo[n]), ci95[n], ".3f") for n in MAPS]
+        row += [number(coco[name]) for name in MAPS]
         total = [f"{sum(times[arm].values()):.0f}"] if times else []
         table.add_row(Text(arm), *row, *total)  # as plain text: names aren't markup
-    console().print(table)
+    return table
 
 
-def comparison_table(results: Mapping[str, Any]) -> None:
+def _comparison_table(results: Mapping[str, Any]) -> Table:
     """Every arm less infrared and visible alone, and the first arm less each of the others."""
-    comparisons = results["comparisons"]
-    if not comparisons:
-        return
     table = Table()
     table.add_column("difference")
-    for name in ("mAP@.5", "mAP@.5:.95"):
+    for name in MAPS.values():
         table.add_column(name, justify="right")
         table.add_column("")
     for arm, other in _pairs(results):
-        row: list[str | Text] = []
-        for name in ("map50", "map50_95"):
-            entry = comparisons[arm][other][name]
-            row.append(with_interval(f"{entry['difference']:+.3f}", entry["ci95"], "+.3f"))
-            row.append(entry["verdict"] or NONE)
-        table.add_row(Text(f"{arm} − {other}"), *row)
-    console().print(table)
+        cells = difference_cells(results["comparisons"][arm][other])
+        table.add_row(Text(f"{arm} − {other}"), *cells)
+    return table
+
+
+def difference_cells(entry: Mapping[str, Any]) -> Iterator[Text]:
+    """Each mAP's difference with its interval, and the verdict, of an entry of `comparisons`."""
+    for part in (entry[name] for name in MAPS):
+        yield with_interval(f"{part['difference']:+.3f}", part["ci95"], "+.3f")
+        yield Text(part["verdict"] or NONE)
 
 
 def number(value: float | None) -> str:
@@ -155,7 +161,7 @@ def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return against + [(tested[0], other) for other in tested[1:]]
 
 
-def time_table(times: Mapping[str, Mapping[str, float]]) -> None:
+def time_table(times: Mapping[str, Mapping[str, float]]) -> Table:
     """Milliseconds a pair, one row an arm, one column a stage."""
     stages = list(dict.fromkeys(stage for arm in times.values() for stage in arm))
     table = Table()
@@ -164,7 +170,7 @@ def time_table(times: Mapping[str, Mapping[str, float]]) -> None:
         table.add_column(stage, justify="right")
     for arm, parts in times.items():
         table.add_row(arm, *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
-    console().print(table)
+    return table
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
@@ -183,6 +189,13 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         f"Protocol {protocol['preset']}{changed}: {network}, conf {detector['conf']}, NMS IoU "
         f"{detector['iou']}" + ("; P, R, mAP: YOLO convention" if scored else "")
     )
+
+
+def say(*lines: str) -> None:
+    """Print lines as they are; a terminal wraps them, and nothing in them is markup."""
+    out = console()
+    for line in lines:
+        out.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def console() -> Console:

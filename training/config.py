@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from errors import ConfigError
 from fusion.fusers import fusionmamba
-from pipeline import components, yaml_file
-from pipeline.config import ComputeConfig, RunConfig, apply_override
+from pipeline import components
+from pipeline.config import ComputeConfig, RunConfig, read_settings
 from pipeline.scenes.render import SMALLEST
 from training import losses, streets
 
@@ -192,10 +192,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     Raises:
         ConfigError: The file or an override is wrong; the text names the key and the fix.
     """
-    settings = yaml_file.read(path)
-    for override in overrides:
-        apply_override(settings, override)
-    return check(settings)
+    return check(read_settings(path, overrides))
 
 
 def check(settings: Mapping[str, Any]) -> Config:

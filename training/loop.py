@@ -221,7 +221,7 @@ def _about(config: Config, sources: Mapping[str, Pairs]) -> dict[str, str]:
     before, ids = {}, set(_ids(sources).split())
     if config.network.weights is not None:
         path = checkpoint.find(config.network.weights)
-        ids |= set(checkpoint.read(path).metadata.get("trained_on", "").split())
+        ids |= checkpoint.trained_on(path)
         before = {"begun_from": sha256(path)}
     data = {name: len(pairs) for name, pairs in sources.items()}
     return {

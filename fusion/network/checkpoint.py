@@ -98,6 +98,25 @@ def read(path: Path) -> Checkpoint:
         raise WeightsError(f"{path}: no readable safetensors file: {_line(error)}") from error
 
 
+def trained_on(path: Path) -> frozenset[str]:
+    """Ids of the pairs that weights of any network were trained on, where their file says so.
+
+    They are those of ``pipeline.images.pair_id``, parted by spaces under ``trained_on`` in the
+    metadata of a ``.safetensors`` file; other files say nothing.
+
+    Raises:
+        errors.WeightsError: It is no readable safetensors file.
+    """
+    if path.suffix != ".safetensors":
+        return frozenset()
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{path}: no readable safetensors file: {_line(error)}") from error
+    return frozenset(metadata.get("trained_on", "").split())
+
+
 def save(
     path: Path,
     network: FusionMamba,

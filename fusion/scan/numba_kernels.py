@@ -8,19 +8,15 @@ the loops over LANES and over the tokens of a chunk have no branch, for the comp
 What is kept for the gradient is the state before each chunk; within a chunk it is worked out again.
 """
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, TypeVar, cast
-
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from fusion.compiled import compiled
 
 CHUNK = 64  # tokens
 LANES = 16  # numbers of state; fewer are padded with zeros, which the scan leaves zero
 
 Floats = NDArray[np.float32]
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 # Float32 throughout: a bare Python number would turn the arithmetic to float64.
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
@@ -45,23 +41,10 @@ _Q0, _Q1, _Q2, _Q3 = (
 )
 
 
-def _compiled(*fast: str) -> Callable[[_Function], _Function]:
-    """Compile at the first call, without the interpreter's lock, and keep the result on disk."""
-    compiled = partial(njit, nogil=True, fastmath=set(fast), error_model="numpy")
-
-    def decorate(function: _Function) -> _Function:
-        try:
-            return cast(_Function, compiled(function, cache=True))
-        except RuntimeError:  # neither the package's nor the user's cache folder can be written
-            return cast(_Function, compiled(function))
-
-    return decorate
-
-
 # Where an order of operations was chosen for its rounding it stays ("reassoc" is not allowed).
-_exact = _compiled("contract")
+_exact = compiled(fastmath={"contract"}, error_model="numpy")
 # Sums over the state may be taken in any order. NaN and infinity keep their meaning in both.
-_loops = _compiled("contract", "reassoc", "nsz")
+_loops = compiled(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
 
 
 @_exact

@@ -51,6 +51,13 @@ def test_results_json(scene):
     json.dumps(result, allow_nan=False)
 
 
+def test_what_is_ignored_changes_no_number(scene):
+    truth, found = scene
+    counted = [item for item in found if item["score"] != 0.7]
+    assert len(counted) == len(found) - 1
+    assert to_json(evaluate_arm(truth, found)) == to_json(evaluate_arm(truth, counted))
+
+
 def test_the_files_give_the_same_numbers(scene, tmp_path):
     truth, found = scene
     (tmp_path / "ground_truth.json").write_text(json.dumps(truth))

@@ -203,6 +203,19 @@ def test_fuse_two_images_and_two_recordings(toy, capsys):
     assert len(list((toy / "stills").glob("*.png"))) == 3
 
 
+def test_results_that_were_edited_are_one_line(toy, capsys):
+    for name in ("a", "b"):
+        irvis(capsys, "run", "toy.yaml", f"run.dir={name}")
+    results = json.loads((toy / "b/results.json").read_text())
+    del results["arms"]["vis"]["detection"]["ci95"]
+    (toy / "b/results.json").write_text(json.dumps(results))
+    for arguments in (["show", "b"], ["compare", "a", "b"]):
+        code, out, err = irvis(capsys, *arguments)
+        assert (code, out) == (2, "")
+        assert err.startswith("irvis: b/results.json: has no arms.vis.detection.ci95; ")
+        assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("ir", "setting", "message"),
     [

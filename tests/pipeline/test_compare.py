@@ -192,6 +192,10 @@ def nothing_labelled(runs):
     edit(runs / "second/results.json", lambda data: data["arms"]["ir"].update(detection=None))
 
 
+def no_score(runs):
+    edit(runs / "second/results.json", lambda data: data["arms"]["ir"]["detection"]["yolo"].clear())
+
+
 def other_labels(runs):
     edit(runs / "second/ground_truth.json", lambda data: data["annotations"].pop())
 
@@ -219,6 +223,11 @@ def partial(runs):
             r"ground_truth_sha256 is 0{59}… in second, but \w{59}… in first; .*labelled images",
         ),
         (protocol("detector", None), DataError, "second: had no detector"),
+        (
+            no_score,
+            DataError,
+            r"second/results\.json: has no arms\.ir\.detection\.yolo\.\w+; it was edited",
+        ),
         (nothing_labelled, DataError, "second: has no labelled objects"),
         (other_labels, DataError, r"second/ground_truth\.json: is not what results\.json beside"),
         (partial, DataError, r"second\.partial: the run isn't finished; .*run\.resume=true"),

@@ -1,8 +1,7 @@
-"""The tables of one run: cells by hand, runs with parts missing, and what is no run folder."""
+"""The tables of one run: cells by hand, runs with parts missing, and files that were edited."""
 
 import json
 import re
-import shutil
 
 import pytest
 
@@ -10,7 +9,8 @@ from errors import DataError
 from eval.fingerprint import fingerprint
 from eval.quality.metrics import METRICS
 from pipeline import config, runner
-from pipeline.show import introduction, read_results, report, sections
+from pipeline.results_file import read_results
+from pipeline.show import introduction, report, sections
 from tests.pipeline import toys
 
 
@@ -265,40 +265,70 @@ def test_nothing_labelled(here, pairs, capsys):
     assert "6 of 6 pairs; fingerprint" in capsys.readouterr().out
 
 
+def without(*keys):
+    """A change that removes what is under nested keys."""
+
+    def change(data):
+        for key in keys[:-1]:
+            data = data[key]
+        del data[keys[-1]]
+
+    return change
+
+
+def into(value, *keys):
+    """A change that puts a value under nested keys."""
+
+    def change(data):
+        for key in keys[:-1]:
+            data = data[key]
+        data[keys[-1]] = value
+
+    return change
+
+
+FUSED = ("arms", "fused", "detection")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data.update(schema=2), r'results\.json: doesn\'t say "schema": 1; run it'),
-        (lambda data: data.pop("schema"), r'doesn\'t say "schema": 1'),
-        (lambda data: data.pop("attribution"), r"has no attribution, as of an earlier irvis"),
+        (without(*FUSED, "errors"), "has no errors"),
+        (without(*FUSED, "light", "day", "map50"), "has no map50"),
+        (without("arms", "ir", "detection", "yolo", "per_class", "person"), "has no person"),
+        (without(*FUSED, "coco", "map_small"), "has no map_small"),
+        (without("comparisons", "fused", "ir"), "has no ir"),
+        (without("attribution", "fused", "confidence", "counts"), "has no counts"),
+        (without("arms", "fused", "quality", "en"), "has no en"),
+        (into("0.5", *FUSED, "errors", "ap"), "holds something else than irvis writes .*'str'"),
+        (into(None, *FUSED, "operating_points"), "holds something else .*'NoneType'"),
+        (
+            into([[1, 2], [3]], *FUSED, "confusion", "matrix"),
+            "holds something else .*inhomogeneous",
+        ),
+        (into([], *FUSED, "confusion", "matrix"), "holds something else"),
+        (
+            into(0.1, "comparisons", "fused", "vis", "map50", "ci95"),
+            "holds something else .*'float'",
+        ),
+        (into(3, "quality_correlation", "fused"), "holds something else .*'int'"),
     ],
 )
-def test_other_results(made, here, change, message):
+def test_edited_by_hand(made, here, capsys, change, message):
+    """One line, and no half of the tables before it."""
     data = json.loads((made / "results.json").read_text())
     change(data)
     (here / "results.json").write_text(json.dumps(data))
-    with pytest.raises(DataError, match=message):
-        read_results(here)
+    with pytest.raises(DataError, match=rf"results\.json: {message}.*run it again$") as raised:
+        report(here)
+    assert "\n" not in str(raised.value)
+    assert capsys.readouterr().out == ""
 
 
-def test_no_run_folder(made, here, monkeypatch):
-    def refused(folder, message):
-        with pytest.raises(DataError, match=message) as raised:
-            read_results(folder)
-        assert "\n" not in str(raised.value)
-
-    refused(here / "nowhere", "nowhere: is no run folder: it has no results.json; give")
-    refused(here, "is no run folder")
-    refused(made / "results.json", "is no run folder")
-    shutil.copytree(made, here / "x.partial")
-    unfinished = r"x\.partial: the run isn't finished; go on with it: run\.resume=true"
-    refused(here / "x.partial", unfinished)
-    refused(here / "x", unfinished)
-    (here / "results.json").write_text("{")
-    refused(here, r"results\.json:1: not JSON")
-    (here / "results.json").write_text("[]")
-    refused(here, r'doesn\'t say "schema": 1')
-    monkeypatch.chdir(made)
-    assert read_results(made.relative_to(made))["schema"] == 1  # the folder "."
-    monkeypatch.chdir(here / "x.partial")
-    refused(made.relative_to(made), "the run isn't finished")
+def test_edited_times(here, capsys):
+    root = toys.write_pairs(here / "pairs", labels=False)
+    made = run(here / "run", root)
+    (made / "timing.json").write_text("{}")
+    with pytest.raises(DataError, match=r"timing\.json: has no arms_ms_per_pair"):
+        report(made)
+    assert capsys.readouterr().out == ""

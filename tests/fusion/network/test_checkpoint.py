@@ -49,6 +49,18 @@ def test_half_but_for_what_the_scan_takes(network, tmp_path):
         assert torch.equal(loaded, value if scan else value.half().float()), key
 
 
+def test_what_weights_were_trained_on(network, tmp_path):
+    path = tmp_path / "a.safetensors"
+    save_file({"of": torch.zeros(1)}, path, {"network": "any", "trained_on": "b a b"})
+    assert checkpoint.trained_on(path) == {"a", "b"}
+    checkpoint.save(path, network)
+    torch.save(network.state_dict(), tmp_path / "a.pt")
+    assert checkpoint.trained_on(path) == checkpoint.trained_on(tmp_path / "a.pt") == frozenset()
+    path.write_bytes(b"nothing")
+    with pytest.raises(WeightsError, match=r"a\.safetensors: no readable safetensors file"):
+        checkpoint.trained_on(path)
+
+
 def test_metadata_and_the_same_bytes_every_time(network, tmp_path):
     about = {f"key{n}": f"straße {n}" for n in range(9)}
     for name in "ab":
