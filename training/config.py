@@ -135,6 +135,7 @@ class _File(_Section):
     run: TrainRunConfig = TrainRunConfig(name="train")
     network: fusionmamba.Config = fusionmamba.Config()
     loss: Loss = "journal-ir-vis"
+    grid: float = Field(0.0, ge=0, description="weight of the loss against visible patches")
     detector: DetectorConfig | None = None
     data: DataConfig
     schedule: ScheduleConfig = ScheduleConfig()
@@ -149,6 +150,7 @@ class Config:
     run: TrainRunConfig
     network: fusionmamba.Config
     loss: Loss
+    grid: float
     detector: DetectorConfig | None
     data: DataConfig
     sources: Mapping[str, SourceConfig]
@@ -174,6 +176,7 @@ class Config:
             # weights say what network they are of: a default beside them would be a demand
             "network": self.network.model_dump(mode="json", exclude_unset=True),
             "loss": self.loss,
+            "grid": self.grid,
             "detector": None if self.detector is None else self.detector.model_dump(mode="json"),
             "data": {**self.data.model_dump(mode="json"), "sources": sources},
             "schedule": self.schedule.model_dump(mode="json"),
@@ -210,6 +213,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         run=file.run,
         network=file.network,
         loss=file.loss,
+        grid=file.grid,
         detector=file.detector,
         data=file.data,
         sources={name: _source(given, f"data.sources.{name}") for name, given in sources.items()},

@@ -30,7 +30,7 @@ from pipeline.stages import choose_device, choose_dtype
 from training.config import Config
 from training.data import Batch, Pairs, Sampler, open_sources
 from training.detector_loss import DetectorLoss
-from training.losses import fusion_terms
+from training.losses import fusion_terms, grid_loss
 from training.records import Log, Sheet
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
@@ -104,6 +104,7 @@ class Trainer:
         detector: DetectorLoss | None = None,
     ) -> None:
         self._schedule, self._weights, self._device = config.schedule, config.weights, device
+        self._grid_weight = config.grid
         self._save_every, self._sample = config.run.save_every, Sampler(config, sources)
         self._detector = detector
         self._detector_weight = config.detector.weight if config.detector else 0.0
@@ -168,6 +169,8 @@ class Trainer:
             fused = self.network(ir=shown, vis=y).float()  # [B, 1, S, S]
         terms = fusion_terms(fused, ir=ir, vis=y)
         total, seen = self._weights.total(terms), fused.new_zeros(())
+        if self._grid_weight:
+            total = total + self._grid_weight * grid_loss(fused, ir, y)
         if self._detector is not None:
             seen = self._detector(ycbcr_to_rgb(fused, cbcr), batch)
             total = total + self._detector_weight * seen

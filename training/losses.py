@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+PATCH, FIELD = 4, 8  # pixels of the network's patches; patches a side that a grid is looked for in
 C1, C2 = 0.01**2, 0.03**2  # of SSIM, for values in [0, 1]
 
 
@@ -103,6 +104,27 @@ def structure_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
     """
     similarity = ssim(first, fused) + ssim(second, fused)  # [B]
     return 1 - similarity.mean() / 2
+
+
+def grid_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """How strongly the network's patches show in what it adds to the mean of the two images.
+
+    Not the paper's, whose texture term is served by lines of one level just as well. What is added
+    is averaged over fields of 8 x 8 patches, each of the 16 places of a patch apart; the loss is
+    the variance of the 16 averages, 0 where no place is brighter than another.
+
+    Args:
+        fused: float [B, 1, H, W], H and W multiples of 4, at least 32.
+        first: float [B, 1, H, W].
+        second: float [B, 1, H, W].
+
+    Returns:
+        Scalar from 0. Differentiable.
+    """
+    added = fused - (first + second) / 2
+    places = functional.pixel_unshuffle(added, PATCH)  # [B, 16, H/4, W/4]
+    means = functional.avg_pool2d(places, FIELD, stride=FIELD // 2)  # [B, 16, h, w]
+    return means.var(dim=1, correction=0).mean()
 
 
 def gradient(image: Tensor) -> Tensor:

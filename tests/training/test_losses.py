@@ -14,6 +14,7 @@ from training.losses import (
     Weights,
     fusion_terms,
     gradient,
+    grid_loss,
     intensity_loss,
     ssim,
     structure_loss,
@@ -133,3 +134,19 @@ def test_gradient_of_the_total():
     fused = images(2, 11, 12, seed=2).requires_grad_()
     weights = Weights(100.0, 10.0, 1.0)
     assert gradcheck(lambda image: weights.total(fusion_terms(image, ir=ir, vis=vis)), fused)
+
+
+def test_the_grid_loss_is_the_variance_of_the_places_of_a_patch():
+    first, second = torch.rand(2, 2, 1, 32, 64).unbind(0)
+    smooth = (first + second) / 2 + torch.linspace(0, 0, 64)
+    assert grid_loss(smooth + 0.3, first, second).item() == pytest.approx(0, abs=1e-12)
+    lines = torch.tensor([0.02, 0.0, 0.0, 0.0]).repeat(8)[:, None]  # one row of each patch
+    found = grid_loss(smooth + lines, first, second).item()
+    assert found == pytest.approx(0.25 * 0.75 * 0.02**2, rel=1e-3)  # p (1 - p) a²
+
+
+def test_the_grid_loss_asks_nothing_of_whole_patches():
+    first, second = torch.rand(2, 1, 1, 64, 64).unbind(0)
+    fused = (first + second) / 2
+    fused[:, :, 20:52, 12:40] += 0.1
+    assert grid_loss(fused, first, second).item() == pytest.approx(0, abs=1e-12)
