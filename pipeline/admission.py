@@ -1,7 +1,9 @@
 """Which pairs are processed, and what is known of each before any arm sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,11 +14,16 @@ from fusion.network import checkpoint
 from pipeline.arms.folder import FolderArm
 from pipeline.components import Component
 from pipeline.config import Config
-from pipeline.frames import BadPair, FramePair, Item
+from pipeline.frames import BadPair, Dropped, Frame, FramePair, Item
+from pipeline.health import Health
 from pipeline.images import pair_id, to_grey, to_rgb
 from pipeline.interfaces import Source, Summary
 from pipeline.ledger import Ledger
-from pipeline.stages import Arms, Clock
+from pipeline.misalignment import misalignment
+from pipeline.perturb import Perturb
+from pipeline.registration import Register
+from pipeline.stages import Arms
+from pipeline.sync import Skew
 
 
 class Admission:
@@ -32,66 +39,114 @@ class Admission:
         source: Source,
         arms: Arms,
         ledger: Ledger,
-        clock: Clock,
         *,
         fail: bool,
+        register: Register | None,
     ) -> None:
         self._objects = self._labelled_objects = 0
         self.first_reason = ""
-        self._source, self._ledger, self._clock, self._fail = source, ledger, clock, fail
+        self._source, self._ledger, self._fail, self._register = source, ledger, fail, register
         self._classes = config.classes
         self._folders = {name: arm for name, arm in arms.items() if isinstance(arm, FolderArm)}
         self._trained_on = training_ids(config)
         self._leaked: dict[str, list[str]] = {name: [] for name in self._trained_on}
+        self._perturb = Perturb(config.perturb) if config.perturb.changes else None
+        # stills may be dark or alike without any camera being dead
+        self._health = None if source.frame_rate is None else Health()
 
-    def __iter__(self) -> Iterator[Item]:
+    def admit(self, pairs: Iterable[FramePair | BadPair | Dropped]) -> Iterator[Item]:
         """The pairs that can be processed; the others go to the ledger, or end the run.
 
         Raises:
-            DataError: A pair is bad and the run is to fail then.
+            DataError: A pair is bad, or a camera dead, and the run is to fail then.
         """
-        pairs = iter(self._source)
-        while True:
-            with self._clock.measure("decode"):
-                pair = next(pairs, None)
-                if pair is None:
-                    return
-                item = self._admit(pair)
-            if isinstance(item, Item):
-                self._ledger.paired()
-                yield item
+        for pair in pairs:
+            if isinstance(pair, Dropped):
+                self._ledger.dropped(pair)
                 continue
-            if self._fail:
-                raise DataError(item)
-            self.first_reason = self.first_reason or item
-            self._ledger.bad(pair, item)
+            item, reason = self._admit(pair)
+            if reason and self._fail:
+                raise DataError(reason)
+            if item is None:
+                self.first_reason = self.first_reason or reason
+                self._ledger.bad(pair, reason)
+                continue
+            if reason:
+                self._ledger.fallback(item.pair, reason)
+            else:
+                self._ledger.paired()
+            yield item
 
     def summary(self) -> Summary:
         """All counts."""
-        return Summary(self._ledger.counts, self._objects, self._labelled_objects, self._leaked)
+        return Summary(
+            self._ledger.counts,
+            self._objects,
+            self._labelled_objects,
+            self._leaked,
+            self._timing(),
+        )
 
-    def _admit(self, pair: FramePair | BadPair) -> Item | str:
-        """The pair with all that belongs to it, or the reason why not."""
+    def _timing(self) -> dict[str, Any] | None:
+        clock = getattr(self._source, "clock", None)
+        if clock is None:
+            return None
+        skew: Skew = self._source.skew  # type: ignore[attr-defined]
+        return {
+            "offset_ms": clock.offset_ns / 1e6,
+            "drift_ppm": clock.drift_ppm,
+            "skew": skew.as_dict(),
+        }
+
+    def _admit(self, pair: FramePair | BadPair) -> tuple[Item | None, str]:
+        """The pair with all that belongs to it, if it can be processed, and what is wrong with it.
+
+        A pair of which one camera is dead is processed with something wrong.
+        """
         objects = self._count(pair.key)
         self._labelled_objects += objects
         if isinstance(pair, BadPair):
-            return pair.reason
-        if problem := pair.problem():
-            return problem
-        key, ir, vis = pair.whole()
+            return None, pair.reason
+        dead, reason = (self._health and self._health(pair)) or (None, "")
         try:
+            if self._register is not None:
+                pair = self._register(pair)
+            if dead is not None:
+                pair = _stand_in(pair)
+            if problem := pair.problem():
+                return None, problem
+            key, ir, vis = pair.whole()
             labels = self._source.labels(key, vis.size) if self._source.has_labels else None
             ready = {name: arm.read(key, vis.size) for name, arm in self._folders.items()}
         except DataError as error:
-            return str(error)
-        self._objects += objects
-        if self._trained_on:
-            content = pair_id(to_grey(ir.image), to_rgb(vis.image))
-            for name, ids in self._trained_on.items():
-                if content in ids:
-                    self._leaked[name].append(key)
+            return None, str(error)
         light = None if labels is None else light_of(key, float(to_grey(vis.image).mean()))
-        return Item(pair, labels, ready, light)
+        item = Item(pair, labels, ready, light, dead)
+        if dead is None:  # no number counts the others
+            self._objects += objects
+            if self._trained_on:
+                self._look_for_leak(key, pair_id(to_grey(ir.image), to_rgb(vis.image)))
+        return self._changed(item), reason
+
+    def _changed(self, item: Item) -> Item:
+        """The item with its faults, if it is to have any, and how far its images are apart."""
+        if self._perturb is not None:
+            item = self._perturb(item)
+        if item.dead is not None:
+            return item
+        _, ir, vis = item.pair.whole()
+        found = misalignment(
+            ir=to_grey(ir.image),
+            vis=to_grey(vis.image),
+            covered=None if self._register is None else self._register.covered,
+        )
+        return replace(item, misalignment=found)
+
+    def _look_for_leak(self, key: str, content: str) -> None:
+        """Note whose weights were trained on this pair."""
+        for name, ids in self._trained_on.items():
+            if content in ids:
+                self._leaked[name].append(key)
 
     def _count(self, key: str) -> int:
         """How many labelled objects of a pair are scored."""
@@ -99,6 +154,14 @@ class Admission:
             return 0
         ids = self._source.label_classes(key)
         return len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
+
+
+def _stand_in(pair: FramePair) -> FramePair:
+    """The pair with black in place of a frame that is missing."""
+    known = pair.ir or pair.vis
+    assert known is not None, "a pair has a frame"
+    black = Frame(np.zeros(known.size, np.uint8), known.timestamp_ns, -1)
+    return replace(pair, ir=pair.ir or black, vis=pair.vis or black)
 
 
 def training_ids(config: Config) -> dict[str, frozenset[str]]:

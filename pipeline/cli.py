@@ -1,10 +1,12 @@
 """The command line `irvis`: arguments in, exit code out.
 
-Exit code 0: done; 1: a bug, with its traceback; 2: the user's mistake, one line; 130: Ctrl-C.
+Exit code 0: done; 1: a bug, with its traceback; 2: the user's mistake, one line; 130: Ctrl-C;
+143: SIGTERM.
 """
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ from rich.logging import RichHandler
 
 from errors import IrvisError
 from pipeline.config import DEFAULT
+from pipeline.demo import SCENES, overrides_of
 
 KEYS = "dotted.key=value"
 
@@ -30,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
     level = logging.INFO if parsed.verbose else logging.WARNING
     logging.basicConfig(level=level, handlers=[handler], format="%(message)s", force=True)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         parsed.command(parsed)
     except IrvisError as error:
@@ -41,10 +45,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         print(f"irvis: {where}{error.strerror or error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _Terminated) as stop:
         print("irvis: stopped; run.resume=true continues an unfinished run", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, _Terminated) else 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
     return 0
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; as with Ctrl-C, files are closed on the way out."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _Terminated
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a configuration: fuse, detect, evaluate")
     _add_configuration(run, "arms.lap.kind=laplacian")
     run.set_defaults(command=_run)
+
+    drive = commands.add_parser("demo", help="generate a drive, fuse it, detect, say what helped")
+    drive.add_argument(
+        "--scene", choices=list(SCENES), default="dusk", help="default dusk to night"
+    )
+    drive.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. source.seed=3")
+    drive.set_defaults(command=_demo)
 
     fuse = commands.add_parser("fuse", help="only fuse: two folders, two videos or two images")
     fuse.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
@@ -100,6 +121,25 @@ def _parser() -> argparse.ArgumentParser:
     quality.add_argument("-o", "--output", type=Path, help="write one row an image as csv")
     quality.set_defaults(command=_quality)
 
+    calibrate = commands.add_parser("calibrate", help="estimate how two cameras lie to each other")
+    calibrate.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
+    calibrate.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    calibrate.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="json")
+    calibrate.add_argument(
+        "--model",
+        choices=["auto", "translation", "similarity", "affine", "homography"],
+        default="auto",
+        help="auto takes the simplest that fits; similarity for few or similar pairs, homography "
+        "for many of different places",
+    )
+    calibrate.add_argument(
+        "--ir-range", type=int, nargs=2, metavar=("LOW", "HIGH"), help="of 16-bit infrared"
+    )
+    calibrate.add_argument(
+        "--picture", type=Path, metavar="FILE", help="checkerboard png, IR in orange"
+    )
+    calibrate.set_defaults(command=_calibrate)
+
     download = commands.add_parser("download", help="fetch known weights, checked by sha256")
     download.add_argument("name", nargs="+", help="e.g. yolov5s")
     download.set_defaults(command=_download)
@@ -137,9 +177,17 @@ def _configuration(parsed: argparse.Namespace) -> tuple[Path, list[str]]:
 
 
 def _run(parsed: argparse.Namespace) -> None:
+    _run_configuration(*_configuration(parsed))
+
+
+def _demo(parsed: argparse.Namespace) -> None:
+    _run_configuration(DEFAULT, [*overrides_of(parsed.scene), *parsed.overrides])
+
+
+def _run_configuration(path: Path, overrides: Sequence[str]) -> None:
     from pipeline import config, runner, terminal
 
-    checked = config.load(*_configuration(parsed))
+    checked = config.load(path, overrides)
     with terminal.progress() as show:
         outcome = runner.run(checked, show)
     terminal.report(outcome)
@@ -206,6 +254,22 @@ def _quality(parsed: argparse.Namespace) -> None:
     if parsed.output:
         quality.write(parsed.output, measured)
     quality.report(measured)
+
+
+def _calibrate(parsed: argparse.Namespace) -> None:
+    from pipeline import calibrate, registration, terminal
+
+    with terminal.progress("estimates") as show:
+        found = calibrate.calibrate(
+            parsed.ir,
+            parsed.vis,
+            model=parsed.model,
+            picture=parsed.picture,
+            ir_range=tuple(parsed.ir_range) if parsed.ir_range else None,
+            on_progress=show,
+        )
+    registration.write(parsed.output, found)
+    calibrate.report(found)
 
 
 def _download(parsed: argparse.Namespace) -> None:

@@ -95,11 +95,18 @@ class PerturbConfig(_Section):
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
+class RegistrationConfig(_Section):
+    """Puts the infrared images on the visible ones' grid; see ``pipeline.registration``."""
+
+    calibration: Path = Field(description="file that irvis calibrate wrote")
+
+
 class _File(_Section):
     """The top level of a configuration file; the components are checked by their own modules."""
 
     run: RunConfig = RunConfig()
     source: dict[str, Any]
+    registration: RegistrationConfig | None = None
     perturb: PerturbConfig = PerturbConfig()
     arms: dict[str, dict[str, Any] | None]
     detector: dict[str, Any] | None = None
@@ -114,6 +121,7 @@ class Config:
 
     run: RunConfig
     source: Component
+    registration: RegistrationConfig | None
     perturb: PerturbConfig
     arms: Mapping[str, Component]
     detector: Component | None
@@ -145,6 +153,11 @@ class Config:
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
             "source": self.source.dump(),
+            **(
+                {"registration": self.registration.model_dump(mode="json")}
+                if self.registration
+                else {}
+            ),
             "perturb": self.perturb.changes,
             "arms": {name: arm.dump() for name, arm in self.arms.items()},
             "detector": None if self.given_detector is None else dict(self.given_detector),
@@ -171,11 +184,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """The plain settings of a configuration file with overrides, which nothing has checked yet.
 
+    Kinds are set first, whatever the order: another kind empties its section.
+
     Raises:
         ConfigError: The file can't be read, or an override is none.
     """
     settings = yaml_file.read(path)
-    for override in overrides:
+    for override in sorted(overrides, key=lambda o: not o.partition("=")[0].endswith(".kind")):
         apply_override(settings, override)
     return settings
 
@@ -223,6 +238,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     config = Config(
         run=file.run,
         source=components.load("source", file.source, "source"),
+        registration=file.registration,
         perturb=file.perturb,
         arms={name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()},
         detector=_detector(file, protocol),

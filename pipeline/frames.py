@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from detection.boxes import Detections
 from errors import DataError
 from eval.labels import Labels
 from eval.light import Light
+from pipeline.misalignment import Misalignment
 
+Camera = Literal["ir", "vis"]
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
 
 
@@ -23,7 +25,7 @@ class Frame:
     Attributes:
         image: HWC RGB uint8, HW uint8 or HW uint16.
         timestamp_ns: Presentation time in nanoseconds, None for stills.
-        index: Position in its own stream, from 0.
+        index: Position in its own stream, from 0; -1 where it only stands in for a missing one.
     """
 
     image: Image
@@ -112,6 +114,21 @@ class BadPair:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A frame of a live camera that was decoded and given up, for the rest was too slow.
+
+    Attributes:
+        camera: Whose.
+        index: Position in its own stream, from 0.
+        reason: One line for the user.
+    """
+
+    camera: Camera
+    index: int
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Item:
     """A whole pair on its way through the stages.
@@ -121,12 +138,17 @@ class Item:
         labels: Ground truth, None where the source has none.
         ready: Ready-made fused images by arm, HWC RGB uint8.
         light: Whether it was taken by day or at night; None where nobody asks.
+        dead: The camera that shows nothing here: the pair is fused from the other one alone, and no
+            number counts it. None in the normal case.
+        misalignment: How far the images are apart; None where one camera is dead.
     """
 
     pair: FramePair
     labels: Labels | None
     ready: Mapping[str, NDArray[np.uint8]]
     light: Light | None = None
+    dead: Camera | None = None
+    misalignment: Misalignment | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from errors import ConfigError, DataError
 from pipeline import components
 from pipeline.components import Model
 from pipeline.config import apply_override
-from pipeline.frames import BadPair, Item
+from pipeline.frames import BadPair, Dropped, Item
 from pipeline.images import SUFFIXES, write_png
 from pipeline.interfaces import Source
 from pipeline.sinks import video as video_sink
@@ -42,12 +42,12 @@ def fuse(
     Raises:
         errors.IrvisError: The user's mistake; images that were finished stay.
     """
-    chosen: dict[str, Any] = {"kind": "average"}
+    chosen: dict[str, Any] = {"kind": "fusionmamba", "weights": "tiny"}
     for setting in settings:
         apply_override(chosen, setting)
     ir_range = chosen.pop("ir_range", None)
     arm = _arm(chosen)
-    source = _source(ir, vis, ir_range)
+    source = open_pairs(ir, vis, ir_range)
     as_video, as_file = output.suffix == ".mp4", output.suffix == ".png"
     if output.suffix and not (as_video or as_file or output.is_dir()):
         raise ConfigError(f"{output}: name a .png or .mp4 file, or a folder")
@@ -92,7 +92,13 @@ def _arm(chosen: Mapping[str, Any]) -> FuserArm:
     return FuserArm(fuser, device=device, dtype=choose_dtype("auto", device))
 
 
-def _source(ir: Path, vis: Path, ir_range: object) -> Source:
+def open_pairs(ir: Path, vis: Path, ir_range: object) -> Source:
+    """The pairs of two folders, two recordings or two images.
+
+    Raises:
+        ConfigError: ``ir_range`` isn't two counts.
+        DataError: One of the two is missing or of another sort than the other.
+    """
     for path in (ir, vis):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
@@ -113,8 +119,12 @@ def _config(model: type[Model], ir: Path, vis: Path, ir_range: object) -> Model:
 def _items(source: Source) -> Iterator[Item]:
     """The whole pairs; unpaired frames of recordings are left out."""
     for pair in source:
+        if isinstance(pair, Dropped):
+            continue  # only live sources give these
         if isinstance(pair, BadPair):
-            raise DataError(pair.reason)
+            if source.frame_rate is None:
+                raise DataError(pair.reason)
+            continue  # the log says what of a recording is damaged
         problem = pair.problem()
         if problem is None:
             yield Item(pair, None, {})

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from detection.detector import Detector
 from eval.labels import Labels
-from pipeline.frames import BadPair, FramePair, PairBatch, Result
+from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 
 
 class Source(Protocol):
@@ -22,6 +22,11 @@ class Source(Protocol):
     Its module's ``build(config, names)`` is given the detector's classes, name by id.
 
     The order, the keys and the frames are the same on every pass over the same input.
+
+    A source may also have, as recordings and live cameras do: ``threads``, its decoding stages by
+    camera (``pipeline.prefetch.Prefetch``); ``skew`` and ``clock``, how its pairs were timed
+    (``pipeline.sync``), known once it was iterated; ``stop()``, which ends a wait for frames; and
+    ``resumable``, False where what was seen can't be seen again.
     """
 
     @property
@@ -64,7 +69,7 @@ class Source(Protocol):
         """Class ids of a pair's labels (n,), for counting; needs no image."""
         ...
 
-    def __iter__(self) -> Iterator[FramePair | BadPair]: ...
+    def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]: ...
 
     def __enter__(self) -> Self: ...
 
@@ -123,12 +128,16 @@ class Summary:
         objects: Labelled objects in the pairs that were processed.
         labelled_objects: Labelled objects in all pairs, those left out too.
         leaked: By arm or ``detector``: keys of processed pairs that its weights were trained on.
+        timing: How the pairs were timed: ``offset_ms`` and ``drift_ppm`` of the infrared camera's
+            clock, and ``skew``, what remains (``pipeline.sync.Skew.as_dict``). None where the
+            source doesn't pair by time.
     """
 
     frames: Mapping[str, int]
     objects: int
     labelled_objects: int
     leaked: Mapping[str, Sequence[str]]
+    timing: Mapping[str, Any] | None = None
 
 
 class Sink(Protocol):
@@ -139,7 +148,12 @@ class Sink(Protocol):
         ...
 
     def flush(self) -> None:
-        """Bring what was written to disk; called after each batch."""
+        """Bring what was written to disk, so that it outlives the process.
+
+        Called at checkpoints: every ``pipeline.flow.CHECKPOINT`` batches from the start of the run,
+        and before ``finish``. A resumed run goes on from the last one, and whatever a sink has
+        beyond it (``RunContext.done``) must go when it is built.
+        """
         ...
 
     def finish(self, summary: Summary) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from errors import ConfigError, DataError
 from pipeline.config import RunConfig
+from pipeline.sink_files import writing
 
 RUNS = Path("runs")
 SUFFIX = ".partial"
@@ -50,16 +51,21 @@ class RunFolder:
     resumed: bool = False
 
     def record(self, pairs: int) -> None:
-        """Note that all sinks have so many pairs on disk."""
-        with (self.path / PROGRESS).open("a", encoding="utf-8") as file:
-            file.write(f"{pairs}\n")
+        """Note that all sinks have so many pairs on disk.
+
+        Raises:
+            DataError: It can't be written.
+        """
+        path = self.path / PROGRESS
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{pairs}\n")  # the run before may have left half a line on a full disk
 
     def complete(self) -> None:
         """Give the folder its name."""
-        for name in (PROGRESS, LOCK, FRAMES):
-            (self.path / name).unlink(missing_ok=True)
         if self.final.exists():
             self.final.rmdir()  # run.dir may be there, empty
+        for name in (PROGRESS, LOCK, FRAMES):
+            (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.close()
 
@@ -77,14 +83,29 @@ def open_folder(config: Work) -> RunFolder:
 
     Raises:
         ConfigError: `run.dir` is in use, or the run can't be resumed.
-        DataError: The folder can't be made.
+        DataError: The folder can't be made, or not be written; then it is removed.
     """
     if config.run.resume:
         return _resume(config)
     final, partial = _reserve(config.run)
-    dump = yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
-    (partial / CONFIG).write_text(dump, encoding="utf-8")
-    return RunFolder(partial, final, _lock(partial))
+    lock = _lock(partial)
+    try:
+        _write_config(partial, config)
+    except DataError:
+        lock.close()
+        shutil.rmtree(partial)
+        raise
+    return RunFolder(partial, final, lock)
+
+
+def _write_config(folder: Path, config: Work) -> None:
+    """Write the configuration, whole or not at all: a resume compares with it."""
+    path, draft = folder / CONFIG, folder / f"{CONFIG}.draft"
+    with writing(path):
+        draft.write_text(
+            yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        draft.replace(path)
 
 
 def _reserve(run: RunConfig) -> tuple[Path, Path]:
@@ -120,9 +141,13 @@ def _make(folder: Path) -> bool:
 def _resume(config: Work) -> RunFolder:
     name = config.run.name
     partial = partial_of(config.run.dir) if config.run.dir else latest(name, SUFFIX)
-    if partial is None or not (partial / CONFIG).is_file():
+    if partial is None or not partial.is_dir():
         where = partial or RUNS / f"{name}{SUFFIX}"
         raise ConfigError(f"run.resume: there is no unfinished run in {where}")
+    if not (partial / CONFIG).is_file():
+        raise ConfigError(
+            f"run.resume: {partial} was left before its run began; remove it and start a new run"
+        )
     lock = _lock(partial)
     check_same(partial, config)
     final = partial.with_name(partial.name.removesuffix(SUFFIX))
@@ -132,14 +157,21 @@ def _resume(config: Work) -> RunFolder:
 def check_same(folder: Path, config: Work) -> None:
     """What is in a folder must have been made with this configuration.
 
-    The name may differ, and sinks may be left out or added: they change no number.
+    The name may differ, and sinks may be left out or added: they change no number. One that was
+    there must be as it was: a file can't be half of one setting and half of another.
 
     Raises:
         ConfigError: It was made with another one; the text names the first key that differs.
     """
     before = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
-    same = {"run": None, "sinks": None}
-    if changed := _difference({**before, **same}, {**config.dump(), **same}):
+    now = config.dump()
+    old, new = (
+        {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
+    )
+    both = old["sinks"].keys() & new["sinks"].keys()
+    for plain in (old, new):
+        plain["sinks"] = {name: plain["sinks"][name] for name in sorted(both)}
+    if changed := _difference(old, new):
         raise ConfigError(
             f"run.resume: {folder} was begun with another {changed}; repeat its settings "
             f"({folder / CONFIG}) or start anew"

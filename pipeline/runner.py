@@ -3,7 +3,7 @@
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,11 +22,17 @@ from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
 from pipeline.components import Component
 from pipeline.config import Config
+from pipeline.flow import CHECKPOINT, Flow
+from pipeline.frames import Camera
 from pipeline.interfaces import RunContext, Sink, Source, Summary
 from pipeline.ledger import Ledger
-from pipeline.perturb import Perturb
+from pipeline.registration import Register, read
 from pipeline.run_folder import RunFolder, open_folder
-from pipeline.stages import Arms, Compute, FuserArm, batches, choose_device, choose_dtype
+from pipeline.sink_files import writing
+from pipeline.stages import Arms, Clock, Compute, FuserArm, choose_device, choose_dtype
+
+# The arms that show one camera alone.
+MODALITIES: Mapping[str, Camera] = {"ir_only": "ir", "vis_only": "vis"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,8 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             for arm in arms.values():
                 if isinstance(arm, FolderArm):
                     arm.check(source.keys or ())
+        if config.run.resume and not getattr(source, "resumable", True):
+            raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
         folder = open_folder(config)
         try:
             job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
@@ -86,7 +94,9 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             folder.abandon()
             raise
     timing = job.timing(time.perf_counter() - start, summary)
-    (folder.path / "timing.json").write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+    path = folder.path / "timing.json"
+    with writing(path):
+        path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
     folder.complete()
     path = folder.final / "results.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -111,7 +121,8 @@ def build_arms(config: Config, device: torch.device) -> Arms:
         if not isinstance(built, FolderArm | LateArm):
             if not callable(built):
                 raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
-            built = FuserArm(built, device=device, dtype=dtype)
+            modality = MODALITIES.get(component.kind)
+            built = FuserArm(built, device=device, dtype=dtype, modality=modality)
         arms[name] = built
     return arms
 
@@ -139,45 +150,79 @@ class _Job:
             batch=config.compute.batch,
             quality=config.evaluation.quality,
         )
-        self._perturb = Perturb(config.perturb) if config.perturb.changes else None
+        registration = config.registration
+        self._calibration = None if registration is None else read(registration.calibration)
         self._device = device
+        self._stages: dict[str, dict[str, float]] = {}
 
     def work(self, on_progress: Callable[[int, int | None], None]) -> Summary:
         """Send every pair through all stages."""
-        clock, number = self._compute.clock, 0
         with ExitStack() as stack:
             sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
             ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
             admission = Admission(
-                self._config, self._source, self._arms, ledger, clock, fail=self._fail
+                self._config,
+                self._source,
+                self._arms,
+                ledger,
+                fail=self._fail,
+                register=None if self._calibration is None else Register(self._calibration),
             )
-            for batch in batches(admission, self._config.compute.batch):
-                if number >= self._folder.done:
-                    if self._perturb is not None:
-                        with clock.measure("perturb"):
-                            batch = [self._perturb(item) for item in batch]
-                    results = self._compute(batch, number)
-                    with clock.measure("write"):
-                        for result in results:
-                            for sink in sinks:
-                                sink.write(result)
-                        for sink in sinks:
-                            sink.flush()
-                        self._folder.record(number + len(batch))
-                number += len(batch)
-                on_progress(number, self._source.count)
+            flow = stack.enter_context(
+                Flow(
+                    self._source,
+                    admission,
+                    self._compute,
+                    batch=self._config.compute.batch,
+                    done=self._folder.done,
+                )
+            )
+            number = self._write(flow, sinks, on_progress)
             if number == 0:
                 raise DataError(f"no pair could be processed; the first: {admission.first_reason}")
             summary = admission.summary()
-            with clock.measure("evaluate"):
+            with self._compute.clock.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
         return summary
 
+    def _write(
+        self, flow: Flow, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
+    ) -> int:
+        """Give every result to every sink, with checkpoints; how many pairs there were."""
+        number, written = 0, Clock(torch.device("cpu"))
+        begun = False
+        for batch, (number, results) in enumerate(flow, 1):
+            with written.measure("write"):
+                for result in results:
+                    for sink in sinks:
+                        sink.write(result)
+                if results and not begun:
+                    self._folder.record(self._folder.done)  # what is there now is worth keeping
+                    begun = True
+                if results and batch % CHECKPOINT == 0:
+                    self._checkpoint(sinks, number)
+            on_progress(number, self._source.count)
+        with written.measure("write"):
+            if number > self._folder.done:
+                self._checkpoint(sinks, number)
+        self._stages = flow.times(written.busy["write"])
+        return number
+
+    def _checkpoint(self, sinks: Sequence[Sink], number: int) -> None:
+        for sink in sinks:
+            sink.flush()
+        self._folder.record(number)
+
     def timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
-        """The contents of ``timing.json``: seconds, and milliseconds a pair of each arm."""
+        """The contents of ``timing.json``.
+
+        ``stages`` has the busy and waiting seconds of what runs side by side, ``parts`` the busy
+        seconds of what they do, ``arms_ms_per_pair`` what each arm takes of the computation.
+        """
         busy = self._compute.clock.busy
-        pairs = max(1, summary.frames["paired"] - self._folder.done)
+        counts = summary.frames
+        pairs = max(1, counts["paired"] + counts["fallback"] - self._folder.done)
         arms = {
             arm: {
                 stage: 1e3 * busy[f"{stage} {arm}"] / pairs
@@ -186,15 +231,18 @@ class _Job:
             }
             for arm in self._arms
         }
+        evaluate = {"busy_s": busy["evaluate"], "wait_s": 0.0}
         return {
             "wall_s": wall_s,
             "pairs": pairs,
-            "stages": {name: {"busy_s": s, "wait_s": 0.0} for name, s in busy.items()},
+            "stages": {**self._stages, "evaluate": evaluate},
+            "parts": {name: {"busy_s": seconds} for name, seconds in busy.items()},
             "arms_ms_per_pair": arms,
             "machine": {"device": _device_name(self._device), "threads": torch.get_num_threads()},
         }
 
-    def _build_sinks(self) -> list[Sink]:
+    def _build_sinks(self) -> Iterator[Sink]:
+        """One after the other: one that can't be built finds those before it open, to be closed."""
         images = [name for name, arm in self._arms.items() if not isinstance(arm, LateArm)]
         context = RunContext(
             folder=self._folder.path,
@@ -208,15 +256,15 @@ class _Job:
             done=self._folder.done,
             baselines=self._baselines(),
         )
-        sinks = self._config.sinks.items()
-        return [sink.module.build(sink.config, context, name) for name, sink in sinks]
+        for name, sink in self._config.sinks.items():
+            yield sink.module.build(sink.config, context, name)
 
     def _baselines(self) -> dict[str, str | None]:
         """The arms that show one modality alone: the first of their kind."""
         arms = self._config.arms.items()
         return {
             modality: next((name for name, arm in arms if arm.kind == kind), None)
-            for modality, kind in (("ir", "ir_only"), ("vis", "vis_only"))
+            for kind, modality in MODALITIES.items()
         }
 
     def _protocol(self) -> dict[str, Any]:
@@ -228,6 +276,7 @@ class _Job:
             "notes": [] if self._config.modified else list(self._config.preset.notes),
             "classes": self._config.classes,
             "baselines": self._baselines(),
+            **({} if self._calibration is None else {"registration": self._calibration.homography}),
             "perturb": self._config.perturb.changes or None,
             "arms": {name: _identity(arm) for name, arm in self._config.arms.items()},
             "compute": {

@@ -17,7 +17,7 @@ from eval.quality.metrics import quality
 from fusion.fuser import Fuser
 from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
-from pipeline.frames import Item, PairBatch, Result
+from pipeline.frames import Camera, Item, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.memory import keep_freed_memory
 
@@ -40,9 +40,20 @@ class Clock:
 
 
 class FuserArm:
-    """A fuser on 8-bit pairs; see ``pipeline.interfaces.Arm``."""
+    """A fuser on 8-bit pairs; see ``pipeline.interfaces.Arm``.
 
-    def __init__(self, fuser: Fuser, *, device: torch.device, dtype: torch.dtype) -> None:
+    Attributes:
+        modality: The camera that it shows alone; None where it fuses.
+    """
+
+    def __init__(
+        self,
+        fuser: Fuser,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
+        modality: Camera | None = None,
+    ) -> None:
         if isinstance(fuser, nn.Module):
             fuser = fuser.to(device).eval()
             for part in fuser.modules():
@@ -52,6 +63,7 @@ class FuserArm:
         else:
             dtype = torch.float32  # a formula: nothing in it takes long enough
         keep_freed_memory()
+        self.modality = modality
         self._fuser, self._device, self._dtype = fuser, device, dtype
 
     @torch.inference_mode()
@@ -92,19 +104,26 @@ class Compute:
         self.clock = Clock(device)
 
     def __call__(self, items: list[Item], first: int) -> list[Result]:
-        """Run all arms on items of one size; ``first`` is the number of the first of them."""
-        with self.clock.measure("upload"):
-            batch = self._upload(items)
+        """Upload items of one size and run all arms; ``first`` is the number of the first item."""
+        return self.run(items, self.upload(items), first)
+
+    def run(self, items: list[Item], batch: PairBatch, first: int) -> list[Result]:
+        """Run all arms on what ``upload`` made of the items."""
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
         for name, arm in self._arms.items():
             if isinstance(arm, LateArm):
                 continue
             with self.clock.measure(f"fuse {name}"):
-                images[name] = arm(batch) if isinstance(arm, FuserArm) else batch.ready[name]
+                image = arm(batch) if isinstance(arm, FuserArm) else batch.ready[name]
+                images[name] = _survivors(image, _modality(arm), batch, items)
             if self._detector is not None:
                 with self.clock.measure(f"detect {name}"):
-                    detections[name] = self._detector(images[name])[: len(items)]
+                    found = self._detector(images[name])
+                    detections[name] = [
+                        Detections.empty() if item.dead and item.dead == _modality(arm) else seen
+                        for item, seen in zip(items, found, strict=False)  # the batch is padded
+                    ]
         measured = self._measure(batch, images) if self._quality else {}
         results = []
         for i, item in enumerate(items):
@@ -138,13 +157,18 @@ class Compute:
                     seen[name] = arm.merge(seen)
         return {name: seen[name] for name in self._arms if name in seen}
 
-    def _upload(self, items: list[Item]) -> PairBatch:
+    def upload(self, items: list[Item]) -> PairBatch:
         """One batch on the device, its last pair repeated up to the full length.
+
+        May run on another thread than the computation, for the batch after it.
 
         A batch always has the full length: another one could take other kernels and give other
         last bits, and then results would depend on where a recording ends.
         """
-        full = items + [items[-1]] * (self._batch - len(items))
+        with self.clock.measure("upload"):
+            return self._upload(items + [items[-1]] * (self._batch - len(items)))
+
+    def _upload(self, full: list[Item]) -> PairBatch:
         pairs = [item.pair.whole() for item in full]
         ir = np.stack([to_grey(p.ir.image) for p in pairs])[:, None]
         vis = [to_rgb(p.vis.image) for p in pairs]
@@ -161,6 +185,28 @@ class Compute:
         return stacked.permute(0, 3, 1, 2).contiguous()
 
 
+def _modality(arm: FuserArm | FolderArm) -> Camera | None:
+    return arm.modality if isinstance(arm, FuserArm) else None
+
+
+def _survivors(
+    images: Tensor, modality: Camera | None, batch: PairBatch, items: list[Item]
+) -> Tensor:
+    """An arm's images where a camera is dead, uint8 [B, 3, H, W].
+
+    What the other camera shows takes the place of a fused image; the dead camera's arm is black.
+    """
+    if not any(item.dead for item in items):
+        return images
+    images = images.clone()
+    for i, item in enumerate(items):
+        if item.dead is not None and modality == item.dead:
+            images[i] = 0
+        elif item.dead is not None:
+            images[i] = batch.vis[i] if item.dead == "ir" else batch.ir[i]  # [3, H, W], [1, H, W]
+    return images
+
+
 def luminance(images: Tensor) -> Tensor:
     """BT.601 levels uint8 [B, 1, H, W] of uint8 [B, 3, H, W], to the bit those of OpenCV."""
     red, green, blue = images.int().unbind(1)  # [B, H, W] each
@@ -172,10 +218,13 @@ def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
     """Consecutive items of one size, at most ``length`` at a time; depends on nothing else."""
     held: list[Item] = []
     for item in items:
-        if held and (len(held) == length or held[0].size != item.size):
+        if held and held[0].size != item.size:
             yield held
             held = []
         held.append(item)
+        if len(held) == length:  # at once: the next item may be long in coming
+            yield held
+            held = []
     if held:
         yield held
 

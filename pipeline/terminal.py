@@ -59,7 +59,7 @@ def report(outcome: Outcome) -> None:
             out.print(time_table(times))
         if any(part["quality"] for part in arms.values()):
             out.print("Image quality: irvis show has the means, quality.csv each image.")
-    say(*_notes(outcome), f"Run folder: {outcome.folder}")
+    say(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
 
 
 def evaluation(results: Mapping[str, Any]) -> None:
@@ -79,12 +79,28 @@ def headline(outcome: Outcome) -> str:
     text = f"{pairs} of {pairs + frames['failed']} pairs"
     if summary.labelled_objects:
         text += f", {summary.objects} of {summary.labelled_objects} objects"
-    if frames["unpaired"]:
-        text += f"; {frames['unpaired']} frames without a partner"
-    if frames["failed"] or frames["unpaired"]:
+    for count, what in (
+        (frames["unpaired"], "frame(s) without a partner"),
+        (frames["fallback"], "from one camera alone, which no score counts"),
+        (frames["dropped"], "frame(s) dropped"),
+    ):
+        if count:
+            text += f"; {count} {what}"
+    if any(count for name, count in frames.items() if name != "paired"):
         text += " (reasons in ledger.csv)"
     seconds = outcome.timing["wall_s"]
     return f"{text}; {seconds:.1f} s, {outcome.timing['pairs'] / seconds:.1f} pairs/s"
+
+
+def bottleneck(timing: Mapping[str, Any]) -> str:
+    """Which of the stages that run side by side the others waited for."""
+    stages = {name: s["busy_s"] for name, s in timing["stages"].items() if name != "evaluate"}
+    slowest = max(stages, key=lambda name: stages[name])
+    parts = {name: part["busy_s"] for name, part in timing["parts"].items() if " " in name}
+    most = f", most of it {max(parts, key=lambda name: parts[name])}" if parts else ""
+    share = stages[slowest] / timing["wall_s"]
+    detail = most if slowest == "compute" else ""
+    return f"Bottleneck: {slowest}, busy {share:.0%} of the time{detail}"
 
 
 def score_tables(

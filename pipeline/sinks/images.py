@@ -10,6 +10,7 @@ from errors import ConfigError
 from pipeline.frames import Result
 from pipeline.images import write_png
 from pipeline.interfaces import RunContext, Summary
+from pipeline.sink_files import joined_late, writing
 
 
 class Config(BaseModel):
@@ -23,8 +24,15 @@ class Config(BaseModel):
 
 
 def build(config: Config, context: RunContext, name: str) -> "ImagesSink":
-    """The sink, writing below the run folder's folder ``name``."""
-    return ImagesSink(context.folder / name, choose_arms(config.arms, context, name))
+    """The sink, writing below the run folder's folder ``name``.
+
+    Raises:
+        ConfigError: An arm has no image, or a resumed run had no such images before.
+    """
+    sink = ImagesSink(context.folder / name, choose_arms(config.arms, context, name))
+    if sink.least_images() < context.done:
+        raise joined_late(name, context.done)
+    return sink
 
 
 def choose_arms(wanted: tuple[str, ...] | None, context: RunContext, name: str) -> tuple[str, ...]:
@@ -40,17 +48,27 @@ def choose_arms(wanted: tuple[str, ...] | None, context: RunContext, name: str) 
 
 
 class ImagesSink:
-    """Writes PNG files; see ``interfaces.Sink``."""
+    """Writes PNG files; see ``interfaces.Sink``.
+
+    Those that a broken-off run wrote beyond its last checkpoint are written again.
+    """
 
     def __init__(self, folder: Path, arms: tuple[str, ...]) -> None:
         self._folders = {arm: folder / arm for arm in arms}
         for path in self._folders.values():
-            path.mkdir(parents=True, exist_ok=True)
+            with writing(path):
+                path.mkdir(parents=True, exist_ok=True)
+
+    def least_images(self) -> int:
+        """How many images there are of the arm that has the fewest."""
+        return min(sum(1 for _ in path.iterdir()) for path in self._folders.values())
 
     def write(self, result: Result) -> None:
         """Write one pair's images."""
         for arm, folder in self._folders.items():
-            write_png(folder / f"{result.item.pair.key}.png", result.image(arm))
+            path = folder / f"{result.item.pair.key}.png"
+            with writing(path):
+                write_png(path, result.image(arm))
 
     def flush(self) -> None:
         """Nothing is held back."""

@@ -8,8 +8,8 @@ are left out of the files: COCO's own rule for them is another one.
 
 import json
 import math
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -19,22 +19,25 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from errors import ConfigError
 from eval.bootstrap import STATISTICS
 from eval.class_names import COCO_NAMES
-from eval.coco import detections_json, ground_truth_json
-from eval.coco_files import GroundTruth, ImageEntry
+from eval.coco import detections_json
+from eval.coco_files import ImageEntry
 from eval.comparison import judge, warnings
-from eval.evaluation import ArmResult, content_hash, curves_json, evaluate_arm, table_rows
+from eval.evaluation import ArmResult, curves_json, evaluate_arm, table_rows
 from eval.fingerprint import fingerprint
 from eval.labels import Labels
 from eval.matching import drop_ignored
 from eval.quality.summary import correlations, means
+from pipeline.alignment_file import AlignmentFile
+from pipeline.coco_writer import GroundTruthFile, PredictionsFile
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
+from pipeline.misalignment import Misalignment
 from pipeline.run_folder import FRAMES
+from pipeline.sink_files import Lines, read_lines, writing
 
-SCHEMA = 1
+SCHEMA, PAIRS = 1, "pairs.csv"
 COLUMNS = (
     "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
     *(f"{name}_{end}" for name in STATISTICS for end in ("low", "high")),
@@ -58,24 +61,20 @@ class ResultsSink:
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
         self._path = context.folder / FRAMES
-        kept = 0
-        if self._path.exists():  # a run that broke off wrote it, maybe past its last whole batch
-            kept = _keep_lines(self._path, context.done)
-        if kept < context.done:
-            raise ConfigError(
-                f"sinks.{name}: was not there for the first {context.done} pairs of this run; "
-                f"leave it out with sinks.{name}=null, or start a new run"
-            )
-        self._file = self._path.open("a", encoding="utf-8")
+        self._lines = Lines(self._path, name, context.done)
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""
         height, width = result.item.size
-        labels = result.item.labels or Labels.empty()
+        labels = result.item.labels
+        if labels is None:
+            labels = Labels.empty()
         line = {
             "key": result.item.pair.key,
             "size": [height, width],
             "light": result.item.light,
+            "dead": result.item.dead,
+            "shift": _plain(result.item.misalignment),
             "xyxy": labels.xyxy.tolist(),
             "class_id": labels.class_id.tolist(),
             "ignore": labels.ignore.tolist(),
@@ -88,20 +87,18 @@ class ResultsSink:
                 for arm, row in result.quality.items()
             },
         }
-        self._file.write(json.dumps(line) + "\n")
+        self._lines.write(json.dumps(line))
 
     def flush(self) -> None:
-        """Bring the lines to disk."""
-        self._file.flush()
+        """Nothing is held back."""
 
     def finish(self, summary: Summary) -> None:
         """Write the COCO files, score each arm, write the results."""
-        self._file.close()
+        self._lines.close()
         folder, arms = self._context.folder, self._context.arms
-        ground_truth, quality = self._unpack()
-        _write_json(folder / "ground_truth.json", ground_truth)
-        scored = self._score(ground_truth)
-        protocol = self._protocol(ground_truth)
+        truth, apart, quality = self._unpack()
+        scored = self._score()
+        protocol = self._protocol(truth)
         parts, comparisons, attribution = judge(scored, self._context.baselines)
         results = {
             "schema": SCHEMA,
@@ -113,10 +110,12 @@ class ResultsSink:
             "comparisons": comparisons,
             "attribution": attribution,
             "quality_correlation": correlations(quality, scored, self._context.baselines),
+            "alignment": apart.summary(),
+            "sync": summary.timing,
             "frames": dict(summary.frames),
             "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
             "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
-            "warnings": self._warnings(summary, scored),
+            "warnings": [*apart.warnings(), *self._warnings(summary, scored)],
         }
         _write_json(folder / "results.json", results, indent=1)
         if scored:
@@ -137,38 +136,49 @@ class ResultsSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._lines.close()
 
-    def _unpack(self) -> tuple[GroundTruth, dict[str, pd.DataFrame]]:
-        """One pass over the log: every arm's predictions go to their file as they come.
+    def _unpack(self) -> tuple[GroundTruthFile, AlignmentFile, dict[str, pd.DataFrame]]:
+        """One pass over the log: ground truth and predictions go to their files as they come.
 
         Returns:
-            The ground truth; and the quality by arm, one row a pair and one column a metric, NaN
-            where it isn't defined.
+            What is known of the ground truth; how far the images are apart; and the quality by arm,
+            one row a pair and one column a metric, NaN where it isn't defined.
         """
         names = self._names()
-        images: list[ImageEntry] = []
-        labels: list[Labels] = []
-        rows: dict[str, list[dict[str, float]]] = {}
+        keys: list[str] = []
+        columns: dict[str, dict[str, array[float]]] = {}  # 8 bytes a value, by arm and metric
+        arms = self._context.arms if self._context.detector is not None else ()
         with ExitStack() as stack:
-            arms = self._context.arms if self._context.detector is not None else ()
-            files = {arm: stack.enter_context(_JsonList(self._predictions(arm))) for arm in arms}
-            for number, line in enumerate(self._lines(), 1):
-                images.append(_image(number, line))
-                labels.append(_labels(line))
+            truth = stack.enter_context(GroundTruthFile(self._ground_truth, names))
+            files = {a: stack.enter_context(PredictionsFile(self._predictions(a))) for a in arms}
+            apart = stack.enter_context(AlignmentFile(self._context.folder / PAIRS))
+            for number, line in enumerate(read_lines(self._path), 1):
+                apart.add(line["key"], line["dead"], line["shift"])
+                if line["dead"] and self._context.labelled:
+                    continue  # no number counts what one camera alone shows
+                truth.add(_image(number, line), _labels(line))
                 for arm, found in line["detections"].items():
                     files[arm].extend(entry for entry in found if entry["category_id"] in names)
+                if line["quality"]:
+                    keys.append(line["key"])
                 for arm, row in line["quality"].items():
-                    rows.setdefault(arm, []).append(row)
-        index = pd.Index([image["key"] for image in images], name="key")
-        quality = {arm: pd.DataFrame(mine, index, dtype=float) for arm, mine in rows.items()}
-        return ground_truth_json(images, labels, names), quality
+                    mine = columns.setdefault(arm, {name: array("d") for name in row})
+                    for name, value in row.items():
+                        mine[name].append(math.nan if value is None else value)
+        index = pd.Index(keys, name="key")
+        quality = {
+            arm: pd.DataFrame({name: np.array(c) for name, c in mine.items()}, index, dtype=float)
+            for arm, mine in columns.items()
+        }
+        return truth, apart, quality
 
-    def _score(self, ground_truth: GroundTruth) -> dict[str, ArmResult]:
+    def _score(self) -> dict[str, ArmResult]:
         """Every arm from its file; nothing where there are no labels or no detections."""
         context = self._context
         if context.detector is None or not context.labelled:
             return {}
+        ground_truth = json.loads(self._ground_truth.read_text(encoding="utf-8"))
         return {
             arm: evaluate_arm(
                 ground_truth,
@@ -178,13 +188,12 @@ class ResultsSink:
             for arm in context.arms
         }
 
+    @property
+    def _ground_truth(self) -> Path:
+        return self._context.folder / "ground_truth.json"
+
     def _predictions(self, arm: str) -> Path:
         return self._context.folder / "predictions" / f"{arm}.json"
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        with self._path.open(encoding="utf-8") as file:
-            for line in file:
-                yield json.loads(line)
 
     def _names(self) -> dict[int, str]:
         """The classes that count, name by id."""
@@ -202,47 +211,36 @@ class ResultsSink:
             if keys
         ]
         found = warnings(scored)
+        frames = summary.frames
+        if not frames["paired"]:
+            found.append(
+                "no frame of one camera has a partner in the other: are both times of one clock? "
+                "(source.offset_ms)"
+            )
         if scored and self._context.frame_rate is not None:
             found.append(
                 "the frames of a recording resemble one another: 95% intervals are too narrow"
             )
         return leaks + found
 
-    def _protocol(self, ground_truth: GroundTruth) -> dict[str, Any]:
+    def _protocol(self, truth: GroundTruthFile) -> dict[str, Any]:
         """Everything that the numbers depend on."""
         detector = self._context.detector
-        sizes = sorted({(image["height"], image["width"]) for image in ground_truth["images"]})
+        sizes = sorted(truth.sizes)
         protocol = {
             **self._context.protocol,
             "detector": None
             if detector is None
             else {**detector.fingerprint, "input_shapes": [detector.input_shape(s) for s in sizes]},
-            "images": len(ground_truth["images"]),
-            "ground_truth_sha256": content_hash(ground_truth),
+            "images": truth.images,
+            "ground_truth_sha256": truth.content_hash(),
         }
         return {**protocol, "fingerprint": fingerprint(protocol)}
 
 
-class _JsonList:
-    """A JSON file with a list, one entry a line, written while the entries come."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(exist_ok=True)
-        self._file = path.open("w", encoding="utf-8")
-        self._separator = "["
-
-    def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Append entries."""
-        for entry in entries:
-            self._file.write(self._separator + json.dumps(entry, allow_nan=False))
-            self._separator = ",\n"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.write("[]\n" if self._separator == "[" else "]\n")
-        self._file.close()
+def _plain(shift: Misalignment | None) -> list[float | None] | None:
+    """A shift as JSON has it, in thousandths of a pixel."""
+    return None if shift is None else [round(v, 3) if math.isfinite(v) else None for v in shift]
 
 
 def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
@@ -266,24 +264,10 @@ def _labels(line: Mapping[str, Any]) -> Labels:
 
 
 def _write_json(path: Path, content: object, indent: int | None = None) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(content, indent=indent, allow_nan=False) + "\n")
+    with writing(path):
+        path.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", "utf-8")
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    path.write_text(table.to_csv(index=False), encoding="utf-8")
-
-
-def _keep_lines(path: Path, count: int) -> int:
-    """Cut a file after so many lines: what a broken-off run wrote past its last whole batch.
-
-    Returns:
-        How many there are now; fewer if it didn't have so many.
-    """
-    kept = 0
-    with path.open("rb+") as file:
-        while kept < count and file.readline().endswith(b"\n"):
-            kept += 1
-        file.truncate()
-        os.fsync(file.fileno())
-    return kept
+    with writing(path):
+        path.write_text(table.to_csv(index=False), encoding="utf-8")

@@ -1,26 +1,31 @@
-"""An annotated video: the arms side by side, with boxes, as `video/<sink>.mp4`."""
+"""An annotated video: the arms side by side, with boxes, as `video/<sink>.mp4`.
+
+Each frame has the time of its visible frame in the recording, of equal times the second one a tick
+later. Times that begin before 0 or over an hour after it are a clock's and no place in a recording:
+then the video begins at 0.
+"""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import av
 import cv2
 import numpy as np
-from av.container import OutputContainer
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from detection.boxes import Detections
-from errors import ConfigError
+from errors import DataError
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
+from pipeline.sink_files import Parts
 from pipeline.sinks.images import choose_arms
+from pipeline.video_writer import TICKS, VideoFile, comment_and_last_tick, join
 
-TICKS = 90_000  # of the video's clock, per second
+LATEST_START = 3600  # seconds after which a first pair's time is that of a clock
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 TITLE_HEIGHT = 24  # pixels of the bar with the arm's name
 # By class id modulo their number: well apart on grey and on colour images.
@@ -44,71 +49,53 @@ def build(config: Config, context: RunContext, name: str) -> "VideoSink":
     """The sink.
 
     Raises:
-        ConfigError: A run is resumed: a video that was broken off can't be continued.
+        ConfigError: An arm has no image, or a resumed run had no such video before.
     """
-    if context.done:
-        raise ConfigError(
-            f"run.resume: the video of sinks.{name} can't be continued; start the run anew, or "
-            f"resume without it (sinks.{name}=null)"
-        )
-    path = context.folder / "video" / f"{name}.mp4"
     arms = choose_arms(config.arms, context, name)
     names = {} if context.detector is None else context.detector.names
-    return VideoSink(path, config, arms, names, context.frame_rate)
+    parts = Parts(context.folder / "video" / f"{name}.mp4", name, context.done)
+    return VideoSink(parts, VideoWriter(config, arms, names, context.frame_rate))
 
 
-def open_video(path: Path, arms: tuple[str, ...], frame_rate: Fraction | None) -> "VideoSink":
+def open_video(path: Path, arms: tuple[str, ...], frame_rate: Fraction | None) -> "VideoWriter":
     """A video of the arms' bare images at a path of the caller's."""
-    return VideoSink(path, Config(), arms, {}, frame_rate)
+    writer = VideoWriter(Config(), arms, {}, frame_rate)
+    writer.begin(path)
+    return writer
 
 
 class VideoSink:
-    """Draws and encodes; see ``interfaces.Sink``. Later frames of another size are scaled.
+    """Makes the video in parts, one a checkpoint; see ``interfaces.Sink``.
 
-    The file is opened with the first frame, whose size it takes.
+    A part is closed at a checkpoint, so that a killed run leaves videos that can be played, and a
+    resumed one encodes each frame as an unbroken one does. They are joined without encoding them
+    again; for that moment the video is on the disk twice.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        config: Config,
-        arms: tuple[str, ...],
-        names: Mapping[int, str],
-        frame_rate: Fraction | None,
-    ) -> None:
-        self._path, self._config, self._arms, self._names = path, config, arms, names
-        self._rate = frame_rate or Fraction(config.frame_rate).limit_denominator(1001)
-        self._size: tuple[int, int] | None = None  # of the first frame's panels
-        self._last_tick = -1
-        self._container: OutputContainer | None = None
-        self._stream: VideoStream | None = None
+    def __init__(self, parts: Parts, writer: "VideoWriter") -> None:
+        self._parts, self._writer = parts, writer
+        if parts.whole:
+            writer.go_on_after(parts.whole[-1])
+        self._last: int | None = None  # pair of the part that is open
 
     def write(self, result: Result) -> None:
         """Draw and encode one pair."""
-        if self._size is None:
-            self._size = result.item.size
-        canvas = self._compose(result)
-        if self._container is None or self._stream is None:
-            self._container, self._stream = self._open(canvas.shape[0], canvas.shape[1])
-        frame = av.VideoFrame.from_ndarray(canvas, format="rgb24")
-        frame.time_base = Fraction(1, TICKS)
-        self._last_tick = frame.pts = max(self._last_tick + 1, self._tick(result))
-        self._container.mux(self._stream.encode(frame))
+        if self._last is None:
+            self._writer.begin(self._parts.begin(result.number))
+        self._writer.write(result)
+        self._last = result.number
 
     def flush(self) -> None:
-        """The encoder keeps its own queue."""
+        """Complete the part."""
+        if self._last is not None:
+            self._writer.close()
+            self._parts.end(self._last)
+            self._last = None
 
     def finish(self, summary: Summary) -> None:
-        """Complete the file."""
-        self.close()
-
-    def close(self) -> None:
-        """Bring out the encoder's last frames and close the file."""
-        if self._container is None or self._stream is None:
-            return
-        self._container.mux(self._stream.encode(None))
-        self._container.close()
-        self._container = None
+        """Join the parts."""
+        self.flush()
+        self._parts.join(join)
 
     def __enter__(self) -> Self:
         return self
@@ -119,19 +106,68 @@ class VideoSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # Only where the run broke off: then the last part can be played, though a resume makes it
+        # anew. What ended the run is the error to speak of.
+        with suppress(DataError):
+            self._writer.close()
 
-    def _open(self, height: int, width: int) -> tuple[OutputContainer, VideoStream]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        container = av.open(str(self._path), "w")
-        stream = container.add_stream("libx264", rate=self._rate)
-        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
-        stream.options = {"crf": "20", "preset": "veryfast"}
-        stream.codec_context.time_base = Fraction(1, TICKS)
-        return container, stream
+
+class VideoWriter:
+    """Draws and encodes into one file after the other. Frames of another size are scaled.
+
+    The first frame gives the size.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        arms: tuple[str, ...],
+        names: Mapping[int, str],
+        frame_rate: Fraction | None,
+    ) -> None:
+        self._config, self._arms, self._names = config, arms, names
+        self._rate = frame_rate or Fraction(config.frame_rate).limit_denominator(1001)
+        self._size: tuple[int, int] | None = None  # of the first frame's panels
+        self._origin: int | None = None  # the video's 0 on the recording's clock, in ticks
+        self._last_tick = -1
+        self._path = Path()
+        self._file: VideoFile | None = None
+
+    def begin(self, path: Path) -> None:
+        """Write to another file from now on."""
+        self._path = path
+
+    def go_on_after(self, path: Path) -> None:
+        """Take size and time from the last file of a run that broke off."""
+        comment, self._last_tick = comment_and_last_tick(path)
+        width, height, self._origin = map(int, comment.split())
+        self._size = height, width
+
+    def write(self, result: Result) -> None:
+        """Draw and encode one pair."""
+        if self._size is None:
+            self._size = result.item.size
+        tick = self._tick(result)
+        if self._origin is None:
+            self._origin = 0 if 0 <= tick <= LATEST_START * TICKS else tick
+        canvas = self._compose(result)
+        if self._file is None:
+            height, width = self._size
+            comment = f"{width} {height} {self._origin}"  # for the run that goes on with it
+            self._file = VideoFile(
+                self._path, size=canvas.shape[:2], rate=self._rate, comment=comment
+            )
+        self._last_tick = max(self._last_tick + 1, tick - self._origin)
+        self._file.write(canvas, self._last_tick)
+
+    def close(self) -> None:
+        """Complete the file."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
     def _tick(self, result: Result) -> int:
-        """The pair's time on the video's clock."""
+        """The pair's time on the recording's clock."""
         time_ns = result.item.pair.whole().vis.timestamp_ns
         seconds = (
             Fraction(result.number) / self._rate if time_ns is None else Fraction(time_ns, 10**9)

@@ -56,7 +56,7 @@ def test_skipped_pairs_are_in_the_headline(toy, capsys):
     (toy / "pairs" / "ir" / "004.png").write_bytes(b"")
     code, out, _ = irvis(capsys, "run", "toy.yaml", "run.on_bad_pair=skip")
     assert code == 0
-    assert out.startswith("4 of 5 pairs, 4 of 6 objects; 1 frames without a partner (reasons in")
+    assert out.startswith("4 of 5 pairs, 4 of 6 objects; 1 frame(s) without a partner (reasons in")
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_ctrl_c_is_130_and_says_how_to_go_on(toy, capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.runner.Compute.__call__", stop)
+    monkeypatch.setattr("pipeline.runner.Compute.run", stop)
     code, _, err = irvis(capsys, "run", "toy.yaml")
     assert code == 130
     assert "run.resume=true" in err

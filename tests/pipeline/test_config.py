@@ -106,7 +106,7 @@ def test_yaml_cannot_run_code(tmp_path):
         config.load(path)
 
 
-@pytest.mark.parametrize("name", ["demo", "folders", "msrs", "video", "fusionmamba"])
+@pytest.mark.parametrize("name", ["demo", "folders", "msrs", "video"])
 def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
     path = config.DEFAULT.parent / f"{name}.yaml"
     assert list(config.load(path).arms)
@@ -139,9 +139,11 @@ def test_a_component_imports_only_itself():
 
 def test_kinds_are_the_modules_of_the_folders():
     assert {"fusionmamba", "average", "folder", "late", "ir_only"} <= set(components.kinds("arms"))
-    assert {"msrs", "image_folder", "video", "scenes"} <= set(components.kinds("source"))
+    assert {"msrs", "image_folder", "frame_folder", "video", "live", "scenes"} <= set(
+        components.kinds("source")
+    )
     assert components.kinds("detector") == ["yolov5"]
-    assert components.kinds("sinks") == ["images", "results", "video"]
+    assert components.kinds("sinks") == ["images", "jsonl", "mot", "parquet", "results", "video"]
 
 
 def test_another_kind_brings_its_own_settings(tmp_path, settings):
@@ -176,3 +178,9 @@ def test_ready_made_images_cannot_be_perturbed(settings):
     settings["perturb"] = {"ir_noise": 3}
     with pytest.raises(ConfigError, match=r"perturb\.ir_noise: can't change arms\.theirs"):
         config.check(settings)
+
+
+def test_a_kind_is_set_before_the_settings_that_belong_to_it():
+    overrides = ["source.ir_range=[100, 200]", "source.kind=frame_folder", "source.ir=a"]
+    settings = config.read_settings(config.DEFAULT, overrides)
+    assert settings["source"] == {"kind": "frame_folder", "ir_range": [100, 200], "ir": "a"}

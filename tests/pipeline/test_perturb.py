@@ -215,7 +215,6 @@ def test_a_run_shows_every_arm_the_same_faulty_pair(pairs):
     assert np.array_equal(seen["ir"][:, :, 0], ir)
     assert np.array_equal(seen["vis"], vis)
     assert outcome.results["protocol"]["perturb"] == {**FAULTS, "shift": [4.0, 0.0]}
-    assert "perturb" in outcome.timing["stages"]
 
 
 def test_a_shift_costs_the_infrared_arm_too(pairs):
@@ -225,7 +224,6 @@ def test_a_shift_costs_the_infrared_arm_too(pairs):
     assert scores[0] == pytest.approx(0.995)
     assert scores[1] == pytest.approx(0.995 * 5 / 10)  # found at .50, .55, .60, .65 and .70
     assert clean.results["protocol"]["perturb"] is None
-    assert "perturb" not in clean.timing["stages"]
 
 
 def test_the_batch_changes_nothing(pairs):

@@ -14,6 +14,12 @@ from pipeline import config, quality, runner
 from tests.pipeline import toys
 
 
+@pytest.fixture
+def _often(monkeypatch):
+    """A checkpoint after every batch."""
+    monkeypatch.setattr(runner, "CHECKPOINT", 1)
+
+
 def execute(settings, on_progress=lambda done, total: None):
     return runner.run(config.check(settings), on_progress)
 
@@ -40,7 +46,7 @@ def test_a_run_folder_holds_what_was_promised(pairs):
     outcome = execute(toys.settings(pairs))
     assert str(outcome.folder) == "runs/toy"
     assert sorted(path.name for path in outcome.folder.iterdir()) == [
-        "config.yaml", "curves.json", "ground_truth.json", "ledger.csv", "predictions",
+        "config.yaml", "curves.json", "ground_truth.json", "ledger.csv", "pairs.csv", "predictions",
         "results.csv", "results.json", "timing.json",
     ]  # fmt: skip
     results = read(outcome.folder / "results.json")
@@ -303,6 +309,7 @@ def stop_after(batches):
     return on_progress
 
 
+@pytest.mark.usefixtures("_often")
 @pytest.mark.parametrize("batch", [1, 2, 4])
 @pytest.mark.parametrize("stop", [1, 2])
 def test_a_resumed_run_ends_as_an_unbroken_one(pairs, here, batch, stop):
@@ -324,6 +331,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(pairs, here, batch, stop):
     assert ours == theirs
 
 
+@pytest.mark.usefixtures("_often")
 def test_resume_refuses_another_configuration(pairs):
     with pytest.raises(KeyboardInterrupt):
         execute(toys.settings(pairs), stop_after(1))
@@ -355,8 +363,14 @@ def test_progress_counts_pairs(pairs):
 
 def test_timing_has_every_stage(pairs):
     timing = read(execute(toys.settings(pairs)).folder / "timing.json")
-    assert set(timing["stages"]) >= {"decode", "upload", "fuse ir", "detect ir", "write"}
-    assert timing["wall_s"] >= sum(stage["busy_s"] for stage in timing["stages"].values())
+    stages = timing["stages"]
+    assert list(stages) == ["decode", "prepare", "compute", "write", "evaluate"]
+    for stage in stages.values():
+        assert stage["busy_s"] >= 0
+        assert 0 <= stage["busy_s"] + stage["wait_s"] <= timing["wall_s"]
+    assert set(timing["parts"]) >= {"upload", "fuse ir", "detect ir", "merge late", "evaluate"}
+    busy = sum(part["busy_s"] for name, part in timing["parts"].items() if " " in name)
+    assert busy <= stages["compute"]["busy_s"]
     assert set(timing["arms_ms_per_pair"]["late"]) == {"merge"}
 
 
@@ -365,6 +379,7 @@ def test_config_yaml_is_plain(pairs):
     assert yaml.safe_load(text)["arms"]["fused"] == {"kind": "maximum"}
 
 
+@pytest.mark.usefixtures("_often")
 def test_resume_after_a_kill_before_the_first_batch_was_recorded(pairs, here):
     whole = execute(toys.settings(pairs, run={"name": "whole"}))
     with pytest.raises(KeyboardInterrupt):
@@ -375,6 +390,7 @@ def test_resume_after_a_kill_before_the_first_batch_was_recorded(pairs, here):
     assert resumed.results == whole.results
 
 
+@pytest.mark.usefixtures("_often")
 def test_a_run_that_still_works_cannot_be_resumed(pairs, here):
     from pipeline import run_folder
 
@@ -386,6 +402,7 @@ def test_a_run_that_still_works_cannot_be_resumed(pairs, here):
     lock.close()
 
 
+@pytest.mark.usefixtures("_often")
 def test_results_cannot_join_a_run_that_is_resumed(pairs):
     """The pairs that were done before would be missing from its numbers."""
     settings = toys.settings(pairs, sinks={"saved": {"kind": "images"}})
@@ -397,16 +414,47 @@ def test_results_cannot_join_a_run_that_is_resumed(pairs):
         execute(settings)
 
 
-def test_a_video_can_be_left_out_when_a_run_is_resumed(pairs):
+@pytest.mark.usefixtures("_often")
+def test_a_sink_can_be_left_out_when_a_run_is_resumed(pairs):
     settings = toys.settings(pairs)
     settings["sinks"]["film"] = {"kind": "video"}
     with pytest.raises(KeyboardInterrupt):
         execute(settings, stop_after(1))
     settings["run"] = {"name": "toy", "resume": True}
-    with pytest.raises(ConfigError, match=r"sinks\.film=null"):
-        execute(settings)
     settings["sinks"]["film"] = None
     assert execute(settings).summary.frames["paired"] == 6
+
+
+@pytest.mark.parametrize(
+    ("sink", "key"),
+    [
+        ({"kind": "images", "arms": ["ir"]}, r"sinks\.saved\.arms"),
+        ({"kind": "images"}, r"sinks\.saved\.arms"),
+        ({"kind": "video", "arms": ["fused"]}, r"sinks\.saved\.kind"),
+    ],
+)
+def test_a_sink_cannot_be_changed_when_a_run_is_resumed(pairs, here, sink, key):
+    """Half of its files would be of one setting and half of another."""
+    sinks = {"results": {"kind": "results"}, "saved": {"kind": "images", "arms": ["fused"]}}
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs, sinks=sinks), stop_after(1))
+    before = files(here / "runs" / "toy.partial")
+    resumed = {"run": {"name": "toy", "resume": True}}
+    with pytest.raises(ConfigError, match=rf"was begun with another {key};"):
+        execute(toys.settings(pairs, sinks={**sinks, "saved": sink}, **resumed))
+    assert files(here / "runs" / "toy.partial") == before
+    turned = dict(reversed(sinks.items()))  # their order is no setting
+    outcome = execute(toys.settings(pairs, sinks=turned, **resumed))
+    assert len(list((outcome.folder / "saved" / "fused").iterdir())) == 6
+
+
+def test_a_run_that_is_stopped_before_its_first_checkpoint_keeps_what_it_has(pairs, here):
+    whole = execute(toys.settings(pairs, run={"name": "whole"}))
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs), stop_after(1))
+    assert (here / "runs" / "toy.partial" / "frames.jsonl").read_text().count("\n") == 4
+    resumed = execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
+    assert resumed.results == whole.results
 
 
 def test_sixteen_bit_visible_images_are_refused(pairs):

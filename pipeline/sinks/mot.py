@@ -1,0 +1,212 @@
+"""Tracks, one text file an arm, in the format of the MOTChallenge: `<sink>/<arm>.txt`.
+
+Ten values a line, `frame,id,left,top,width,height,conf,class,visibility,-1`, as motchallenge.net
+asks for, with the object's class and visibility in columns 8 and 9 as in its ground truth since
+MOT16 (Milan et al., "MOT16: A Benchmark for Multi-Object Tracking", 2016), which TrackEval and CVAT
+read:
+
+- `frame` counts the pairs of the run from 1: `image_id` in `predictions/<arm>.json`.
+- `id` counts the arm's tracks from 1, over all classes.
+- `left` and `top` count pixels from 0, as trackers and labelling tools write them; the box is the
+  detection's, not smoothed.
+- `class` is the detector's class id + 1, so that a person, COCO's 0, is the MOTChallenge's 1.
+- `visibility` isn't known: -1.
+
+The tracks are ByteTrack's (Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every
+Detection Box", 2022), by the library `trackers`, a tracker for each class, so that a person never
+becomes a car. Time is the recording's: after a gap, the motion is that of the time that passed. A
+track begins where it is seen a second time, so that a single false alarm is none.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import supervision
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from trackers import ByteTrackTracker
+
+from errors import ConfigError, DataError
+from pipeline.frames import Result
+from pipeline.interfaces import RunContext, Summary
+from pipeline.sink_files import Lines, read_lines, writing
+
+LIBRARY_RATE = 30  # frames per second in which the library counts how long a track is kept
+LOG = "detections.jsonl"
+
+
+class Config(BaseModel):
+    """Whose detections are tracked, and when a track begins and ends.
+
+    The scores are what Ultralytics sets for ByteTrack with YOLO detectors.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    arms: tuple[str, ...] | None = Field(None, min_length=1, description="default: all")
+    conf: float = Field(0.1, ge=0, le=1, description="least score of what can go on with a track")
+    new_conf: float = Field(0.25, ge=0, le=1, description="least score of what can begin a track")
+    lost_frames: int = Field(
+        30, ge=0, le=10_000, description="frames without the object after which its track ends"
+    )
+
+
+def build(config: Config, context: RunContext, name: str) -> "MotSink":
+    """The sink.
+
+    Raises:
+        ConfigError: There is no detector, or a resumed run had no such tracks before.
+    """
+    if context.detector is None:
+        raise ConfigError(f"sinks.{name}: there is nothing to track without a detector; add one")
+    tracks = {arm: _Tracks(config, context.frame_rate) for arm in config.arms or context.arms}
+    return MotSink(context.folder / name, tracks, config.conf, name, context.done)
+
+
+class MotSink:
+    """Tracks and writes a line an object and pair; see ``interfaces.Sink``.
+
+    What a tracker knows can't be saved. So a log of the detections is kept while the run works, and
+    a resumed run tracks these anew.
+    """
+
+    def __init__(
+        self, folder: Path, tracks: "dict[str, _Tracks]", conf: float, sink: str, done: int
+    ) -> None:
+        self._tracks, self._conf = tracks, conf
+        self._log_path = folder / LOG
+        paths = {arm: folder / f"{arm}.txt" for arm in tracks}
+        # The log goes when the files are whole: the run broke off later, while it ended.
+        self._finished = (
+            done > 0
+            and not self._log_path.exists()
+            and all(path.exists() for path in paths.values())
+        )
+        if self._finished:
+            return
+        self._first_ns: int | None = None
+        self._last_ns = 0
+        self._log = Lines(self._log_path, sink, done)
+        self._files = {arm: Lines(path, sink, 0) for arm, path in paths.items()}
+        for number, line in enumerate(read_lines(self._log_path)):
+            self._track(number, **line)
+
+    def write(self, result: Result) -> None:
+        """Track one pair's detections."""
+        if self._finished:
+            raise DataError(
+                f"{self._log_path.parent}: was complete before pair {result.number}; the source "
+                "has grown since, start a new run"
+            )
+        boxes = {}
+        for arm in self._tracks:
+            found = result.detections[arm]
+            found = found[found.score >= self._conf]
+            rows = np.column_stack((found.xyxy, found.score, found.class_id))  # (n, 6)
+            boxes[arm] = rows.tolist()
+        time_ns = result.item.pair.whole().vis.timestamp_ns
+        self._log.write(json.dumps({"time_ns": time_ns, "boxes": boxes}))
+        self._track(result.number, time_ns, boxes)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def finish(self, summary: Summary) -> None:
+        """Remove the log."""
+        if not self._finished:
+            self._close()
+            with writing(self._log_path):
+                self._log_path.unlink()
+            self._finished = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if not self._finished:
+            for file in (self._log, *self._files.values()):
+                file.close()
+
+    def _track(
+        self, number: int, time_ns: int | None, boxes: Mapping[str, list[list[float]]]
+    ) -> None:
+        """Track one pair's boxes by arm, each xyxy, score and class id, and write the tracks."""
+        seconds = self._seconds(time_ns)
+        for arm, tracks in self._tracks.items():
+            for line in tracks.update(np.array(boxes[arm]).reshape(-1, 6), seconds):
+                self._files[arm].write(f"{number + 1},{line}")
+
+    def _seconds(self, time_ns: int | None) -> float | None:
+        """Time since the first pair, always later than that of the pair before."""
+        if time_ns is None:
+            return None
+        if self._first_ns is None:
+            self._first_ns = self._last_ns = time_ns
+        else:
+            self._last_ns = max(self._last_ns + 1, time_ns)
+        return (self._last_ns - self._first_ns) / 1e9
+
+
+class _Tracks:
+    """One arm's tracks, of all classes."""
+
+    def __init__(self, config: Config, rate: Fraction | None) -> None:
+        self._config = config
+        self._rate = float(rate or LIBRARY_RATE)
+        self._trackers: dict[int, ByteTrackTracker] = {}  # by class id
+        self._ids: dict[int, dict[int, int]] = {}  # ours by the tracker's, of live tracks
+        self._numbers = count(1)
+
+    def update(self, boxes: NDArray[np.float64], seconds: float | None) -> list[str]:
+        """Take one pair's boxes (n, 6), give the lines of the tracks in it without their frame."""
+        for class_id in np.unique(boxes[:, 5]).astype(int).tolist():
+            if class_id not in self._trackers:
+                self._trackers[class_id] = self._tracker()
+                self._ids[class_id] = {}
+        found = []
+        for class_id, tracker in self._trackers.items():
+            mine = boxes[boxes[:, 5] == class_id]
+            tracked = tracker.update(
+                supervision.Detections(xyxy=mine[:, :4], confidence=mine[:, 4]), timestamp=seconds
+            )
+            ids = self._ids[class_id]
+            for number, (x1, y1, x2, y2), score in _tracked(tracked):
+                if number not in ids:
+                    ids[number] = next(self._numbers)
+                box = f"{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f}"
+                found.append((ids[number], f"{box},{score:.4f},{class_id + 1},-1,-1"))
+            alive = set(np.asarray(tracker.tracked_objects.tracker_id).tolist())
+            self._ids[class_id] = {mine: ours for mine, ours in ids.items() if mine in alive}
+        return [f"{number},{line}" for number, line in sorted(found)]
+
+    def _tracker(self) -> ByteTrackTracker:
+        return ByteTrackTracker(
+            lost_track_buffer=round(self._config.lost_frames * LIBRARY_RATE / self._rate),
+            frame_rate=self._rate,
+            track_activation_threshold=self._config.new_conf,
+            high_conf_det_threshold=self._config.new_conf,
+        )
+
+
+def _tracked(found: supervision.Detections) -> Iterator[tuple[int, list[float], float]]:
+    """The tracker's id, xyxy and score of each detection that belongs to a track."""
+    if found.tracker_id is not None and found.confidence is not None:
+        for number, xyxy, score in zip(
+            found.tracker_id.tolist(), found.xyxy.tolist(), found.confidence.tolist(), strict=True
+        ):
+            if number >= 0:
+                yield number, xyxy, score

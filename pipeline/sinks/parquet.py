@@ -1,0 +1,156 @@
+"""Every detection as a table, one row each: `<sink>.parquet`.
+
+Columns: `key`, `number` (of the pair, from 0), `time_ns` (of the visible frame, null for stills),
+`arm`, `class_id`, `class`, `score`, and `x1`, `y1`, `x2`, `y2` in pixels, as exact as the detector
+gives them. One file and no folder: every program reads it, and it is copied in one piece. A pair
+on which nothing was found has no row; the file's own metadata say how many `pairs` there were,
+numbered from 0, and which `arms`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+from pydantic import BaseModel, ConfigDict
+
+from detection.boxes import Detections
+from errors import ConfigError, DataError
+from pipeline.frames import Result
+from pipeline.interfaces import RunContext, Summary
+from pipeline.sink_files import Parts, writing
+
+ROW_GROUP = 65_536  # rows, at least, that are held before they are written
+COLUMNS = pa.schema(
+    [
+        ("key", pa.string()), ("number", pa.int64()), ("time_ns", pa.int64()),
+        ("arm", pa.string()), ("class_id", pa.int64()), ("class", pa.string()),
+        ("score", pa.float32()),
+        *((name, pa.float32()) for name in ("x1", "y1", "x2", "y2")),
+    ]
+)  # fmt: skip
+
+
+class Config(BaseModel):
+    """Nothing to set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def build(config: Config, context: RunContext, name: str) -> "ParquetSink":
+    """The sink.
+
+    Raises:
+        ConfigError: There is no detector, or a resumed run had no such file before.
+    """
+    if context.detector is None:
+        raise ConfigError(f"sinks.{name}: there are no detections without a detector; add one")
+    parts = Parts(context.folder / f"{name}.parquet", name, context.done)
+    return ParquetSink(parts, context.detector.names, context.arms, context.done)
+
+
+class ParquetSink:
+    """Writes a file a checkpoint and joins them at the end; see ``interfaces.Sink``."""
+
+    def __init__(
+        self, parts: Parts, names: Mapping[int, str], arms: Sequence[str], done: int
+    ) -> None:
+        self._parts, self._names, self._arms = parts, names, arms
+        self._pairs = done
+        self._file: _Table | None = None
+
+    def write(self, result: Result) -> None:
+        """Append one pair's detections."""
+        if self._file is None:
+            self._file = _Table(self._parts.begin(result.number), COLUMNS)
+        self._file.append(pa.table(self._rows(result), schema=COLUMNS))
+        self._pairs = result.number + 1
+
+    def flush(self) -> None:
+        """Complete the part."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._parts.end(self._pairs - 1)
+
+    def finish(self, summary: Summary) -> None:
+        """Join the parts."""
+        self.flush()
+        self._parts.join(self._join)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            # the run broke off, and what ended it is the error to speak of
+            with suppress(DataError):
+                self._file.close()
+
+    def _rows(self, result: Result) -> dict[str, object]:
+        """One pair's rows by column, arm after arm."""
+        found = Detections.concatenate(list(result.detections.values()))
+        pair = result.item.pair.whole()
+        class_ids = found.class_id.tolist()
+        return {
+            # a file name that is no Unicode can be a key, but no text of a table
+            "key": [pair.key.encode(errors="backslashreplace").decode()] * len(found),
+            "number": [result.number] * len(found),
+            "time_ns": [pair.vis.timestamp_ns] * len(found),
+            "arm": [arm for arm, mine in result.detections.items() for _ in range(len(mine))],
+            "class_id": found.class_id,
+            "class": [self._names.get(class_id, str(class_id)) for class_id in class_ids],
+            "score": found.score,
+            **dict(zip(("x1", "y1", "x2", "y2"), np.ascontiguousarray(found.xyxy.T), strict=True)),
+        }
+
+    def _join(self, parts: Sequence[Path], path: Path) -> None:
+        """All parts in one file, a row group at a time."""
+        about = {"pairs": str(self._pairs), "arms": json.dumps(self._arms)}
+        whole = _Table(path, COLUMNS.with_metadata(about))
+        for part in parts:
+            with parquet.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    whole.append(file.read_row_group(group))
+        whole.close()
+
+
+class _Table:
+    """A Parquet file, written a row group at a time."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self._path, self._schema = path, schema
+        self._held: list[pa.Table] = []
+        with writing(path):
+            self._writer = parquet.ParquetWriter(path, schema)
+
+    def append(self, rows: pa.Table) -> None:
+        """Take rows, and write them when there are enough."""
+        self._held.append(rows)
+        if sum(len(table) for table in self._held) >= ROW_GROUP:
+            self._write()
+
+    def close(self) -> None:
+        """Write what is held and close the file."""
+        with writing(self._path):
+            try:
+                self._write()
+            finally:
+                self._writer.close()
+
+    def _write(self) -> None:
+        held, self._held = self._held, []
+        if any(len(table) for table in held):
+            rows = pa.concat_tables(held).replace_schema_metadata(self._schema.metadata)
+            with writing(self._path):
+                self._writer.write_table(rows.combine_chunks(), row_group_size=2 * ROW_GROUP)

@@ -1,0 +1,122 @@
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from errors import ConfigError, DataError
+from eval.labels import Labels
+from pipeline.sinks import results
+from tests.pipeline.sinks import stand
+
+
+def builder(**more):
+    def build(context):
+        values = {name: getattr(context, name) for name in ("folder", "done")}
+        return results.build(results.Config(), stand.context(**values, **more), "results")
+
+    return build
+
+
+def labels(number):
+    box = np.array([[4.0 + number, 8, 16.25 + number, 20]])
+    return Labels(box, np.zeros(1, np.int64), np.zeros((0, 4)))
+
+
+def pair(number, **more):
+    quality = {"fused": {"entropy": number / 7, "psnr": float("nan")}}
+    return stand.result(number, labels=labels(number), quality=quality, **more)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+@pytest.mark.parametrize("kill", [0, 3, 9])
+def test_a_resumed_run_gives_the_same_files(tmp_path, labelled, kill):
+    build = builder(labelled=labelled)
+    pairs = [pair(i) for i in range(10)]
+    whole = stand.files(stand.run(build, tmp_path / "whole", pairs))
+    assert set(whole) >= {"results.json", "results.csv", "ground_truth.json", "quality.csv"}
+    assert ("curves.json" in whole) == labelled
+    assert stand.files(stand.broken_run(build, tmp_path / "broken", pairs, [kill])) == whole
+
+
+def test_a_kill_while_it_ends(tmp_path):
+    build = builder(labelled=True)
+    whole = stand.files(stand.run(build, tmp_path / "run", [pair(i) for i in range(4)]))
+    (tmp_path / "run" / "results.json").write_text("{")
+    (tmp_path / "run" / "curves.json").unlink()
+    with build(stand.context(tmp_path / "run", done=4)) as again:
+        again.finish(stand.summary(4))
+    assert stand.files(tmp_path / "run") == whole
+
+
+def test_quality_is_a_row_a_pair(tmp_path):
+    stand.run(builder(), tmp_path / "run", [pair(i) for i in range(3)])
+    assert (tmp_path / "run" / "quality.csv").read_text().splitlines() == [
+        "arm,key,entropy,psnr", "fused,000000,0.0,", f"fused,000001,{1 / 7},",
+        f"fused,000002,{2 / 7},",
+    ]  # fmt: skip
+    arms = json.loads((tmp_path / "run" / "results.json").read_text())["arms"]
+    assert arms["fused"]["quality"] == {"entropy": pytest.approx(1 / 7), "psnr": None}
+    assert arms["ir"]["quality"] == {}
+
+
+def test_ignore_regions_count_where_nothing_is_labelled(tmp_path):
+    """Labels without objects are no missing labels."""
+    region = Labels(np.zeros((0, 4)), np.zeros(0, np.int64), np.array([[0.0, 0, 30, 30]]))
+    inside = stand.found((4, 8, 16, 20, 0.9, 0), (40, 8, 50, 20, 0.8, 0))
+    result = stand.result(
+        0, labels=region, detections={"fused": inside, "ir": inside, "late": inside}
+    )
+    stand.run(builder(labelled=True, classes=(0,)), tmp_path / "run", [result])
+    truth = json.loads((tmp_path / "run" / "ground_truth.json").read_text())
+    assert [(entry["iscrowd"], entry["bbox"]) for entry in truth["annotations"]] == [
+        (1, [0, 0, 30, 30])
+    ]
+    left = json.loads((tmp_path / "run" / "predictions" / "ir.json").read_text())
+    assert [entry["bbox"] for entry in left] == [[40, 8, 10, 12]]
+
+
+@pytest.mark.parametrize("more", [{"labelled": False}, {"labelled": True, "detector": None}])
+def test_memory_at_the_end_hardly_grows_with_the_frames(tmp_path, more):
+    """Where nothing is scored: a key and a short text of the labels are left of each pair."""
+
+    detections = {} if "detector" in more else None
+
+    def peak(pairs):
+        log = tmp_path / str(pairs) / "frames.jsonl"
+        with builder(**more)(stand.context(log.parent)) as sink:
+            sink.write(stand.result(0, labels=labels(0), detections=detections))
+            first = log.read_text()
+            log.write_text("".join(first.replace("000000", f"{i:06d}") for i in range(pairs)))
+            tracemalloc.start()
+            sink.finish(stand.summary(pairs))
+            most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        return most
+
+    assert peak(900) - peak(300) < 600 * 500
+
+
+def test_it_cannot_join_a_run_that_is_resumed(tmp_path):
+    with pytest.raises(ConfigError, match=r"sinks\.results: was not there for the first 4 pairs"):
+        builder()(stand.context(tmp_path, done=4))
+
+
+@pytest.mark.parametrize("size", [100, 3000])
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, size):
+    with (
+        builder()(stand.context(tmp_path)) as sink,
+        stand.full_disk(size),
+        pytest.raises(DataError, match=r"frames\.jsonl: cannot be written \(File too large\)"),
+    ):
+        stand.write(sink, [pair(i) for i in range(100)])
+
+
+def test_a_disk_that_is_full_at_the_end(tmp_path):
+    with builder()(stand.context(tmp_path)) as sink:
+        stand.write(sink, [pair(i) for i in range(20)])
+        with (
+            stand.full_disk(500),
+            pytest.raises(DataError, match=r"ground_truth\.json: cannot be written"),
+        ):
+            sink.finish(stand.summary(20))
