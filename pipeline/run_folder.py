@@ -1,6 +1,7 @@
 """The run folder: `<name>.partial` while the run works, `<name>` when it is whole."""
 
 import fcntl
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ SUFFIX = ".partial"
 CONFIG = "config.yaml"
 # What only the work needs: the pairs done, the lock, and the results sink's lines.
 PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
+INPUTS = "inputs.json"  # what the files were that the configuration names
 
 
 class Work(Protocol):
@@ -50,6 +52,26 @@ class RunFolder:
     done: int = 0
     resumed: bool = False
 
+    def check_inputs(self, inputs: dict[str, Any]) -> None:
+        """Note what the run works with; a run that goes on must work with the same.
+
+        Args:
+            inputs: What identifies the contents of weights and the like, as plain values.
+
+        Raises:
+            ConfigError: One is another than when the run began; the text names it.
+            DataError: The note can't be written.
+        """
+        path = self.path / INPUTS
+        if not path.is_file():
+            with writing(path):
+                path.write_text(json.dumps(inputs) + "\n", encoding="utf-8")
+        elif changed := _difference(json.loads(path.read_text(encoding="utf-8")), inputs):
+            raise ConfigError(
+                f"run.resume: the file of {changed} is not what it was when the run began; bring "
+                "it back or start a new run"
+            )
+
     def record(self, pairs: int) -> None:
         """Note that all sinks have so many pairs on disk.
 
@@ -64,7 +86,7 @@ class RunFolder:
         """Give the folder its name."""
         if self.final.exists():
             self.final.rmdir()  # run.dir may be there, empty
-        for name in (PROGRESS, LOCK, FRAMES):
+        for name in (PROGRESS, LOCK, FRAMES, INPUTS):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.close()

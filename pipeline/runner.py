@@ -25,6 +25,7 @@ from pipeline.config import Config
 from pipeline.flow import CHECKPOINT, Flow
 from pipeline.frames import Camera
 from pipeline.interfaces import RunContext, Sink, Source, Summary
+from pipeline.interrupts import ended_by_interrupt
 from pipeline.ledger import Ledger
 from pipeline.registration import Register, read
 from pipeline.run_folder import RunFolder, open_folder
@@ -85,7 +86,8 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
         folder = open_folder(config)
         try:
             job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
-            summary = job.work(on_progress)
+            with ended_by_interrupt(source):
+                summary = job.work(on_progress)
         except IrvisError as error:
             if folder.abandon():
                 raise
@@ -157,6 +159,7 @@ class _Job:
 
     def work(self, on_progress: Callable[[int, int | None], None]) -> Summary:
         """Send every pair through all stages."""
+        self._folder.check_inputs(self._inputs())
         with ExitStack() as stack:
             sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
             ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
@@ -240,6 +243,18 @@ class _Job:
             "arms_ms_per_pair": arms,
             "machine": {"device": _device_name(self._device), "threads": torch.get_num_threads()},
         }
+
+    def _inputs(self) -> dict[str, Any]:
+        """What identifies the files that the configuration names."""
+        arms = {name: _identity(arm) for name, arm in self._config.arms.items()}
+        inputs: dict[str, Any] = {
+            "arms": {n: known.get("weights_sha256") for n, known in arms.items()}
+        }
+        if self._detector is not None:
+            inputs["detector"] = self._detector.fingerprint.get("weights_sha256")
+        if self._calibration is not None:
+            inputs["registration"] = [list(row) for row in self._calibration.homography]
+        return inputs
 
     def _build_sinks(self) -> Iterator[Sink]:
         """One after the other: one that can't be built finds those before it open, to be closed."""

@@ -177,7 +177,7 @@ def test_a_second_ctrl_c_while_it_ends_leaves_no_thread_waiting(monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Prefetch, "close", impatient)
-    stages = Stages(400)
+    stages, before = Stages(400), set(threading.enumerate())
 
     def leave():
         with stages.flow() as pairs:
@@ -186,7 +186,7 @@ def test_a_second_ctrl_c_while_it_ends_leaves_no_thread_waiting(monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         leave()
-    wait_until(lambda: threading.active_count() == 1)
+    wait_until(lambda: set(threading.enumerate()) <= before)
 
 
 def test_memory_is_bounded_however_slow_the_consumer():

@@ -1,6 +1,8 @@
 """Whole runs on live cameras: files that are played in real time."""
 
 import json
+import os
+import signal
 import time
 
 import av
@@ -57,3 +59,18 @@ def test_a_live_run_cannot_be_resumed(settings):
     settings["run"] = {"name": "toy", "resume": True}
     with pytest.raises(ConfigError, match="what live cameras showed is gone"):
         runner.run(config.check(settings), lambda done, total: None)
+
+
+def test_ctrl_c_is_the_end_of_a_live_run(settings, here):
+    for name in ("ir", "vis"):
+        write_video(str(here / f"{name}.mkv"), [i * 40 for i in range(250)], 25)  # ten seconds
+
+    def on_progress(done, total):
+        if done <= settings["compute"]["batch"]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    outcome = runner.run(config.check(settings), on_progress)
+    assert 0 < outcome.results["frames"]["paired"] < 200
+    assert (outcome.folder / "video" / "film.mp4").is_file()
+    assert signal.getsignal(signal.SIGINT) is handler

@@ -119,7 +119,7 @@ def test_any_two_images_give_a_shift_within_reach_and_a_share(height, width, see
     before = ir.copy(), vis.copy()
     found = misalignment(ir=ir, vis=vis)
     assert 0 <= found.response <= 1
-    reach = max(1, max(height, width) / 16) + 1
+    reach = max(1, round(max(height, width) / 16)) + 1
     assert math.isnan(found.dx) or max(abs(found.dx), abs(found.dy)) <= reach
     again = misalignment(ir=ir, vis=vis)
     assert again == found or math.isnan(found.dx)

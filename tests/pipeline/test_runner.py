@@ -502,3 +502,14 @@ def test_keys_cannot_leave_the_folder():
     for key in ("../x", "a/b", "..", "", "a\\b"):
         with pytest.raises(DataError, match="can't hold a folder"):
             FramePair(key, frame, frame)
+
+
+def test_a_resume_refuses_files_that_were_changed(pairs, here):
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs), stop_after(1))
+    note = here / "runs" / "toy.partial" / "inputs.json"
+    known = read(note)
+    assert set(known) == {"arms", "detector"}
+    note.write_text(json.dumps({**known, "detector": "another"}))
+    with pytest.raises(ConfigError, match=r"run\.resume: the file of detector is not what it was"):
+        execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
