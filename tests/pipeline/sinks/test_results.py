@@ -1,5 +1,6 @@
 import json
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -120,3 +121,19 @@ def test_a_disk_that_is_full_at_the_end(tmp_path):
             pytest.raises(DataError, match=r"ground_truth\.json: cannot be written"),
         ):
             sink.finish(stand.summary(20))
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_no_number_counts_what_one_camera_alone_shows(tmp_path, labelled):
+    pairs = [pair(i) for i in range(6)]
+    dead = replace(pairs[1], item=replace(pairs[1].item, dead="ir"))
+    folder = stand.run(builder(labelled=labelled), tmp_path / "run", [pairs[0], dead, *pairs[2:]])
+    truth = json.loads((folder / "ground_truth.json").read_text())
+    found = json.loads((folder / "predictions" / "fused.json").read_text())
+    # without labels nothing is scored, and what was found is kept
+    numbers = [1, 3, 4, 5, 6] if labelled else [1, 2, 3, 4, 5, 6]
+    assert [image["id"] for image in truth["images"]] == numbers
+    assert sorted({entry["image_id"] for entry in found}) == numbers
+    rows = (folder / "quality.csv").read_text().splitlines()[1:]
+    assert len(rows) == len(numbers)
+    assert (folder / "pairs.csv").read_text().splitlines()[2] == "000001,ir,,,"
