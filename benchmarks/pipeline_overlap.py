@@ -62,7 +62,8 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
             admission = Admission(checked, source, arms, ledger, fail=True, register=None)
 
             def prepare() -> list[tuple[list, object]]:
-                items = batches(admission.admit(pairs), checked.compute.batch)
+                admitted = map(admission.finish, admission.admit(pairs))
+                items = batches(admitted, checked.compute.batch)
                 return [(some, compute.upload(some)) for some in items]
 
             prepared_s, prepared = timed(prepare)

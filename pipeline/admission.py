@@ -126,10 +126,13 @@ class Admission:
             self._objects += objects
             if self._trained_on:
                 self._look_for_leak(key, pair_id(to_grey(ir.image), to_rgb(vis.image)))
-        return self._changed(item), reason
+        return item, reason
 
-    def _changed(self, item: Item) -> Item:
-        """The item with its faults, if it is to have any, and how far its images are apart."""
+    def finish(self, item: Item) -> Item:
+        """The item with its faults, if it is to have any, and how far its images are apart.
+
+        Apart from the rest, for pairs that an earlier run did need none of it.
+        """
         if self._perturb is not None:
             item = self._perturb(item)
         if item.dead is not None:

@@ -109,8 +109,11 @@ class Flow:
             end = number + len(items)
             if number < self._done < end:
                 raise self._changed()
-            fresh = number >= self._done
-            yield _Prepared(number, items, self._compute.upload(items) if fresh else None)
+            batch = None
+            if number >= self._done:
+                items = [self._admission.finish(item) for item in items]
+                batch = self._compute.upload(items)
+            yield _Prepared(number, items, batch)
             number = end
         if number < self._done:
             raise self._changed()

@@ -155,6 +155,7 @@ class _Job:
         registration = config.registration
         self._calibration = None if registration is None else read(registration.calibration)
         self._device = device
+        self._identities = {name: _identity(arm) for name, arm in config.arms.items()}
         self._stages: dict[str, dict[str, float]] = {}
 
     def work(self, on_progress: Callable[[int, int | None], None]) -> Summary:
@@ -246,10 +247,8 @@ class _Job:
 
     def _inputs(self) -> dict[str, Any]:
         """What identifies the files that the configuration names."""
-        arms = {name: _identity(arm) for name, arm in self._config.arms.items()}
-        inputs: dict[str, Any] = {
-            "arms": {n: known.get("weights_sha256") for n, known in arms.items()}
-        }
+        known = self._identities.items()
+        inputs: dict[str, Any] = {"arms": {arm: its.get("weights_sha256") for arm, its in known}}
         if self._detector is not None:
             inputs["detector"] = self._detector.fingerprint.get("weights_sha256")
         if self._calibration is not None:
@@ -293,7 +292,7 @@ class _Job:
             "baselines": self._baselines(),
             **({} if self._calibration is None else {"registration": self._calibration.homography}),
             "perturb": self._config.perturb.changes or None,
-            "arms": {name: _identity(arm) for name, arm in self._config.arms.items()},
+            "arms": self._identities,
             "compute": {
                 "device": self._device.type,
                 "dtype": str(choose_dtype(compute.dtype, self._device)).removeprefix("torch."),

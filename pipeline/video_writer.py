@@ -24,7 +24,7 @@ ENCODER: dict[str, object] = {
 }  # fmt: skip
 
 
-class VideoFile:
+class VideoEncoder:
     """A video that is written.
 
     Args:

@@ -23,7 +23,7 @@ from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
 from pipeline.sink_files import Parts
 from pipeline.sinks.images import choose_arms
-from pipeline.video_writer import TICKS, VideoFile, comment_and_last_tick, join
+from pipeline.video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 
 LATEST_START = 3600  # seconds after which a first pair's time is that of a clock
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
@@ -131,7 +131,7 @@ class VideoWriter:
         self._origin: int | None = None  # the video's 0 on the recording's clock, in ticks
         self._last_tick = -1
         self._path = Path()
-        self._file: VideoFile | None = None
+        self._file: VideoEncoder | None = None
 
     def begin(self, path: Path) -> None:
         """Write to another file from now on."""
@@ -154,7 +154,7 @@ class VideoWriter:
         if self._file is None:
             height, width = self._size
             comment = f"{width} {height} {self._origin}"  # for the run that goes on with it
-            self._file = VideoFile(
+            self._file = VideoEncoder(
                 self._path, size=canvas.shape[:2], rate=self._rate, comment=comment
             )
         self._last_tick = max(self._last_tick + 1, tick - self._origin)
