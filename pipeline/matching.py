@@ -78,7 +78,14 @@ class Matching:
         self._sides[side].held.append(timed)
         self._extend(side, timed[0], self._sides[side].end - 1)
         if len(self._sides[side].held) > self._look_ahead:
-            self._force(side)
+            self._force(side, self._sides[side].end - self._look_ahead // 2)
+
+    def decide(self, side: int, time: int) -> None:
+        """Decide now on the held frames of a stream that are not after a time."""
+        one = self._sides[side]
+        before = sum(held <= time for held, _ in one.held)
+        if before:
+            self._force(side, one.first + before)
 
     def settle(self, earliest: tuple[float, float]) -> list[TimedMatch]:
         """What became final since the last call, in order of time.
@@ -135,12 +142,11 @@ class Matching:
         self._value, self._best = best[2:]
         self._sides[1 - side].open = extended[:-1]
 
-    def _force(self, side: int) -> None:
-        """Decide the older half in the way that is the best so far, and begin anew from there."""
-        half = self._sides[side].end - self._look_ahead // 2
+    def _force(self, side: int, end: int) -> None:
+        """Decide on what is before a position in the best way so far, and begin anew from there."""
         for match in self._take(self._best, (self._sides[0].end, self._sides[1].end)):
             self._final.append(match)
-            if self._sides[side].first >= half:
+            if self._sides[side].first >= end:
                 break
         self._value, self._best = 0, _Pair(0, -1, -1, None)
         rest = []  # time, side, position

@@ -152,7 +152,7 @@ class Matcher:
 
     Frames come out in order of time, pairs by the earlier of their two. A frame that was overtaken
     by more than ``reorder`` others of its stream, or that comes after what was forced, comes out
-    at once and without a partner.
+    at once and without a partner; what its stream holds from before it is decided first.
     """
 
     def __init__(
@@ -219,24 +219,28 @@ class Matcher:
         stream = self._streams[side]
         time, _, frame = heapq.heappop(stream.arriving)
         if time < stream.floor:
-            return [(frame, None) if side == 0 else (None, frame)]
+            self._matching.decide(side, time)  # else frames before this one would come out after it
+            return [*self._settled(), (frame, None) if side == 0 else (None, frame)]
         stream.floor = time
         stream.queue.append((time, frame))
         return self._advance()
 
     def _advance(self) -> list[Match]:
         """Hand the frames that are next in time to the matching, and take what is final."""
-        ir, vis = self._streams
         final: list[Match] = []
         side = self._next()
         while True:
             if side is not None:
                 self._matching.add(side, self._streams[side].queue.popleft())
-            settled = self._matching.settle((ir.earliest, vis.earliest))
-            final += [self._match(*match) for match in settled]
+            final += self._settled()
             side = self._next()
             if side is None:
                 return final
+
+    def _settled(self) -> list[Match]:
+        """What the matching has decided since the last call."""
+        ir, vis = self._streams
+        return [self._match(*match) for match in self._matching.settle((ir.earliest, vis.earliest))]
 
     def _next(self) -> int | None:
         """Whose frame is next in time; None where one that is still to come may be."""

@@ -131,6 +131,12 @@ def test_output_is_in_order_of_time(ir, vis, tolerance):
     assert [min(span) for span in spans] == sorted(min(span) for span in spans)
 
 
+def test_a_frame_too_late_for_a_forced_decision_keeps_the_order_of_its_stream():
+    ir = [26, 26, 30, 34, 38, 42, 46, 50, 54]
+    found = pair(ir, [20, 20, 31], 6, look_ahead=2)
+    assert_a_matching(found, ir, [20, 20, 31], 6)
+
+
 @settings(max_examples=120)
 @given(TIMES, TIMES, st.integers(0, 40), st.integers(1, 5))
 def test_forced_decisions_still_give_a_matching(ir, vis, tolerance, look_ahead):
