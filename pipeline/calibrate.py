@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from errors import ConfigError, DataError
+from eval.report.tables import NONE
 from pipeline.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
 from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.fuse import open_pairs
@@ -26,7 +27,7 @@ from pipeline.registration import (
     project,
 )  # fmt: skip
 from pipeline.sources.image_folder import ImagePairs, list_images
-from pipeline.terminal import NONE, console
+from pipeline.terminal import console
 
 PAIRS = 40
 _APART = 0.015  # of the visible diagonal: a pair whose own estimate is further off disagrees

@@ -23,9 +23,10 @@ from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
 from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
+from eval.report.tables import MAPS, number
 from pipeline.results_file import read_results
 from pipeline.show import detector_text
-from pipeline.terminal import MAPS, console, difference_cells, number, say, with_interval
+from pipeline.terminal import console, difference_cells, say, with_interval
 
 Json = dict[str, Any]
 

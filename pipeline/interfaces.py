@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -168,3 +168,16 @@ class Sink(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+@runtime_checkable
+class Publisher(Protocol):
+    """A sink that shows the run to people: it needs what the other sinks write."""
+
+    def publish(self, name: str) -> None:
+        """Show the whole run; called once, after ``finish`` of all sinks and ``timing.json``.
+
+        Args:
+            name: Of the run's folder, once it is whole.
+        """
+        ...

@@ -13,11 +13,12 @@ from torch import Tensor
 
 from errors import DataError
 from eval.quality.metrics import METRICS, quality
+from eval.report.tables import NONE
 from pipeline.images import read_image, to_grey
 from pipeline.memory import keep_freed_memory
 from pipeline.sources.image_folder import list_images
 from pipeline.stages import choose_device
-from pipeline.terminal import NONE, console
+from pipeline.terminal import console
 
 _log = logging.getLogger(__name__)
 

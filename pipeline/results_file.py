@@ -1,5 +1,7 @@
 """Reading a run's `results.json` back, which an earlier irvis or an editor may have written."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -123,3 +125,18 @@ def read_results(folder: Path) -> dict[str, Any]:
 def unlike(path: Path, what: str) -> DataError:
     """The error for a file that isn't as this irvis writes it."""
     return DataError(f"{path}: {what}; it was edited, or is of an earlier irvis: run it again")
+
+
+@contextmanager
+def legible(path: Path) -> Iterator[None]:
+    """A block that reads what a file holds.
+
+    Raises:
+        DataError: Something isn't there, or something else is in its place; the text names the file.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise unlike(path, f"has no {error.args[0]}") from error
+    except (AttributeError, IndexError, TypeError, ValueError) as error:
+        raise unlike(path, f"holds something else than irvis writes ({error})") from error

@@ -24,7 +24,7 @@ from pipeline.components import Component
 from pipeline.config import Config
 from pipeline.flow import CHECKPOINT, Flow
 from pipeline.frames import Camera
-from pipeline.interfaces import RunContext, Sink, Source, Summary
+from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
 from pipeline.interrupts import ended_by_interrupt
 from pipeline.ledger import Ledger
 from pipeline.registration import Register, read
@@ -87,7 +87,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
         try:
             job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
             with ended_by_interrupt(source):
-                summary = job.work(on_progress)
+                summary, timing = job.work(on_progress, start)
         except IrvisError as error:
             if folder.abandon():
                 raise
@@ -95,10 +95,6 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
         except BaseException:
             folder.abandon()
             raise
-    timing = job.timing(time.perf_counter() - start, summary)
-    path = folder.path / "timing.json"
-    with writing(path):
-        path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
     folder.complete()
     path = folder.final / "results.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
@@ -158,8 +154,15 @@ class _Job:
         self._identities = {name: _identity(arm) for name, arm in config.arms.items()}
         self._stages: dict[str, dict[str, float]] = {}
 
-    def work(self, on_progress: Callable[[int, int | None], None]) -> Summary:
-        """Send every pair through all stages."""
+    def work(
+        self, on_progress: Callable[[int, int | None], None], start: float
+    ) -> tuple[Summary, dict[str, Any]]:
+        """Send every pair through all stages and write ``timing.json``; the counts and the times.
+
+        Args:
+            on_progress: As that of ``run``.
+            start: When the run began, of ``time.perf_counter``.
+        """
         self._folder.check_inputs(self._inputs())
         with ExitStack() as stack:
             sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
@@ -188,7 +191,14 @@ class _Job:
             with self._compute.clock.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
-        return summary
+            timing = self._timing(time.perf_counter() - start, summary)
+            path = self._folder.path / "timing.json"
+            with writing(path):
+                path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+            for sink in sinks:
+                if isinstance(sink, Publisher):
+                    sink.publish(self._folder.final.name)
+        return summary, timing
 
     def _write(
         self, flow: Flow, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
@@ -218,7 +228,7 @@ class _Job:
             sink.flush()
         self._folder.record(number)
 
-    def timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
+    def _timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
         """The contents of ``timing.json``.
 
         ``stages`` has the busy and waiting seconds of what runs side by side, ``parts`` the busy

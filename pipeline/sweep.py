@@ -15,11 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from errors import ConfigError, DataError, IrvisError
+from eval.report.tables import MAPS, NONE, number
 from pipeline import run_folder, runner
 from pipeline.config import RunConfig
 from pipeline.results_file import read_results
 from pipeline.sweep_plan import Point, label, plan
-from pipeline.terminal import MAPS, NONE, console, number, say
+from pipeline.terminal import console, say
 
 SCORES = ("precision", "recall")
 

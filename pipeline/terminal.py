@@ -16,10 +16,8 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from eval.report.tables import MAPS, NONE, number, telling_pairs
 from pipeline.runner import Outcome
-
-NONE = "–"
-MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 
 
 @contextmanager
@@ -142,7 +140,7 @@ def _comparison_table(results: Mapping[str, Any]) -> Table:
     for name in MAPS.values():
         table.add_column(name, justify="right")
         table.add_column("")
-    for arm, other in _pairs(results):
+    for arm, other in telling_pairs(results):
         cells = difference_cells(results["comparisons"][arm][other])
         table.add_row(Text(f"{arm} − {other}"), *cells)
     return table
@@ -155,26 +153,12 @@ def difference_cells(entry: Mapping[str, Any]) -> Iterator[Text]:
         yield Text(part["verdict"] or NONE)
 
 
-def number(value: float | None) -> str:
-    """Three digits, or the sign for what isn't defined."""
-    return NONE if value is None else f"{value:.3f}"
-
-
 def with_interval(value: str, interval: Sequence[float] | None, form: str) -> Text:
     """A number, its interval after it."""
     cell = Text(value)
     if interval is not None:
         cell.append(" " + "…".join(format(end, form) for end in interval), "dim")
     return cell
-
-
-def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Which arms are worth a row against which others."""
-    arms = list(results["comparisons"])
-    alone = [arm for arm in results["protocol"]["baselines"].values() if arm in arms]
-    tested = [arm for arm in arms if arm not in alone] or arms[:1]
-    against = [(arm, other) for arm in tested for other in alone if other != arm]
-    return against + [(tested[0], other) for other in tested[1:]]
 
 
 def time_table(times: Mapping[str, Mapping[str, float]]) -> Table:

@@ -8,9 +8,10 @@ import pytest
 from errors import DataError
 from eval.fingerprint import fingerprint
 from eval.quality.metrics import METRICS
+from eval.report.tables import sections
 from pipeline import config, runner
 from pipeline.results_file import read_results
-from pipeline.show import introduction, report, sections
+from pipeline.show import introduction, report
 from tests.pipeline import toys
 
 
