@@ -69,5 +69,11 @@ def size_groups(matches: Matches) -> dict[str, NDArray[np.bool_]]:
     return {name: (area >= low) & (area < high) for name, (low, high) in SIZES.items()}
 
 
+def size_of(box: Sequence[float]) -> str:
+    """The size, of ``SIZES``, of a box x1, y1, x2, y2 in pixels."""
+    area = (box[2] - box[0]) * (box[3] - box[1])
+    return next(name for name, (low, high) in SIZES.items() if low <= area < high)
+
+
 def _count(outcome: NDArray[np.int64]) -> dict[str, int]:
     return dict(zip(OUTCOMES, np.bincount(outcome, minlength=8).tolist(), strict=True))

@@ -32,6 +32,11 @@ class Labels:
     def __len__(self) -> int:
         return len(self.class_id)
 
+    def of_classes(self, class_ids: Collection[int]) -> "Labels":
+        """The labels of some classes, with all regions to ignore."""
+        mine = np.isin(self.class_id, list(class_ids))
+        return Labels(self.xyxy[mine], self.class_id[mine], self.ignore)
+
     @classmethod
     def empty(cls) -> "Labels":
         """An image with nothing on it."""

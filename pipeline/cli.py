@@ -93,6 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("run", type=Path, metavar="RUN", help="run folder")
     show.set_defaults(command=_show)
 
+    report = commands.add_parser("report", help="a page of a run, of several, or of a sweep")
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run or sweep folder")
+    report.add_argument("-o", "--output", type=Path, metavar="FILE", help="default RUN/report.html")
+    report.add_argument(
+        "--figures", type=Path, metavar="OUT", help="instead of a page: PDF charts, LaTeX tables"
+    )
+    report.set_defaults(command=_report)
+
     compare = commands.add_parser("compare", help="runs on the same images against each other")
     compare.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="later less the first")
     compare.add_argument("-o", "--output", type=Path, help="write the numbers as json")
@@ -211,6 +219,19 @@ def _show(parsed: argparse.Namespace) -> None:
     from pipeline import show
 
     show.report(parsed.run)
+
+
+def _report(parsed: argparse.Namespace) -> None:
+    from errors import ConfigError
+    from pipeline import report
+
+    if parsed.figures is None:
+        print(report.report(parsed.runs, parsed.output))
+        return
+    if len(parsed.runs) > 1 or parsed.output:
+        raise ConfigError("irvis report --figures: takes one run, and no -o")
+    for path in report.figures(parsed.runs[0], parsed.figures):
+        print(path)
 
 
 def _compare(parsed: argparse.Namespace) -> None:

@@ -14,7 +14,12 @@ from pipeline import components, yaml_file
 from pipeline.components import Component
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # becomes a file name: it can't leave its folder
-RESERVED = ("predictions", "video")  # folders of the run folder that no sink may be called
+RESERVED = (
+    "gallery",
+    "predictions",
+    "video",
+)  # folders of the run folder that no sink may be called
+NEED_RESULTS = ("mlflow", "report", "tensorboard")  # sinks that show what a results sink writes
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
@@ -280,7 +285,11 @@ def _check_sinks(config: Config) -> None:
     kinds = [sink.kind for sink in config.sinks.values()]
     if kinds.count("results") > 1:
         raise ConfigError("sinks: there can be one of kind results; remove the others with =null")
-    for name in config.sinks:
+    for name, sink in config.sinks.items():
+        if sink.kind in NEED_RESULTS and "results" not in kinds:
+            raise ConfigError(
+                f"sinks.{name}: a {sink.kind} needs results; add sinks.results.kind=results"
+            )
         if name in RESERVED or "." in name:
             raise ConfigError(f"sinks.{name}: a sink can't be called so; rename it")
 

@@ -92,15 +92,19 @@ class _Results(_Part):
     warnings: list[str]
 
 
-def read_results(folder: Path) -> dict[str, Any]:
+def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
     """The contents of a whole run folder's ``results.json``.
+
+    Args:
+        folder: The run folder.
+        by_its_run: Whether it is the run itself that reads, before its folder is whole.
 
     Raises:
         DataError: It is no run folder, an unfinished one, one of another version of irvis, or
             something in it was changed so that it can't be read.
     """
     unfinished = folder if folder.resolve().name.endswith(SUFFIX) else Path(f"{folder}{SUFFIX}")
-    if unfinished.is_dir() and (unfinished == folder or not folder.exists()):
+    if not by_its_run and unfinished.is_dir() and (unfinished == folder or not folder.exists()):
         raise DataError(f"{unfinished}: the run isn't finished; go on with it: run.resume=true")
     path = folder / NAME
     if not path.is_file():
@@ -132,7 +136,7 @@ def legible(path: Path) -> Iterator[None]:
     """A block that reads what a file holds.
 
     Raises:
-        DataError: Something isn't there, or something else is in its place; the text names the file.
+        DataError: Something isn't there, or something else is in its place; the text says which.
     """
     try:
         yield

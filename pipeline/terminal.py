@@ -71,12 +71,24 @@ def evaluation(results: Mapping[str, Any]) -> None:
 
 
 def headline(outcome: Outcome) -> str:
-    """How much of the input the numbers speak of."""
-    summary, frames = outcome.summary, outcome.summary.frames
+    """How much of the input the numbers speak of, and how long it took."""
+    summary, seconds = outcome.summary, outcome.timing["wall_s"]
+    objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
+    speed = outcome.timing["pairs"] / seconds
+    return f"{coverage(summary.frames, objects)}; {seconds:.1f} s, {speed:.1f} pairs/s"
+
+
+def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
+    """How much of the input the numbers speak of.
+
+    Args:
+        frames: ``frames`` of ``results.json``.
+        objects: ``objects`` of the same.
+    """
     pairs = frames["paired"]
     text = f"{pairs} of {pairs + frames['failed']} pairs"
-    if summary.labelled_objects:
-        text += f", {summary.objects} of {summary.labelled_objects} objects"
+    if objects["labelled"]:
+        text += f", {objects['scored']} of {objects['labelled']} objects"
     for count, what in (
         (frames["unpaired"], "frame(s) without a partner"),
         (frames["fallback"], "from one camera alone, which no score counts"),
@@ -86,8 +98,7 @@ def headline(outcome: Outcome) -> str:
             text += f"; {count} {what}"
     if any(count for name, count in frames.items() if name != "paired"):
         text += " (reasons in ledger.csv)"
-    seconds = outcome.timing["wall_s"]
-    return f"{text}; {seconds:.1f} s, {outcome.timing['pairs'] / seconds:.1f} pairs/s"
+    return text
 
 
 def bottleneck(timing: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ OUTCOMES = {
     "lost_both": "lost both", "lost_ir": "lost IR", "lost_vis": "lost VIS",
     "missed_by_all": "missed",
 }  # fmt: skip
-_ERRORS = {  # the short names that TIDE's tables have
+ERRORS = {  # the short names that TIDE's tables have
     "classification": "Cls", "localization": "Loc", "both": "Both", "duplicate": "Dupe",
     "background": "Bkg", "missed": "Miss", "false_positive": "FalsePos",
     "false_negative": "FalseNeg",
@@ -160,7 +160,7 @@ def _operating_points(detections: Mapping[str, Json]) -> Section:
 def _errors(detections: Mapping[str, Json]) -> Section:
     rows = [
         [what, arm, number(part["errors"]["ap"]) if what == "gain" else ""]
-        + [form(part["errors"][kind][what]) for kind in _ERRORS]
+        + [form(part["errors"][kind][what]) for kind in ERRORS]
         for what, form in (("gain", number), ("count", str))
         for arm, part in detections.items()
     ]
@@ -169,7 +169,7 @@ def _errors(detections: Mapping[str, Json]) -> Section:
         "TIDE's kinds: wrong class, badly placed, both, found twice, nothing there, not found; "
         "then all false alarms, all misses"
     )
-    columns = ("", "arm", "AP@.5", *_ERRORS.values())
+    columns = ("", "arm", "AP@.5", *ERRORS.values())
     return Section("errors", title, columns, rows, note, grouped=True)
 
 

@@ -143,7 +143,9 @@ def test_kinds_are_the_modules_of_the_folders():
         components.kinds("source")
     )
     assert components.kinds("detector") == ["yolov5"]
-    assert components.kinds("sinks") == ["images", "jsonl", "mot", "parquet", "results", "video"]
+    assert components.kinds("sinks") == [
+        "images", "jsonl", "mlflow", "mot", "parquet", "report", "results", "tensorboard", "video",
+    ]  # fmt: skip
 
 
 def test_another_kind_brings_its_own_settings(tmp_path, settings):

@@ -1,0 +1,141 @@
+"""The run's numbers for TensorBoard: one event file, written at the end.
+
+Without a folder it lies in the run folder, in `<sink>/`: `tensorboard --logdir runs` shows all of
+them. With one it lies in `<folder>/<run>/`, or `<run>-2` where another run of that name has its
+own. A run that is published again, after a resume, replaces its file. While the run works nothing
+is written, so a resume needs nothing.
+
+Scalars have the names of ``pipeline.tracking.numbers`` and lie at step 0, in float32 as TensorBoard
+keeps them. The protocol's fingerprint, the warnings and the configuration are texts.
+"""
+
+import hashlib
+import importlib
+import io
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from errors import ConfigError
+from pipeline.frames import Result
+from pipeline.interfaces import RunContext, Summary
+from pipeline.sink_files import writing
+from pipeline.tracking import check_outside, final_folder, numbers, read_record
+
+
+class Config(BaseModel):
+    """Where the event file goes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path | None = Field(
+        None, description="of several runs, side by side; default: in the run folder"
+    )
+
+    @field_validator("folder")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser()
+
+
+def build(config: Config, context: RunContext, name: str) -> "TensorBoardSink":
+    """The sink.
+
+    Raises:
+        ConfigError: TensorBoard isn't installed, or the folder is the run's own.
+    """
+    try:
+        importlib.import_module("torch.utils.tensorboard")
+    except ImportError as error:
+        raise ConfigError(
+            f"sinks.{name}: tensorboard is not installed; `.venv/bin/pip install tensorboard`, "
+            "which irvis[tracking] brings too"
+        ) from error
+    if config.folder is not None:
+        check_outside(config.folder / final_folder(context).name, context, f"sinks.{name}.folder")
+    return TensorBoardSink(config.folder, context, name)
+
+
+class TensorBoardSink:
+    """Writes the event file when all else is written; see ``interfaces.Publisher``."""
+
+    def __init__(self, folder: Path | None, context: RunContext, name: str) -> None:
+        self._folder, self._context, self._name = folder, context, name
+
+    def write(self, result: Result) -> None:
+        """Nothing is logged of one pair."""
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def finish(self, summary: Summary) -> None:
+        """The events come later, when all else is written."""
+
+    def publish(self, name: str) -> None:
+        """Write the event file.
+
+        Raises:
+            ConfigError: The run has no sink of kind results, whose numbers are logged.
+            DataError: The file can't be written.
+        """
+        record = read_record(self._context.folder, self._name)
+        texts = {
+            "fingerprint": record.fingerprint,
+            "warnings": "\n".join(f"- {warning}" for warning in record.results["warnings"]),
+            "configuration": "\n".join(f"    {line}" for line in record.configuration.split("\n")),
+        }
+        events = encode(numbers(record), {tag: text for tag, text in texts.items() if text})
+        path = self._path(name)
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name("draft")  # TensorBoard doesn't read it by this name
+            draft.write_bytes(events)
+            draft.replace(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing is open."""
+
+    def _path(self, run: str) -> Path:
+        """The event file; its name tells this run from others that are called the same."""
+        where = str(final_folder(self._context).resolve())
+        file = f"events.out.tfevents.{hashlib.sha256(where.encode()).hexdigest()[:12]}"
+        if self._folder is None:
+            return self._context.folder / self._name / file
+        number, path = 1, self._folder / run / file
+        while path.parent.exists() and not path.exists():
+            number += 1
+            path = self._folder / f"{run}-{number}" / file
+        return path
+
+
+def encode(scalars: Mapping[str, float], texts: Mapping[str, str]) -> bytes:
+    """An event file. Texts are Markdown.
+
+    It is not made by ``SummaryWriter``, whose thread writes to the disk on its own and prints a
+    traceback where that is full.
+    """
+    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+    from torch.utils.tensorboard import RecordWriter, summary
+
+    now = time.time()
+    events = [Event(wall_time=now, file_version="brain.Event:2")]
+    parts = [summary.scalar(tag, value) for tag, value in scalars.items()]  # type: ignore[no-untyped-call]
+    parts += [summary.text(tag, text) for tag, text in texts.items()]  # type: ignore[no-untyped-call]
+    events += [Event(wall_time=now, step=0, summary=part) for part in parts]
+    buffer = io.BytesIO()
+    writer = RecordWriter(buffer)
+    for event in events:
+        writer.write(event.SerializeToString())
+    return buffer.getvalue()

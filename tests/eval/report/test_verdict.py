@@ -1,0 +1,112 @@
+import pytest
+
+from eval.report.verdict import signed, verdict
+
+NONE = {"difference": 0.1, "ci95": None, "verdict": None}
+
+
+def results(arms, baselines, differences=None, detector=True):
+    """As results.json: mAP@.5:.95 by arm, and an arm less another by `arm other`."""
+    scored = {
+        arm: {"detection": None if score is None else {"yolo": {"map50_95": score}}}
+        for arm, score in arms.items()
+    }
+    comparisons = {}
+    for names, entry in (differences or {}).items():
+        arm, other = names.split()
+        comparisons.setdefault(arm, {})[other] = {"map50_95": entry}
+    return {
+        "arms": scored,
+        "comparisons": comparisons,
+        "frames": {"paired": 7},
+        "protocol": {"detector": {} if detector else None, "baselines": baselines},
+    }
+
+
+def entry(difference, low, high, said):
+    return {"difference": difference, "ci95": [low, high], "verdict": said}
+
+
+BOTH = {"ir": "ir", "vis": "vis"}
+ARMS = {"fused": 0.6, "ir": 0.5, "vis": 0.4}
+
+
+@pytest.mark.parametrize(
+    ("found", "answer", "sentence"),
+    [
+        (
+            entry(0.1, 0.02, 0.2, "better"),
+            "Fusion helped.",
+            "fused beats the better single camera, ir, by 0.100 mAP@.5:.95 "
+            "(95% interval +0.020 to +0.200).",
+        ),
+        (
+            entry(-0.1, -0.2, -0.02, "worse"),
+            "Fusion hurt.",
+            "fused is behind the better single camera, ir, by 0.100 mAP@.5:.95 "
+            "(95% interval −0.200 to −0.020).",
+        ),
+        (
+            entry(0.1, -0.02, 0.2, "no evidence"),
+            "No evidence that fusion helped.",
+            "fused less the better single camera, ir: +0.100 mAP@.5:.95, but the 95% interval "
+            "−0.020 to +0.200 includes zero.",
+        ),
+        (
+            NONE,
+            "No verdict.",
+            "fused less the better single camera, ir: +0.100 mAP@.5:.95; too few images for an "
+            "interval.",
+        ),
+    ],
+)
+def test_against_the_better_camera(found, answer, sentence):
+    said = verdict(results(ARMS, BOTH, {"fused ir": found, "fused vis": NONE}))
+    assert (said.answer, said.sentence, said.arm, said.other) == (answer, sentence, "fused", "ir")
+    assert said.tone == (found["verdict"] or "none")
+
+
+def test_the_better_camera_is_that_of_the_higher_score():
+    arms = {**ARMS, "vis": 0.55}
+    said = verdict(
+        results(arms, BOTH, {"fused vis": entry(0.05, 0.01, 0.1, "better"), "fused ir": NONE})
+    )
+    assert said.other == "vis"
+    assert said.tone == "better"
+
+
+def test_the_first_arm_that_is_no_baseline_is_judged():
+    arms = {"ir": 0.5, "mine": 0.7, "other": 0.9}
+    found = {"mine ir": entry(0.2, 0.1, 0.3, "better"), "other ir": NONE, "ir mine": NONE}
+    said = verdict(results(arms, {"ir": "ir", "vis": None}, found))
+    assert (said.arm, said.other) == ("mine", "ir")
+    assert "the single camera ir," in said.sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "answer", "words"),
+    [
+        (results({"fused": None}, BOTH, detector=False), "Fused, not judged.", "7 pairs"),
+        (results({"fused": None}, BOTH), "No labels, no verdict.", "7 pairs without labels"),
+        (results({"fused": 0.5}, BOTH), "No verdict.", "fused is the only arm"),
+        (results({"a": None, "b": 0.1, "c": 0.2}, {}), "No verdict.", "No object"),
+        (
+            results({"a": 0.1, "b": 0.2}, {"ir": None, "vis": None}, {"a b": NONE, "b a": NONE}),
+            "No verdict.",
+            "no arm that shows one camera alone",
+        ),
+        (
+            results({"ir": 0.1, "vis": 0.2}, BOTH, {"ir vis": NONE, "vis ir": NONE}),
+            "No verdict.",
+            "no arm that fuses",
+        ),
+    ],
+)
+def test_why_there_is_no_verdict(given, answer, words):
+    said = verdict(given)
+    assert (said.answer, said.tone, said.arm) == (answer, "none", None)
+    assert words in said.sentence
+
+
+def test_signs():
+    assert [signed(v) for v in (0.25, -0.5, 0.0)] == ["+0.250", "−0.500", "+0.000"]
