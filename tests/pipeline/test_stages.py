@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from fusion.fusers.fusionmamba import Config, build
-from pipeline.frames import PairBatch
+from pipeline.frames import Frame, FramePair, Item, PairBatch
 from pipeline.images import to_grey
 from pipeline.memory import keep_freed_memory
-from pipeline.stages import FuserArm, choose_dtype, luminance
+from pipeline.stages import Compute, FuserArm, choose_dtype, luminance
 
 CPU = torch.device("cpu")
 
@@ -71,3 +71,20 @@ def test_luminance_is_opencvs_to_the_bit():
     grey = luminance(colours[None])  # [1, 1, H, W]
     expected = to_grey(np.ascontiguousarray(colours.permute(1, 2, 0).numpy()))
     assert np.array_equal(grey[0, 0].numpy(), expected)
+
+
+@pytest.mark.gpu
+def test_an_upload_waits_for_no_computation():
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    device = torch.device("cuda")
+    compute = Compute({}, None, device=device, batch=2)
+    image = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
+    frame = Frame(image, None, 0)
+    item = Item(FramePair("a", frame, frame), None, {})
+    torch.cuda._sleep(2_000_000_000)  # about a second, on the stream that computes
+    busy = torch.cuda.Event()
+    busy.record()
+    uploaded = compute.upload([item])
+    assert not busy.query()
+    assert torch.equal(uploaded.ir[1, 0].cpu(), torch.from_numpy(image))
