@@ -136,8 +136,10 @@ def _run(folder: Path, final: Path, results: Json) -> Run:
         results: The contents of its ``results.json``.
     """
     pictures = _gallery(folder / GALLERY)
-    moments = [item for item in pictures if "images" in item]
-    objects = [item for item in pictures if "strip" in item]
+    moments, objects = within_budget(
+        [item for item in pictures if "images" in item],
+        [item for item in pictures if "strip" in item],
+    )
     config = folder / run_folder.CONFIG
     timing = _timing(folder)
     ledger, ledger_rows = _ledger(folder / "ledger.csv")
@@ -153,7 +155,7 @@ def _run(folder: Path, final: Path, results: Json) -> Run:
             sections=list(sections(results)),
             charts=_drawn(folder, results),
             moments=moments,
-            objects=within_budget(objects, moments),
+            objects=objects,
             bottleneck=slowest,
             ledger=ledger,
             ledger_rows=ledger_rows,

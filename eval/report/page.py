@@ -182,27 +182,36 @@ def render(
     )
 
 
-def within_budget(objects: Sequence[Json], moments: Sequence[Json]) -> list[Json]:
-    """As many objects as a page has room for beside the moments, in an order that mixes outcomes.
+def within_budget(
+    moments: Sequence[Json], objects: Sequence[Json]
+) -> tuple[list[Json], list[Json]]:
+    """As many moments and objects as a page has room for, the objects so that outcomes mix.
 
     Args:
+        moments: In order; they get half of the room, and stay evenly spaced.
         objects: In any order.
-        moments: All of them stay.
     """
-    room = PICTURES - sum(len(image) for moment in moments for image in moment["images"].values())
+    shown = list(moments)
+    while (size := sum(map(_size, shown))) > PICTURES / 2 and len(shown) > 1:
+        shown = shown[::2]
+    room, kept = PICTURES - size, []
     seen: dict[tuple[str, ...], int] = {}
     turns = []
-    for item in objects:
+    for place, item in enumerate(objects):
         kind = tuple(part["outcome"] for part in item["arms"].values())
         seen[kind] = seen.get(kind, 0) + 1
-        turns.append((seen[kind], item["number"], item["label"]))  # rare kinds are soon through
-    kept = []
-    for place in sorted(range(len(objects)), key=turns.__getitem__):
+        turns.append((seen[kind], place))  # rare kinds are soon through
+    for _, place in sorted(turns):
         room -= len(objects[place]["strip"])
         if room < 0:
             break
         kept.append(objects[place])
-    return sorted(kept, key=lambda item: (item["number"], item["label"]))
+    return shown, sorted(kept, key=lambda item: (item["number"], item["label"]))
+
+
+def _size(moment: Json) -> int:
+    """Bytes of its pictures."""
+    return sum(map(len, moment["images"].values()))
 
 
 def _extent(interval: Sequence[float] | None, *, sign: bool = False) -> str:

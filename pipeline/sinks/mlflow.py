@@ -18,7 +18,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import shorten
 from types import TracebackType
@@ -54,7 +54,11 @@ _ALWAYS = {
     "MLFLOW_ALLOW_FILE_STORE": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-_DEFAULTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "20"}
+_DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "8",
+    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
+}
 
 # Neither an error nor the copy of the settings in the run folder shows a password.
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
@@ -94,17 +98,36 @@ def build(config: Config, context: RunContext, name: str) -> "MlflowSink":
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=uri)
-        client.get_experiment_by_name(config.experiment)
-    return MlflowSink(config, context, name, client)
+        experiment = _experiment(client, config.experiment)
+    return MlflowSink(config, context, name, client, experiment)
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    """The experiment's id; it is made if it isn't there."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except Exception:  # each kind of store has its own; another run may have been quicker
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
 
 
 class MlflowSink:
     """Logs the run when all else is written; see ``interfaces.Publisher``."""
 
     def __init__(
-        self, config: Config, context: RunContext, name: str, client: "MlflowClient"
+        self,
+        config: Config,
+        context: RunContext,
+        name: str,
+        client: "MlflowClient",
+        experiment: str,
     ) -> None:
-        self._config, self._context, self._name, self._client = config, context, name, client
+        self._config, self._context, self._name = config, context, name
+        self._client, self._experiment = client, experiment
 
     def write(self, result: Result) -> None:
         """Nothing is logged of one pair."""
@@ -126,19 +149,14 @@ class MlflowSink:
         measured, settings, about = numbers(record), parameters(record), self._tags(record)
         start = round(1000 * (time.time() - record.timing["wall_s"]))  # milliseconds
         with _asking(self._config, self._name):
-            experiment = self._client.get_experiment_by_name(self._config.experiment)
             run = self._client.create_run(
-                self._client.create_experiment(self._config.experiment)
-                if experiment is None
-                else experiment.experiment_id,
-                start_time=start,
-                tags=about,
-                run_name=name,
+                self._experiment, start_time=start, tags=about, run_name=name
             )
             try:
                 self._log(run.info.run_id, measured, settings)
             except BaseException:
-                self._client.set_terminated(run.info.run_id, "FAILED")
+                with suppress(Exception):  # the first error is the one that counts
+                    self._client.set_terminated(run.info.run_id, "FAILED")
                 raise
             self._client.set_terminated(run.info.run_id)
 
@@ -157,7 +175,9 @@ class MlflowSink:
         from mlflow.entities import Metric, Param
 
         now = round(1000 * time.time())
-        metrics = [Metric(name[-KEY:], value, now, 0) for name, value in measured.items()]
+        metrics = [
+            Metric(name[-KEY:].lstrip("/"), value, now, 0) for name, value in measured.items()
+        ]
         params = [Param(key, value) for key, value in settings.items()]
         for some in _batches(params, PARAMS):
             self._client.log_batch(run, params=some)

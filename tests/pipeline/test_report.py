@@ -207,14 +207,24 @@ def test_the_ledger_is_cut_and_says_so(toy, monkeypatch):
     assert "k2" not in said
 
 
-def test_pictures_stay_within_their_budget(toy, monkeypatch):
-    moments = [json.loads(p.read_text()) for p in (toy / "gallery").glob("moment-*.json")]
-    size = sum(len(image) for m in moments for image in m["images"].values())
-    objects = [json.loads(p.read_text()) for p in sorted((toy / "gallery").glob("object-*.json"))]
-    monkeypatch.setattr(pages, "PICTURES", size + len(objects[0]["strip"]) + 10)
-    assert len(pages.within_budget(objects, moments)) == 1
-    monkeypatch.setattr(pages, "PICTURES", 10**9)
-    assert pages.within_budget(list(reversed(objects)), moments) == objects
+def picture(number, size, fate="rescued"):
+    """A moment and an object of so many bytes each."""
+    return (
+        {"number": number, "images": {"ir": "x" * size}},
+        {"number": number, "label": 0, "strip": "x" * size, "arms": {"a": {"outcome": fate}}},
+    )
+
+
+def test_pictures_stay_within_their_budget(monkeypatch):
+    monkeypatch.setattr(pages, "PICTURES", 1000)
+    fates = ["rescued"] * 6 + ["lost_ir"] * 2
+    moments, objects = zip(*(picture(i, 100, f) for i, f in enumerate(fates)), strict=True)
+    shown, kept = pages.within_budget(moments, objects)
+    assert [m["number"] for m in shown] == [0, 2, 4, 6]  # 8 would be over half
+    # six places: the first of each fate, the second of each, then what is left
+    assert [o["number"] for o in kept] == [0, 1, 2, 3, 6, 7]
+    assert pages.within_budget(moments[:1], ()) == ([moments[0]], [])
+    assert pages.within_budget((), list(reversed(objects)))[1] == list(objects)
 
 
 def test_several_runs_in_one_page(toy, pairs):

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import mlflow as library
 import pytest
@@ -263,3 +264,32 @@ def test_it_is_quiet_and_asks_nobody(pairs):
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(runs()[1]) == 1
+
+
+class Late:
+    """A store in which another run makes the experiment just before this one does."""
+
+    def __init__(self, made):
+        self._made, self._asked = made, 0
+
+    def get_experiment_by_name(self, name):
+        self._asked += 1
+        return self._made if self._asked > 1 else None
+
+    def create_experiment(self, name):
+        raise RuntimeError(f"Experiment {name!r} already exists.")
+
+
+def test_another_run_may_make_the_experiment_first():
+    assert mlflow._experiment(Late(SimpleNamespace(experiment_id="7")), "irvis") == "7"
+    with pytest.raises(RuntimeError, match="already exists"):
+        mlflow._experiment(Late(None), "irvis")
+
+
+@pytest.mark.parametrize("length", [100, 235, 240])
+def test_long_names_of_arms(pairs, length):
+    arms = {"a" * length: {"kind": "maximum"}}
+    folder = execute(toys.settings(pairs, sinks=SINKS, arms=arms))
+    _, (run,) = runs()
+    assert run.data.metrics["wall_s"] == json.loads((folder / "timing.json").read_text())["wall_s"]
+    assert run.info.status == "FINISHED"

@@ -1,0 +1,158 @@
+"""What a report costs: `python benchmarks/report.py [--images 361] [--check]`.
+
+Runs images of a drive, 320x256, over and over, with five arms and made-up labels through the
+pipeline, the detector a stand-in that sees each labelled object or not by chance, and times `irvis
+report` on the run folder: everything from reading its files to writing the page. The exit code with
+--check is 1 where that takes 20 s or more, or the page has 5 MB or more.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from torch import Tensor
+
+from detection.boxes import Detections
+from eval.labels import Labels
+from pipeline import config, report, runner
+from pipeline.components import Component
+from pipeline.frames import FramePair
+from pipeline.sources import scenes
+
+HEIGHT, WIDTH, OBJECTS = 256, 320, 8
+WANTED_S, WANTED_MB = 20, 5
+
+
+class Settings(BaseModel):
+    """Nothing to set."""
+
+
+class Pairs:
+    """Images with labels; see ``pipeline.interfaces.Source``."""
+
+    frame_rate, has_labels = None, True
+
+    def __init__(self, images: int) -> None:
+        self.count = images
+        self.keys = [f"{index:06d}{'DN'[index % 2]}" for index in range(images)]
+        settings = scenes.Config(frames=16, clip=1, size=(HEIGHT, WIDTH), time="both")
+        with scenes.build(settings) as source:
+            self._pairs = [pair.whole() for pair in source]
+
+    def check(self) -> None: ...
+
+    def labels(self, key: str, size: tuple[int, int]) -> Labels:
+        xyxy, classes = objects(int(key[:-1]))
+        return Labels(xyxy, classes, np.zeros((0, 4)))
+
+    def label_classes(self, key: str) -> NDArray[np.int64]:
+        return objects(int(key[:-1]))[1]
+
+    def __iter__(self) -> Iterator[FramePair]:
+        for index, key in enumerate(self.keys):
+            _, ir, vis = self._pairs[index % len(self._pairs)]
+            yield FramePair(key, replace(ir, index=index), replace(vis, index=index))
+
+    def __enter__(self) -> "Pairs":
+        return self
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class Chance:
+    """Sees each object of the image that comes next with a chance, and something else now and then.
+
+    The runner asks for the arms of a batch one after the other.
+    """
+
+    names: Mapping[int, str] = {0: "person", 2: "car"}
+    fingerprint: Mapping[str, object] = {
+        "network": "chance", "head": "none", "weights": "none", "weights_sha256": "0", "conf": 0.0,
+        "iou": 0.5,
+    }  # fmt: skip
+
+    def __init__(self, arms: int) -> None:
+        self._rng, self._arms, self._calls = np.random.default_rng(0), arms, 0
+
+    def input_shape(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size
+
+    def __call__(self, images: Tensor) -> list[Detections]:
+        first = self._calls // self._arms * len(images)
+        self._calls += 1
+        return [self._one(first + place) for place in range(len(images))]
+
+    def _one(self, index: int) -> Detections:
+        xyxy, classes = objects(index)
+        seen = self._rng.random(OBJECTS) < 0.7
+        near = xyxy[seen] + self._rng.normal(0, 1.5, (seen.sum(), 4))
+        wrong = np.sort(self._rng.uniform(0, 200, (2, 2, 2)), axis=1).reshape(2, 4)
+        every = np.vstack((near, wrong)).astype(np.float32)
+        scores = self._rng.uniform(0.05, 1, len(every)).astype(np.float32)
+        return Detections(every, scores, np.append(classes[seen], (0, 2)))
+
+
+def objects(index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Boxes (n, 4) and class ids (n,) of an image."""
+    rng = np.random.default_rng([1, index])
+    corner = rng.uniform(0, (WIDTH - 90, HEIGHT - 90), (OBJECTS, 2))
+    return np.hstack((corner, corner + rng.uniform(10, 90, (OBJECTS, 2)))), np.array([0, 2] * 4)
+
+
+def run(images: int, folder: Path) -> Path:
+    """A run of so many images; where it is."""
+    kinds = ("average", "maximum", "ir_only", "vis_only")
+    checked = config.check({
+        "run": {"dir": str(folder / "run")},
+        "source": {"kind": "scenes"},  # replaced below, as is the detector
+        "arms": {
+            **{kind: {"kind": kind} for kind in kinds},
+            "late": {"kind": "late", "arms": ["ir_only", "vis_only"]},
+        },
+        "detector": {"kind": "yolov5", "weights": "demo"},
+        "compute": {"device": "cpu"},
+        "sinks": {"results": {"kind": "results"}, "report": {"kind": "report"}},
+    })  # fmt: skip
+    source = SimpleNamespace(build=lambda settings, names: Pairs(images))
+    detector = SimpleNamespace(build=lambda settings, device: Chance(len(kinds)))
+    stand_ins = {
+        "source": Component("drive", source, Settings()),
+        "detector": Component("chance", detector, Settings()),
+    }
+    return runner.run(replace(checked, **stand_ins), lambda done, total: None).folder
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--images", type=int, default=361)
+    parser.add_argument("--check", action="store_true")
+    parsed = parser.parse_args()
+    print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.2f}")
+    with tempfile.TemporaryDirectory() as temporary:
+        start = time.perf_counter()
+        folder = run(parsed.images, Path(temporary))
+        whole = time.perf_counter() - start
+        start = time.perf_counter()
+        page = report.report([folder], None)
+        seconds = time.perf_counter() - start
+        size = page.stat().st_size / 1e6
+        crops = page.read_text(encoding="utf-8").count("<li data-class")
+    print(f"{parsed.images} images, 5 arms: the run with its report {whole:.1f} s")
+    print(f"the report alone {seconds:.1f} s (under {WANTED_S}), {seconds / whole:.0%} of the run")
+    print(f"{size:.2f} MB (under {WANTED_MB}), {crops} crops")
+    return int(parsed.check and (seconds >= WANTED_S or size >= WANTED_MB))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
