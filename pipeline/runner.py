@@ -6,34 +6,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from checksums import sha256
 from detection.detector import Detector
 from errors import ConfigError, DataError, IrvisError
 from eval.class_names import COCO_NAMES
-from fusion.network import checkpoint
 from pipeline.admission import Admission
 from pipeline.arms.folder import FolderArm
 from pipeline.arms.late import LateArm
-from pipeline.components import Component
 from pipeline.config import Config
 from pipeline.flow import CHECKPOINT, Flow
-from pipeline.frames import Camera
 from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
 from pipeline.interrupts import ended_by_interrupt
 from pipeline.ledger import Ledger
+from pipeline.protocol import MODALITIES, baselines, describe, identities
 from pipeline.registration import Register, read
 from pipeline.run_folder import RunFolder, open_folder
 from pipeline.sink_files import writing
 from pipeline.stages import Arms, Clock, Compute, FuserArm, choose_device, choose_dtype
-
-# The arms that show one camera alone.
-MODALITIES: Mapping[str, Camera] = {"ir_only": "ir", "vis_only": "vis"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +144,7 @@ class _Job:
         registration = config.registration
         self._calibration = None if registration is None else read(registration.calibration)
         self._device = device
-        self._identities = {name: _identity(arm) for name, arm in config.arms.items()}
+        self._identities = identities(config)
         self._stages: dict[str, dict[str, float]] = {}
 
     def work(
@@ -275,42 +268,13 @@ class _Job:
             detector=self._detector,
             frame_rate=self._source.frame_rate,
             labelled=self._source.has_labels,
-            protocol=self._protocol(),
+            protocol=describe(self._config, self._identities, self._calibration, self._device),
             classes=self._config.classes,
             done=self._folder.done,
-            baselines=self._baselines(),
+            baselines=baselines(self._config),
         )
         for name, sink in self._config.sinks.items():
             yield sink.module.build(sink.config, context, name)
-
-    def _baselines(self) -> dict[str, str | None]:
-        """The arms that show one modality alone: the first of their kind."""
-        arms = self._config.arms.items()
-        return {
-            modality: next((name for name, arm in arms if arm.kind == kind), None)
-            for kind, modality in MODALITIES.items()
-        }
-
-    def _protocol(self) -> dict[str, Any]:
-        compute = self._config.compute
-        return {
-            "preset": self._config.preset.name,
-            "modified": self._config.modified,
-            # they speak of the preset as it is
-            "notes": [] if self._config.modified else list(self._config.preset.notes),
-            "classes": self._config.classes,
-            "baselines": self._baselines(),
-            **({} if self._calibration is None else {"registration": self._calibration.homography}),
-            "perturb": self._config.perturb.changes or None,
-            "arms": self._identities,
-            "compute": {
-                "device": self._device.type,
-                "dtype": str(choose_dtype(compute.dtype, self._device)).removeprefix("torch."),
-                "batch": compute.batch,
-                "threads": torch.get_num_threads(),
-            },
-            "versions": {"irvis": version("irvis"), "torch": torch.__version__},
-        }
 
 
 def _check_classes(config: Config, names: Mapping[int, str]) -> None:
@@ -320,13 +284,6 @@ def _check_classes(config: Config, names: Mapping[int, str]) -> None:
             f"evaluation.classes: the detector has no class {unknown[0]}; its ids are "
             f"{', '.join(map(str, sorted(names)))}"
         )
-
-
-def _identity(arm: Component) -> dict[str, Any]:
-    """An arm's settings, and what its weights are if it has any: a name could be another file."""
-    name = getattr(arm.config, "weights", None)
-    path = checkpoint.find(name) if isinstance(name, str) else None
-    return arm.dump() if path is None else {**arm.dump(), "weights_sha256": sha256(path)}
 
 
 def _device_name(device: torch.device) -> str:

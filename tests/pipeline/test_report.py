@@ -318,3 +318,30 @@ def test_a_page_that_can_not_be_written(toy):
     (toy.parent / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
         report.report([toy], toy.parent / "file" / "page.html")
+
+
+@pytest.mark.slow
+def test_fifty_thousand_frames(here):
+    """A run folder as such a run leaves it: every file but the gallery grows with the frames."""
+    root = toys.write_pairs(here / "bare", 4, labels=False)
+    settings = toys.settings(root, **WITH_REPORT)
+    settings["source"] = {"kind": "image_folder", "ir": str(root / "ir"), "vis": str(root / "vi")}
+    folder, frames = execute(settings), 50_000
+    truth = json.loads((folder / "ground_truth.json").read_text())
+    truth["images"] = [{**truth["images"][0], "id": i, "key": f"{i}"} for i in range(frames)]
+    (folder / "ground_truth.json").write_text(json.dumps(truth))
+    boxes = [
+        {"image_id": i, "category_id": 0, "bbox": [i % 40, n * 9, 10, 8], "score": 0.5}
+        for i in range(frames)
+        for n in range(3)
+    ]
+    for arm in ("fused", "ir", "vis", "late"):
+        (folder / "predictions" / f"{arm}.json").write_text(json.dumps(boxes))
+    with (folder / "ledger.csv").open("a", newline="") as file:
+        csv.writer(file).writerows([f"k{i}", "failed", "", "", "bad"] for i in range(frames))
+    text = report.report([folder], None).read_text()
+    assert len(text) < 5e6
+    said = words(text)
+    assert "50000 frames that did not become part of a normal pair, the first 200" in said
+    assert "IoU from 0.5, 2000 pairs." in said
+    assert "fused 6000 1.000 1.000 1.000 1.000" in said
