@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
 from jinja2 import UndefinedError
 
 from errors import ConfigError, DataError
@@ -21,7 +20,7 @@ from eval.operating_points import CONFIDENCE
 from eval.report import charts, latex
 from eval.report.page import Chart, Run, Sweep, render, within_budget
 from eval.report.svg import svg
-from eval.report.tables import MAPS, NONE, number, scored_arms, sections
+from eval.report.tables import MAPS, number, scored_arms, sections
 from pipeline import run_folder
 from pipeline.compare import compare
 from pipeline.results_file import NAME, legible, read_results, unlike
@@ -66,7 +65,11 @@ def report(folders: Sequence[Path], output: Path | None) -> Path:
     if output is not None and output.is_dir():
         raise ConfigError(f"{output}: is a folder; name the page, e.g. {output / PAGE}")
     path = output or folders[0] / PAGE
-    names = [folder.resolve().name for folder in folders]
+    last = [folder.resolve().name for folder in folders]
+    names = [
+        name if last.count(name) == 1 else str(folder)
+        for name, folder in zip(last, folders, strict=True)
+    ]
     with _drawing(), _complete(folders[0]):
         if len(folders) > 1:
             runs = [_brief(one, name, path) for one, name in zip(folders, names, strict=True)]
@@ -97,7 +100,7 @@ def figures(folder: Path, output: Path) -> list[Path]:
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
     with legible(folder / NAME), _drawing():
-        for name, _, figure in _charts(folder, results):
+        for name, _, figure in _charts(folder, results, _detections(folder, results)[0]):
             path = output / f"{name}.pdf"
             with writing(path):
                 figure.savefig(path, metadata={"CreationDate": None, "Creator": "irvis"})
@@ -143,6 +146,7 @@ def _run(folder: Path, final: Path, results: Json) -> Run:
     config = folder / run_folder.CONFIG
     timing = _timing(folder)
     ledger, ledger_rows = _ledger(folder / "ledger.csv")
+    counts, agreed = _detections(folder, results)
     with legible(folder / "timing.json"):
         slowest = "" if timing is None else bottleneck(timing)
     with legible(folder / NAME):
@@ -153,14 +157,14 @@ def _run(folder: Path, final: Path, results: Json) -> Run:
             command=_command(final),
             timing=timing,
             sections=list(sections(results)),
-            charts=_drawn(folder, results),
+            charts=_drawn(folder, results, counts),
             moments=moments,
             objects=objects,
             bottleneck=slowest,
             ledger=ledger,
             ledger_rows=ledger_rows,
             settings=config.read_text(encoding="utf-8") if config.is_file() else "",
-            agreement=_detections(folder, results)[1],
+            agreement=agreed,
         )
 
 
@@ -182,18 +186,20 @@ def _command(folder: Path) -> str:
     return f"irvis run {shlex.quote(str(folder / run_folder.CONFIG))}"
 
 
-def _drawn(folder: Path, results: Json) -> list[Chart]:
+def _drawn(folder: Path, results: Json, counts: CountsOverTime | None) -> list[Chart]:
     return [
         Chart(name, text, svg(figure, name, text))
-        for name, text, figure in _charts(folder, results)
+        for name, text, figure in _charts(folder, results, counts)
     ]
 
 
-def _charts(folder: Path, results: Json) -> Iterator[tuple[str, str, Any]]:
+def _charts(
+    folder: Path, results: Json, counts: CountsOverTime | None
+) -> Iterator[tuple[str, str, Any]]:
     path = folder / "curves.json"
     curves: Any = load_json(path) if path.is_file() else None
     with legible(path):
-        yield from charts.charts(results, curves, _timing(folder), _detections(folder, results)[0])
+        yield from charts.charts(results, curves, _timing(folder), counts)
 
 
 def _timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
@@ -207,10 +213,8 @@ def _detections(folder: Path, results: Json) -> tuple[CountsOverTime | None, Any
         return None, None
     path = folder / "ground_truth.json"
     truth: Any = load_json(path)
-    found: dict[str, Any] = {
-        arm: load_json(folder / "predictions" / f"{arm}.json") for arm in results["arms"]
-    }
     with legible(path):
+        found = {arm: _sure(folder / "predictions" / f"{arm}.json") for arm in results["arms"]}
         images = truth["images"]
         if not images:
             return None, None
@@ -220,9 +224,17 @@ def _detections(folder: Path, results: Json) -> tuple[CountsOverTime | None, Any
         )
 
 
+def _sure(path: Path) -> list[Any]:
+    """What an arm detects at the confidence of the report; the rest would fill the memory."""
+    every: Any = load_json(path)
+    return [item for item in every if item["score"] >= CONFIDENCE]
+
+
 def _gallery(folder: Path) -> list[Any]:
     """What the sink of kind report kept, in the order of the run; nothing if there was none."""
-    return [load_json(path) for path in sorted(folder.glob("*.json"))]
+    items: list[Any] = [load_json(path) for path in sorted(folder.glob("*.json"))]
+    with legible(folder):
+        return sorted(items, key=lambda item: item["number"])
 
 
 def _ledger(path: Path) -> tuple[list[dict[str, str]], int]:
@@ -252,19 +264,24 @@ def _compared(folders: Sequence[Path]) -> Any:  # noqa: ANN401  (JSON, or why th
 def _sweep_page(folder: Path, path: Path) -> str:
     """The page of a sweep: curves over its values, and each run in short."""
     with legible(folder / SWEEP):
-        table = pd.read_csv(folder / SWEEP)
-        keys = list(table.columns[: table.columns.get_loc("arm")])
-        arms = list(dict.fromkeys(table["arm"]))
-        rows: list[dict[str, Any]] = [
-            {str(k): None if pd.isna(v) else v for k, v in row.items()}
-            for row in table.to_dict("records")
-        ]
+        with (folder / SWEEP).open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            columns = list(table.fieldnames or ())
+            keys = columns[: columns.index("arm")]
+            scores = [f"{name}{end}" for name in MAPS for end in ("", "_low", "_high")]
+            rows: list[dict[str, Any]] = [
+                # values and names as they are written, scores as numbers
+                {**row, **{name: float(row[name]) if row[name] else None for name in scores}}
+                for row in table
+            ]
+        arms = list(dict.fromkeys(row["arm"] for row in rows))
         drawn = list(_sweep_charts(rows, keys, arms))
         cells = [
-            [*(str(row[key]) for key in keys), row["arm"], *(number(row[name]) for name in MAPS)]
+            [*(row[key] for key in keys), row["arm"], *(number(row[name]) for name in MAPS)]
             for row in rows
         ]
-    runs = sorted(one.parent for one in folder.glob(f"*/{NAME}"))
+    found = (one.parent for one in folder.glob(f"*/{NAME}"))
+    runs = sorted(one for one in found if not one.name.endswith(run_folder.SUFFIX))
     brief = [_brief(one, f"{folder.resolve().name}/{one.name}", path) for one in runs]
     sweep = Sweep(drawn, [*keys, "arm", *MAPS.values()], cells)
     return render(folder.resolve().name, brief, sweep=sweep)
@@ -276,6 +293,6 @@ def _sweep_charts(
     """One a key, the others at each of their values: the values are told apart by their label."""
     label = ", ".join(keys)
     for row in rows:
-        row[label] = ", ".join(NONE if row[key] is None else str(row[key]) for key in keys)
+        row[label] = ", ".join(row[key] for key in keys)
     text = f"Both mAPs over {label}, one line an arm, with 95% intervals."
     yield Chart("sweep", text, svg(charts.sweep(rows, label, arms), "sweep", text))

@@ -152,7 +152,8 @@ class Matcher:
 
     Frames come out in order of time, pairs by the earlier of their two. A frame that was overtaken
     by more than ``reorder`` others of its stream, or that comes after what was forced, comes out
-    at once and without a partner; what its stream holds from before it is decided first.
+    at once and without a partner; what is being matched of its stream from before it is decided
+    first.
     """
 
     def __init__(

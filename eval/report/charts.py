@@ -8,12 +8,14 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from eval.agreement import CountsOverTime
 from eval.quality.metrics import METRICS
 from eval.report.tables import ERRORS, MAPS, OUTCOMES, scored_arms
 
 Json = Mapping[str, Any]
+_Values = Sequence[float] | NDArray[np.float64]
 
 # Okabe and Ito's colours, which the colour-blind tell apart, darkened where white paper wants it.
 SERIES = (
@@ -24,8 +26,8 @@ _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _MARKERS = "osD^vPX*"
 # What fusion did: green for what it finds, red for what it loses.
 OUTCOME_COLOURS = {
-    "kept_both": "#4f6d7a", "kept_ir": "#6fa8c7", "kept_vis": "#9fd0e0", "rescued": "#1a9850",
-    "lost_both": "#7f0000", "lost_ir": "#d7301f", "lost_vis": "#fc8d59", "missed_by_all": "#9a9fa8",
+    "kept_both": "#4f6d7a", "kept_ir": "#337199", "kept_vis": "#3d7385", "rescued": "#14763d",
+    "lost_both": "#7f0000", "lost_ir": "#c02a18", "lost_vis": "#a8481a", "missed_by_all": "#656a73",
 }  # fmt: skip
 _MOST_CLASSES = 6  # that get curves of their own
 
@@ -76,8 +78,11 @@ def charts(
     scored = scored_arms(results)
     colours = colours_of(list(results["arms"]))
     if scored and curves is not None and any(curves["arms"].values()):
-        text = "Precision over recall at IoU 0.5 for each class, one line an arm."
-        yield "precision-recall", text, _precision_recall(curves, colours)
+        labels = next(iter(scored.values()))["yolo"]["per_class"]
+        names = sorted(labels, key=lambda name: -labels[name]["labels"])[:_MOST_CLASSES]
+        which = "each class" if len(names) == len(labels) else f"the {len(names)} commonest classes"
+        text = f"Precision over recall at IoU 0.5 for {which}, one line an arm."
+        yield "precision-recall", text, _precision_recall(curves, names, colours)
     for setting, part in _attributed(results).items():
         text = "What became of each labelled object in each arm, as shares of all objects."
         yield f"attribution-{setting}", text, _attribution(part)
@@ -125,7 +130,7 @@ def sweep(rows: Sequence[Json], key: str, arms: Sequence[str]) -> Figure:
                 for end in ("low", "high")
             )  # fmt: skip
             axes.errorbar(
-                where, score, np.abs(np.stack([score - low, high - score])), label=arm,
+                where, score, _reach(score, low, high), label=arm,
                 color=colours[arm], marker=_MARKERS[number % 8], markersize=4, linewidth=1.3,
                 elinewidth=0.7, linestyle=_DASHES[number % 4],
             )  # fmt: skip
@@ -135,8 +140,7 @@ def sweep(rows: Sequence[Json], key: str, arms: Sequence[str]) -> Figure:
     return figure
 
 
-def _precision_recall(curves: Json, colours: Mapping[str, str]) -> Figure:
-    classes = list(next(iter(curves["arms"].values())))[:_MOST_CLASSES]
+def _precision_recall(curves: Json, classes: Sequence[str], colours: Mapping[str, str]) -> Figure:
     columns = min(3, len(classes))
     rows = -(-len(classes) // columns)
     figure = Figure((7.2, 0.4 + 2.5 * rows), layout="constrained")
@@ -207,7 +211,7 @@ def _accuracy_time(
     axes = figure.add_subplot(xlabel="ms a pair, fusing and detecting", ylabel=MAPS["map50_95"])
     for number, (arm, part) in enumerate(scored_arms(results).items()):
         score, interval = part["yolo"]["map50_95"], part["ci95"]["map50_95"]
-        reach = None if interval is None else np.abs([[score - interval[0]], [interval[1] - score]])
+        reach = None if interval is None else _reach([score], *([end] for end in interval))
         axes.errorbar(
             cost(times, results["protocol"]["arms"], arm), score, reach, color=colours[arm],
             marker=_MARKERS[number % 8], markersize=6, linestyle="none", elinewidth=1, label=arm,
@@ -253,7 +257,7 @@ def _quality(related: Json, colours: Mapping[str, str]) -> Figure:
         rho = np.array([entry["rho"] for _, entry in known])
         ends = np.array([entry["ci95"] or [entry["rho"]] * 2 for _, entry in known]).T
         axes.errorbar(
-            where, rho, np.abs(ends - rho), label=arm, color=colours.get(arm, INK), markersize=3.5,
+            where, rho, _reach(rho, *ends), label=arm, color=colours.get(arm, INK), markersize=3.5,
             marker=_MARKERS[number % 8], linestyle="none", elinewidth=0.9,
         )  # fmt: skip
     axes.axhline(0, color=INK, linewidth=0.6)
@@ -274,6 +278,12 @@ def _counts(counts: CountsOverTime, colours: Mapping[str, str]) -> Figure:
     axes.set_ylim(bottom=0)
     _legend(figure, axes)
     return figure
+
+
+def _reach(value: _Values, low: _Values, high: _Values) -> NDArray[np.float64]:
+    """How far error bars go down and up, (2, n); an interval may leave out its value."""
+    middle = np.asarray(value, float)
+    return np.stack([middle - np.asarray(low), np.asarray(high) - middle]).clip(0)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from eval.agreement import Agreement
 from eval.report.charts import OUTCOME_COLOURS, cost
+from eval.report.gallery import rank
 from eval.report.tables import MAPS, NONE, OUTCOMES, Section, number, scored_arms, telling_pairs
 from eval.report.verdict import STATISTIC, Verdict, signed
 from eval.report.verdict import verdict as judge
@@ -197,6 +198,8 @@ def within_budget(
     room, kept = PICTURES - size, []
     seen: dict[tuple[str, ...], int] = {}
     turns = []
+    # by rank: whatever is left out, the rest is a random sample
+    objects = sorted(objects, key=lambda item: rank(item["key"], item["label"]))
     for place, item in enumerate(objects):
         kind = tuple(part["outcome"] for part in item["arms"].values())
         seen[kind] = seen.get(kind, 0) + 1

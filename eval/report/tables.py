@@ -1,6 +1,6 @@
 """The tables of a run: what its `results.json` says, as text in rows and columns."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,6 +59,15 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:.3f}"
 
 
+def fused_arms(protocol: Json, arms: Iterable[str]) -> list[str]:
+    """Those of the arms that show more than one camera, as far as a protocol knows."""
+    alone = protocol["baselines"].values()
+    kinds = {arm: settings.get("kind") for arm, settings in protocol.get("arms", {}).items()}
+    return [
+        arm for arm in arms if arm not in alone and kinds.get(arm) not in ("ir_only", "vis_only")
+    ]
+
+
 def telling_pairs(results: Json) -> list[tuple[str, str]]:
     """Which arms are worth a row against which others, of those in ``comparisons``.
 
@@ -66,7 +75,7 @@ def telling_pairs(results: Json) -> list[tuple[str, str]]:
     """
     arms = list(results["comparisons"])
     alone = [arm for arm in results["protocol"]["baselines"].values() if arm in arms]
-    tested = [arm for arm in arms if arm not in alone] or arms[:1]
+    tested = fused_arms(results["protocol"], arms) or arms[:1]
     against = [(arm, other) for arm in tested for other in alone if other != arm]
     return against + [(tested[0], other) for other in tested[1:]]
 
@@ -223,5 +232,7 @@ def _quality(results: Json) -> Iterator[Section]:
 def _rho(correlation: Json) -> str:
     if correlation["rho"] is None:
         return NONE
+    if correlation["ci95"] is None:  # of a perfect one
+        return f"{correlation['rho']:+.2f} "
     low, high = correlation["ci95"]
     return f"{correlation['rho']:+.2f}{' ' if low <= 0 <= high else '*'}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from eval.report.tables import MAPS, scored_arms
+from eval.report.tables import MAPS, fused_arms, scored_arms
 
 STATISTIC = "map50_95"  # that the verdict is on, whatever the others say
 
@@ -49,7 +49,7 @@ def verdict(results: Mapping[str, Any]) -> Verdict:
     if not results["comparisons"]:
         return Verdict("none", "No verdict.", _why_none(results, scored))
     alone = [arm for arm in results["protocol"]["baselines"].values() if arm in scored]
-    fused = [arm for arm in scored if arm not in alone]
+    fused = fused_arms(results["protocol"], scored)
     if not alone or not fused:
         missing = "that shows one camera alone" if not alone else "that fuses"
         return Verdict("none", "No verdict.", f"The run has no arm {missing} to compare with.")

@@ -159,8 +159,7 @@ class ReportSink:
             key, name = result.item.pair.key, f"object-{result.number:06d}-{label:04d}.json"
             kept, gone = self._picks.offer(name, rank(key, label), outcomes)
             for other in gone:
-                if other != name:
-                    (self._folder / other).unlink(missing_ok=True)
+                (self._folder / other).unlink(missing_ok=True)
             if not kept:
                 continue
             pictures = pictures or self._pictures(result)

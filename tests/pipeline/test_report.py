@@ -14,6 +14,7 @@ import yaml
 
 from errors import ConfigError, DataError
 from eval.report import page as pages
+from eval.report.gallery import rank
 from pipeline import cli, config, report, runner, sweep
 from tests.pipeline import toys
 
@@ -211,8 +212,14 @@ def picture(number, size, fate="rescued"):
     """A moment and an object of so many bytes each."""
     return (
         {"number": number, "images": {"ir": "x" * size}},
-        {"number": number, "label": 0, "strip": "x" * size, "arms": {"a": {"outcome": fate}}},
-    )
+        {
+            "number": number,
+            "key": str(number),
+            "label": 0,
+            "strip": "x" * size,
+            "arms": {"a": {"outcome": fate}},
+        },
+    )  # fmt: skip
 
 
 def test_pictures_stay_within_their_budget(monkeypatch):
@@ -221,8 +228,9 @@ def test_pictures_stay_within_their_budget(monkeypatch):
     moments, objects = zip(*(picture(i, 100, f) for i, f in enumerate(fates)), strict=True)
     shown, kept = pages.within_budget(moments, objects)
     assert [m["number"] for m in shown] == [0, 2, 4, 6]  # 8 would be over half
-    # six places: the first of each fate, the second of each, then what is left
-    assert [o["number"] for o in kept] == [0, 1, 2, 3, 6, 7]
+    # six places: the two of the rarer fate, and a random four of the others
+    others = sorted(range(6), key=lambda number: rank(str(number), 0))[:4]
+    assert [o["number"] for o in kept] == [*sorted(others), 6, 7]
     assert pages.within_budget(moments[:1], ()) == ([moments[0]], [])
     assert pages.within_budget((), list(reversed(objects)))[1] == list(objects)
 
@@ -257,6 +265,38 @@ def test_a_sweep_has_its_curves(pairs, here):
     assert "Over the values of the sweep" in said
     assert "perturb.ir_noise" in said
     assert "fused" in said
+
+
+def test_a_sweep_shows_values_as_they_are_written(toy, here):
+    swept = here / "swept"
+    swept.mkdir()
+    shutil.copytree(toy, swept / "key=0.50")
+    shutil.copytree(toy, swept / "key=1.partial")
+    columns = ["map50", "map50_low", "map50_high", "map50_95", "map50_95_low", "map50_95_high"]
+    lines = ["key,arm," + ",".join(columns)]
+    lines += [f"{value},null,0.5,0.4,0.6,0.3,," for value in ("null", "0.50")]
+    (swept / "sweep.csv").write_text("\n".join(lines) + "\n")
+    said = words(report.report([swept], None).read_text())
+    assert "null null 0.500 0.300" in said
+    assert "0.50 null 0.500 0.300" in said
+    assert "swept/key=0.50" in said
+    assert "key=1" not in said
+
+
+def test_runs_of_one_name_are_told_apart(toy, here):
+    shutil.copytree(toy, here / "other" / "toy")
+    text = report.report([toy, Path("other/toy")], here / "both.html").read_text()
+    heads = re.findall(r'<h2 id="run-\d">(.*?)</h2>', text)
+    assert heads == ["runs/toy", "other/toy"]
+
+
+def test_moments_are_in_the_order_of_their_numbers(toy):
+    last = json.loads((toy / "gallery" / "moment-000005.json").read_text())
+    last |= {"number": 1_000_000, "key": "last"}
+    (toy / "gallery" / "moment-1000000.json").write_text(json.dumps(last))
+    report.report([toy], None)
+    data = re.search(r'<script type="application/json">(.*?)</script>', page(toy), re.DOTALL)[1]
+    assert [m["key"] for m in json.loads(data)] == [*(f"{i:03d}" for i in range(6)), "last"]
 
 
 def test_figures_for_a_paper(toy):
@@ -295,7 +335,7 @@ def test_mistakes_are_one_line(toy, here, capsys, arguments, said):
     shutil.copytree(toy, here / "damaged")
     (here / "damaged" / "gallery" / "object-000001-0000.json").write_text("{")
     shutil.copytree(toy, here / "changed")
-    (here / "changed" / "gallery" / "moment-000000.json").write_text('{"images": {}}')
+    (here / "changed" / "gallery" / "moment-000000.json").write_text('{"number": 0, "images": {}}')
     assert cli.main(["report", *arguments]) == 2
     captured = capsys.readouterr()
     assert said in captured.err

@@ -83,6 +83,15 @@ def test_the_first_arm_that_is_no_baseline_is_judged():
     assert "the single camera ir," in said.sentence
 
 
+def test_another_arm_of_one_camera_is_not_judged():
+    arms = {"ir": 0.5, "vis": 0.4, "ir2": 0.5, "fused": 0.6}
+    found = {f"{a} {b}": NONE for a in arms for b in arms if a != b}
+    found["fused ir"] = entry(0.1, 0.02, 0.2, "better")
+    given = results(arms, BOTH, found)
+    given["protocol"]["arms"] = {"ir2": {"kind": "ir_only"}, "fused": {"kind": "average"}}
+    assert verdict(given).arm == "fused"
+
+
 @pytest.mark.parametrize(
     ("given", "answer", "words"),
     [
