@@ -169,7 +169,7 @@ def test_the_result_is_a_fuser_that_says_what_it_was_trained_on(here):
     assert fused.shape == (1, 3, 32, 32)
     assert not torch.allclose(fused, torch.full((), 0.4), atol=1e-3)  # no longer the mean
     assert sorted(path.name for path in outcome.folder.iterdir()) == [
-        "config.yaml", "log.csv", "weights.safetensors",
+        "config.yaml", "log.csv", "tensorboard", "weights.safetensors",
     ]  # fmt: skip
 
 
