@@ -10,8 +10,8 @@ import time
 
 import torch
 
+from common.memory import keep_freed_memory
 from detection.detectors import yolov5
-from pipeline.memory import keep_freed_memory
 
 RUNS, IMAGES = 9, 4
 

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from detection.detectors import yolov5
-from pipeline import bench
-from pipeline.stages import FuserArm
+from pipeline.arms._fuser import FuserArm
+from pipeline.commands import bench
 
 CPU = torch.device("cpu")
 SIDES = ((240, 320), (360, 480), (480, 640), (720, 960), (960, 1280))

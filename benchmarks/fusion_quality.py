@@ -11,7 +11,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from pipeline import config, runner
+from pipeline.config import config
+from pipeline.engine import runner
 
 METRICS = {"vif": "VIF", "scd": "SCD", "qabf": "Qabf", "ms_ssim": "MS-SSIM", "fmi": "FMI"}
 ARMS = {

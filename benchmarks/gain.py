@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from pipeline.gain import SHARES, AutoGain, stretch
+from pipeline.sources._gain import SHARES, AutoGain, stretch
 
 SIZE, FRAMES, WANTED = (512, 640), 100, 2.0
 

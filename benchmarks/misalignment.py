@@ -16,11 +16,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pipeline.images import read_image, to_grey
-from pipeline.memory import keep_freed_memory
-from pipeline.misalignment import TELLING, misalignment
+from common.memory import keep_freed_memory
+from pipeline.geometry.misalignment import TELLING, misalignment
+from pipeline.images import list_images, read_image, to_grey
 from pipeline.sources import scenes
-from pipeline.sources.image_folder import list_images
 
 MARGIN, OFF = 24, 4
 DRIVES = (

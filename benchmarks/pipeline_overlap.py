@@ -16,12 +16,13 @@ from typing import TypeVar
 
 import torch
 
-from pipeline import config, runner
-from pipeline.admission import Admission
-from pipeline.config import DEFAULT, Config
+from pipeline.config import config
+from pipeline.config.config import DEFAULT, Config
+from pipeline.engine import runner
+from pipeline.engine.admission import Admission
+from pipeline.engine.compute import Compute, batches
+from pipeline.engine.ledger import Ledger
 from pipeline.interfaces import RunContext
-from pipeline.ledger import Ledger
-from pipeline.stages import Compute, batches
 
 WANTED = 1.1
 _T = TypeVar("_T")

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from scipy import ndimage, signal
 
+from common.memory import keep_freed_memory
 from eval.quality.metrics import quality
 from pipeline.images import to_grey
-from pipeline.memory import keep_freed_memory
 from pipeline.sources import scenes
 
 RUNS, WANTED = 7, 10

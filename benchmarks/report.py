@@ -24,8 +24,10 @@ from torch import Tensor
 
 from detection.boxes import Detections
 from eval.labels import Labels
-from pipeline import config, report, runner
-from pipeline.components import Component
+from pipeline.commands import report
+from pipeline.config import config
+from pipeline.config.components import Component
+from pipeline.engine import runner
 from pipeline.frames import FramePair
 from pipeline.sources import scenes
 

@@ -32,11 +32,12 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from detection.boxes import Detections
-from pipeline import config, runner
-from pipeline.components import Component
+from pipeline.config import config
+from pipeline.config.components import Component
+from pipeline.engine import runner
 from pipeline.frames import Frame, Image
-from pipeline.recordings import RecordedPairs, Timing
 from pipeline.sources import scenes
+from pipeline.sources._recordings import RecordedPairs, Timing
 
 DRAWN, EVERY, SETTLED = 200, 5_000, 10_000
 HEIGHT, WIDTH = 256, 320
@@ -49,7 +50,7 @@ class Settings(BaseModel):
 
 
 class Repeated:
-    """A camera that shows some images over and over; see ``pipeline.recordings.Stream``."""
+    """A camera that shows some images over; see ``pipeline.sources._recordings.Stream``."""
 
     rate = Fraction(RATE)
 

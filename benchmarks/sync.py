@@ -15,7 +15,7 @@ import tracemalloc
 import numpy as np
 
 from pipeline.frames import Frame
-from pipeline.sync import pair_by_time
+from pipeline.sync.pairing import pair_by_time
 
 MS = 1_000_000
 TOLERANCES = (16, 33, 50, 500)  # ms

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from errors import WeightsError
+from common.errors import WeightsError
 
 # What a YOLO checkpoint may name: modules (only their tensors are used) and inert bookkeeping.
 MODULES = ("models.", "torch.nn.modules.", "ultralytics.")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from checksums import check_card, sha256
-from errors import WeightsError
+from common.checksums import check_card, sha256
+from common.errors import WeightsError
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.compiled import compiled
+from common.compiled import compiled
 
 
 class Ranked(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, slots=True)

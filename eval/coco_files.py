@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, TypeGuard, cast, get_args
 
-from errors import DataError
+from common.errors import DataError
 from eval.light import Light
 
 

@@ -10,7 +10,7 @@ from xml.parsers import expat
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_map import ClassMap
 from eval.coco_files import check_dataset, image_key, load_json, numbers
 

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_map import ClassMap
 from eval.label_files import LabelledImage, read_ignore, read_labels
 

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.errors import DataError
 from detection.boxes import Detections
-from errors import DataError
 from eval.labels import Labels
 from eval.light import Light
-from pipeline.misalignment import Misalignment
 
 Camera = Literal["ir", "vis"]
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
@@ -127,6 +126,23 @@ class Dropped:
     camera: Camera
     index: int
     reason: str
+
+
+class Misalignment(NamedTuple):
+    """What moves a pair's infrared image off its visible one.
+
+    Attributes:
+        dx: How much further right the infrared image shows things, in pixels of the given images.
+        dy: How much further down.
+        response: In [0, 1], by how much the best shift correlates better than the next best one;
+            below ``pipeline.geometry.misalignment.TELLING`` the shift is a guess. 0 where what fits
+            best lies beyond the reach and, with a shift of NaN, where one of the two shows no edge
+            at all.
+    """
+
+    dx: float
+    dy: float
+    response: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """Image files in and out."""
 
 import hashlib
+import re
 from pathlib import Path
 
 import cv2
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
-from errors import DataError
+from common.errors import DataError
 from pipeline.frames import Image
 
 SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
@@ -43,6 +44,31 @@ def read_image(path: Path) -> Image:
     if image.mode in ("RGB", "RGBA", "RGBa", "RGBX", "P", "PA", "CMYK", "YCbCr"):
         return np.asarray(image.convert("RGB"))
     raise DataError(f"{path}: pixel format {image.mode} is not supported; save it as 8 or 16 bit")
+
+
+def list_images(folder: Path) -> dict[str, Path]:
+    """The images of a folder by stem, in natural order (`frame2` before `frame10`).
+
+    Raises:
+        DataError: The folder is missing or has no images, or two images share a stem.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    images: dict[str, Path] = {}
+    for path in sorted(folder.iterdir(), key=lambda p: (natural(p.stem), p.name)):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            if path.stem in images:
+                raise DataError(f"{folder}: {images[path.stem].name} and {path.name} share a stem")
+            images[path.stem] = path
+    if not images:
+        raise DataError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
+    return images
+
+
+def natural(text: str) -> tuple[tuple[int, str], ...]:
+    """Sort key that compares runs of digits as numbers."""
+    parts = re.split(r"(\d+)", text)
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:

@@ -24,9 +24,9 @@ class Source(Protocol):
     The order, the keys and the frames are the same on every pass over the same input.
 
     A source may also have, as recordings and live cameras do: ``threads``, its decoding stages by
-    camera (``pipeline.prefetch.Prefetch``); ``skew`` and ``clock``, how its pairs were timed
-    (``pipeline.sync``), known once it was iterated; ``stop()``, which ends a wait for frames; and
-    ``resumable``, False where what was seen can't be seen again.
+    camera (``pipeline.sources._prefetch.Prefetch``); ``skew`` and ``clock``, how its pairs were
+    timed (``pipeline.sync``), known once it was iterated; ``stop()``, which ends a wait for frames;
+    and ``resumable``, False where what was seen can't be seen again.
     """
 
     @property
@@ -124,13 +124,13 @@ class Summary:
     """What the runner counted by the end.
 
     Attributes:
-        frames: The counts of ``pipeline.ledger.Ledger``.
+        frames: The counts of ``pipeline.engine.ledger.Ledger``.
         objects: Labelled objects in the pairs that were processed.
         labelled_objects: Labelled objects in all pairs, those left out too.
         leaked: By arm or ``detector``: keys of processed pairs that its weights were trained on.
         timing: How the pairs were timed: ``offset_ms`` and ``drift_ppm`` of the infrared camera's
-            clock, and ``skew``, what remains (``pipeline.sync.Skew.as_dict``). None where the
-            source doesn't pair by time.
+            clock, and ``skew``, what remains (``pipeline.sync.pairing.Skew.as_dict``). None where
+            the source doesn't pair by time.
     """
 
     frames: Mapping[str, int]
@@ -150,9 +150,9 @@ class Sink(Protocol):
     def flush(self) -> None:
         """Bring what was written to disk, so that it outlives the process.
 
-        Called at checkpoints: every ``pipeline.flow.CHECKPOINT`` batches from the start of the run,
-        and before ``finish``. A resumed run goes on from the last one, and whatever a sink has
-        beyond it (``RunContext.done``) must go when it is built.
+        Called at checkpoints: every ``pipeline.engine.flow.CHECKPOINT`` batches from the start of
+        the run, and before ``finish``. A resumed run goes on from the last one, and whatever a sink
+        has beyond it (``RunContext.done``) must go when it is built.
         """
         ...
 

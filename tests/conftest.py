@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.helpers import toys
+
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("IRVIS_SHARED", ROOT.parent / "shared"))
 
@@ -21,6 +23,18 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def cpu() -> torch.device:
     return torch.device("cpu")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty working folder: `runs/` and relative paths end up in it."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def pairs(here):
+    return toys.write_pairs(here / "pairs")
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,12 +4,13 @@ import ast
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["checksums", "detection", "errors", "eval", "fusion", "pipeline", "training"]
+PACKAGES = ["common", "detection", "eval", "fusion", "pipeline", "scenes", "training"]
 
 
 @pytest.mark.parametrize("name", [*PACKAGES, "run_pipeline"])
@@ -22,6 +23,19 @@ def test_import_rules_hold():
     result = subprocess.run([program, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
     assert "0 broken" in result.stdout
+
+
+def test_every_package_is_in_the_layers_the_types_and_the_wheel():
+    """import-linter's `exhaustive` speaks of the modules in a package, not of the packages."""
+    packages = sorted(path.parent.name for path in ROOT.glob("*/__init__.py"))
+    packages.remove("tests")
+    assert packages == PACKAGES
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    layers = tools["importlinter"]["contracts"][0]["layers"]
+    assert sorted(name for layer in layers for name in layer.split(" | ")) == PACKAGES
+    assert tools["importlinter"]["root_packages"] == PACKAGES
+    assert tools["mypy"]["packages"] == PACKAGES
+    assert tools["setuptools"]["packages"]["find"]["include"] == [f"{name}*" for name in PACKAGES]
 
 
 def test_nothing_imports_the_command_line_script():

@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from errors import ConfigError
+from common.errors import ConfigError
 from fusion.fusers import fusionmamba
-from pipeline import components
-from pipeline.config import ComputeConfig, RunConfig, read_settings
-from pipeline.scenes.render import SMALLEST
+from pipeline.config import components
+from pipeline.config.config import read_settings
+from pipeline.config.sections import ComputeConfig, RunConfig
+from scenes.render import SMALLEST
 from training import losses, streets
 
 Loss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``training.losses.PRESETS``

@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from errors import DataError
-from pipeline import scenes
+import scenes
+from common.errors import DataError
 from pipeline.frames import BadPair, FramePair
-from pipeline.images import pair_id, to_grey, to_rgb
+from pipeline.images import list_images, pair_id, to_grey, to_rgb
 from pipeline.sources import video
-from pipeline.sources.image_folder import ImagePairs, list_images
+from pipeline.sources.image_folder import ImagePairs
 from training import streets
 from training.config import AugmentConfig, Config, FilesConfig, Folders, SourceConfig
 

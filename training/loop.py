@@ -19,14 +19,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from checksums import sha256
-from errors import ConfigError
+from common.checksums import sha256
+from common.errors import ConfigError
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fusion.fusers import fusionmamba
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import FusionMamba
-from pipeline.run_folder import RunFolder, open_folder
-from pipeline.stages import choose_device, choose_dtype
+from pipeline.engine.device import choose_device, choose_dtype
+from pipeline.run_folder.folder import RunFolder, open_folder
 from training.config import Config
 from training.data import Batch, Pairs, Sampler, open_sources
 from training.detector_loss import DetectorLoss

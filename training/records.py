@@ -10,14 +10,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from errors import DataError
+from common.errors import DataError
 from fusion.fuser import Fuser
 from fusion.fusers import fusionmamba, ir_only, vis_only
 from fusion.network.fusionmamba import FusionMamba
+from pipeline.arms._fuser import FuserArm
+from pipeline.engine.compute import Compute
 from pipeline.frames import Item
-from pipeline.images import write_png
-from pipeline.sources.image_folder import ImagePairs, list_images
-from pipeline.stages import Compute, FuserArm
+from pipeline.images import list_images, write_png
+from pipeline.sources.image_folder import ImagePairs
 from training.config import SheetConfig
 from training.data import checked
 

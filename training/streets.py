@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from fractions import Fraction
 
-from pipeline.scenes.climate import Conditions, Time, Weather
-from pipeline.scenes.render import Clip, Scene
+from scenes.climate import Conditions, Time, Weather
+from scenes.render import Clip, Scene
 
 # Runs use seeds below both.
 VALIDATION_SEED = 50_000  # of the first street that trained weights are judged on

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-import checksums
+from common import checksums
 from detection import weights
 
 # The package reads these when it is imported: no network, no installing, no files in the home.
@@ -49,11 +49,11 @@ cv2.setNumThreads(_before[2])
 np.set_printoptions(**_before[3])
 torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
+from common.errors import ConfigError, WeightsError
 from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
 from detection.checkpoint import read_checkpoint
 from detection.geometry import Letterbox, Resize
-from errors import ConfigError, WeightsError
 
 # Depth and width multiples of the published sizes, by the letter of the package's yaml.
 SIZES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from errors import WeightsError
+from common.errors import WeightsError
 from fusion.color import check_range, fuse_luminance
 from fusion.fuser import Fuser
 from fusion.network import checkpoint

@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
-from checksums import check_card
-from errors import WeightsError
+from common.checksums import check_card
+from common.errors import WeightsError
 from fusion.network.fusionmamba import Architecture, FusionMamba
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"

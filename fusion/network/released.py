@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from errors import WeightsError
+from common.errors import WeightsError
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import LEVELS, MULTIPLE
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging

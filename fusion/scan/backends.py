@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from errors import DeviceError
+from common.errors import DeviceError
 
 BACKENDS = ("numba", "triton", "mamba_ssm", "reference")  # what can be asked for by name
 _PREFERRED = {"cpu": "numba", "cuda": "triton"}  # of "auto"

@@ -8,7 +8,7 @@ import importlib.util
 import torch
 from torch import Tensor
 
-from errors import DeviceError
+from common.errors import DeviceError
 
 INSTALL = "pip install --no-build-isolation -e '.[cuda]'"
 

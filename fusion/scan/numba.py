@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from errors import DeviceError
+from common.errors import DeviceError
 from fusion.scan import threads
 from fusion.scan.numba_kernels import CHUNK, LANES, Floats, backward, forward
 from fusion.scan.numba_map import scan_map

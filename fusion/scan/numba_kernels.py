@@ -11,7 +11,7 @@ What is kept for the gradient is the state before each chunk; within a chunk it 
 import numpy as np
 from numpy.typing import NDArray
 
-from fusion.compiled import compiled
+from common.compiled import compiled
 
 CHUNK = 64  # tokens
 LANES = 16  # numbers of state; fewer are padded with zeros, which the scan leaves zero

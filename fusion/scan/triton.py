@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from errors import DeviceError
+from common.errors import DeviceError
 
 TILE = 64  # tokens
 _LOG2_E = tl.constexpr(1.4426950408889634)

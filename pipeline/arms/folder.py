@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from errors import DataError
-from pipeline.images import read_image, to_rgb
-from pipeline.sources.image_folder import list_images
+from common.errors import DataError
+from pipeline.images import list_images, read_image, to_rgb
 
 
 class Config(BaseModel):

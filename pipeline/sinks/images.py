@@ -6,11 +6,12 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from errors import ConfigError
+from common.errors import ConfigError
+from common.files import writing
 from pipeline.frames import Result
 from pipeline.images import write_png
 from pipeline.interfaces import RunContext, Summary
-from pipeline.sink_files import joined_late, writing
+from pipeline.run_folder.sink_files import joined_late
 
 
 class Config(BaseModel):

@@ -14,12 +14,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from common.errors import ConfigError
 from detection.boxes import Detections
-from errors import ConfigError
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.run_folder import FRAMES
-from pipeline.sink_files import Lines
+from pipeline.run_folder.folder import FRAMES
+from pipeline.run_folder.sink_files import Lines
 
 
 class Config(BaseModel):

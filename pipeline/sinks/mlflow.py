@@ -6,7 +6,7 @@ MLFLOW_TRACKING_PASSWORD instead. MLflow's own reports of how it is used are off
 works nothing is logged, so a resume needs nothing; a run that breaks off while it is logged is a
 failed one in MLflow, and is logged anew after the resume.
 
-Metrics have the names of ``pipeline.tracking.numbers``, parameters the dotted keys of the
+Metrics have the names of ``pipeline.sinks._tracking.numbers``, parameters the dotted keys of the
 configuration.
 """
 
@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from errors import ConfigError, DataError
-from pipeline.cameras import mask
+from common.errors import ConfigError, DataError
+from pipeline.config.addresses import mask
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.run_folder import CONFIG
-from pipeline.tracking import Record, check_outside, final_folder, numbers, read_record
+from pipeline.run_folder.folder import CONFIG
+from pipeline.sinks._tracking import Record, check_outside, final_folder, numbers, read_record
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -32,10 +32,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from trackers import ByteTrackTracker
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
+from common.files import writing
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.sink_files import Lines, read_lines, writing
+from pipeline.run_folder.sink_files import Lines, read_lines
 
 LIBRARY_RATE = 30  # frames per second in which the library counts how long a track is kept
 LOG = "detections.jsonl"

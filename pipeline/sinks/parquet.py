@@ -19,11 +19,12 @@ import pyarrow as pa
 from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict
 
+from common.errors import ConfigError, DataError
+from common.files import writing
 from detection.boxes import Detections
-from errors import ConfigError, DataError
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.sink_files import Parts, writing
+from pipeline.run_folder.sink_files import Parts
 
 ROW_GROUP = 65_536  # rows, at least, that are held before they are written
 COLUMNS = pa.schema(

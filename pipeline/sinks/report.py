@@ -16,17 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from common.files import writing
 from detection.boxes import Detections
 from eval.attribution import OUTCOMES, size_of
 from eval.average_precision import match_images
 from eval.labels import Labels
 from eval.operating_points import CONFIDENCE
 from eval.report.gallery import Picks, rank, stride
-from pipeline import report
 from pipeline.frames import Result
 from pipeline.images import to_rgb
 from pipeline.interfaces import RunContext, Summary
-from pipeline.sink_files import joined_late, writing
+from pipeline.run_folder.sink_files import joined_late
+from pipeline.sinks import _page
 
 MOMENTS = 12  # of the run that are shown whole, at most
 PANELS = 6  # images beside each other, at most: infrared, visible, then arms in their order
@@ -57,7 +58,7 @@ class ReportSink:
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
-        self._folder = context.folder / report.GALLERY
+        self._folder = context.folder / _page.GALLERY
         if context.done and not self._folder.is_dir():
             raise joined_late(name, context.done)
         with writing(self._folder):
@@ -100,7 +101,7 @@ class ReportSink:
 
     def publish(self, name: str) -> None:
         """Write the page."""
-        report.publish(self._context.folder, name)
+        _page.publish(self._context.folder, name)
 
     def __enter__(self) -> Self:
         return self

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from common.files import writing
 from eval.bootstrap import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.coco import detections_json
@@ -29,15 +30,15 @@ from eval.fingerprint import fingerprint
 from eval.labels import Labels
 from eval.matching import drop_ignored
 from eval.quality.summary import correlations, means
-from pipeline.alignment_file import AlignmentFile
-from pipeline.coco_writer import GroundTruthFile, PredictionsFile
-from pipeline.frames import Result
+from pipeline.frames import Misalignment, Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.misalignment import Misalignment
-from pipeline.run_folder import FRAMES
-from pipeline.sink_files import Lines, read_lines, writing
+from pipeline.run_folder.folder import FRAMES
+from pipeline.run_folder.results_file import SCHEMA
+from pipeline.run_folder.sink_files import Lines, read_lines
+from pipeline.sinks._alignment_file import AlignmentFile
+from pipeline.sinks._coco_writer import GroundTruthFile, PredictionsFile
 
-SCHEMA, PAIRS = 1, "pairs.csv"
+PAIRS = "pairs.csv"
 COLUMNS = (
     "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
     *(f"{name}_{end}" for name in STATISTICS for end in ("low", "high")),

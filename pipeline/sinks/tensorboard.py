@@ -5,8 +5,8 @@ them. With one it lies in `<folder>/<run>/`, or `<run>-2` where another run of t
 own. A run that is published again, after a resume, replaces its file. While the run works nothing
 is written, so a resume needs nothing.
 
-Scalars have the names of ``pipeline.tracking.numbers`` and lie at step 0, in float32 as TensorBoard
-keeps them. The protocol's fingerprint, the warnings and the configuration are texts.
+Scalars have the names of ``pipeline.sinks._tracking.numbers`` and lie at step 0, in float32 as
+TensorBoard keeps them. The protocol's fingerprint, the warnings and the configuration are texts.
 """
 
 import hashlib
@@ -20,11 +20,11 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from errors import ConfigError
+from common.errors import ConfigError
+from common.files import writing
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.sink_files import writing
-from pipeline.tracking import check_outside, final_folder, numbers, read_record
+from pipeline.sinks._tracking import check_outside, final_folder, numbers, read_record
 
 
 class Config(BaseModel):

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.errors import DataError
 from detection.boxes import Detections
-from errors import DataError
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
-from pipeline.sink_files import Parts
+from pipeline.run_folder.sink_files import Parts
+from pipeline.sinks._video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 from pipeline.sinks.images import choose_arms
-from pipeline.video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 
 LATEST_START = 3600  # seconds after which a first pair's time is that of a clock
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from pipeline.frames import Frame, Image
-from pipeline.gain import to_display
-from pipeline.images import read_image
-from pipeline.recordings import Lost, RecordedPairs, Timing
-from pipeline.sources.image_folder import list_images
-from pipeline.timestamps import image_times, rate_of
+from pipeline.images import list_images, read_image
+from pipeline.sources._gain import to_display
+from pipeline.sources._recordings import Lost, RecordedPairs, Timing
+from pipeline.sources._timestamps import image_times, rate_of
 
 
 class Config(Timing):
@@ -41,7 +40,7 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> RecordedPair
 
 
 class FrameFolder:
-    """A camera's images in the order of their times; see ``pipeline.recordings.Stream``.
+    """A camera's images in the order of their times; see ``pipeline.sources._recordings.Stream``.
 
     Attributes:
         rate: Images per second over all of the recording.
@@ -55,7 +54,7 @@ class FrameFolder:
 
         Args:
             folder: Where they lie.
-            times: CSV file with the time of each; see ``pipeline.timestamps``.
+            times: CSV file with the time of each; see ``pipeline.sources._timestamps``.
             convert: What every image goes through, in order; it must then have 8 bit.
 
         Raises:

@@ -1,6 +1,5 @@
 """Two folders of images, paired by file stem: one infrared, one visible."""
 
-import re
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
@@ -12,23 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, Frame, FramePair
-from pipeline.images import SUFFIXES, read_image, to_eight_bit
+from pipeline.images import list_images, natural, read_image, to_eight_bit
 
 
 def _ordered(limits: tuple[int, int]) -> tuple[int, int]:
     if not 0 <= limits[0] < limits[1] <= 65535:
         raise ValueError("must be two counts, low < high, in 0..65535")
     return limits
-
-
-def _natural(text: str) -> tuple[tuple[int, str], ...]:
-    """Sort key that compares runs of digits as numbers."""
-    parts = re.split(r"(\d+)", text)
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 IrRange = Annotated[tuple[int, int], AfterValidator(_ordered)]
@@ -67,25 +60,6 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     return ImagePairs(list_images(config.ir), list_images(config.vis), labels, config.ir_range)
 
 
-def list_images(folder: Path) -> dict[str, Path]:
-    """The images of a folder by stem, in natural order (`frame2` before `frame10`).
-
-    Raises:
-        DataError: The folder is missing or has no images, or two images share a stem.
-    """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    images: dict[str, Path] = {}
-    for path in sorted(folder.iterdir(), key=lambda p: (_natural(p.stem), p.name)):
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
-            if path.stem in images:
-                raise DataError(f"{folder}: {images[path.stem].name} and {path.name} share a stem")
-            images[path.stem] = path
-    if not images:
-        raise DataError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
-    return images
-
-
 class ImagePairs:
     """Pairs of image files by key; see ``pipeline.interfaces.Source``."""
 
@@ -99,7 +73,7 @@ class ImagePairs:
         ir_range: tuple[int, int] | None,
     ) -> None:
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
-        self.keys = sorted({*ir, *vis}, key=lambda key: (_natural(key), key))
+        self.keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
 
     @property
     def count(self) -> int:

@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels
-from pipeline.cameras import Camera, Clock, Opener, Policy, Reading, mask, open_camera
+from pipeline.config.addresses import mask
 from pipeline.frames import BadPair, Dropped, Frame, FramePair
-from pipeline.gain import to_display
+from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
+from pipeline.sources._gain import to_display
 from pipeline.sources.image_folder import IrRange
-from pipeline.sync import ClockModel, Match, Matcher, Modality, Skew
+from pipeline.sync.pairing import ClockModel, Match, Matcher, Modality, Skew
 
 # Neither an error nor the copy of the settings in the run folder shows a password.
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]

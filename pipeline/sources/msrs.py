@@ -8,10 +8,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.labels import LabelSet
-from pipeline.sources.image_folder import ImagePairs, IrRange, list_images
+from pipeline.images import list_images
+from pipeline.sources.image_folder import ImagePairs, IrRange
 
 
 class Config(BaseModel):

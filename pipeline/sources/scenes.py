@@ -13,15 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from errors import DataError
+from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import to_eight_bit
-from pipeline.scenes.climate import Conditions, Time, Traffic, Weather
-from pipeline.scenes.faults import Camera, Faults
-from pipeline.scenes.render import SMALLEST, Clip, Scene
 from pipeline.sources.image_folder import IrRange
+from scenes.climate import Conditions, Time, Traffic, Weather
+from scenes.faults import Camera, Faults
+from scenes.render import SMALLEST, Clip, Scene
 
 _Side = Annotated[int, Field(ge=SMALLEST, le=2048)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]

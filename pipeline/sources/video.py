@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import Field
 
 from eval.class_names import COCO_NAMES
-from pipeline.gain import to_display
-from pipeline.recordings import RecordedPairs, Timing
-from pipeline.video_file import VideoFile
+from pipeline.sources._gain import to_display
+from pipeline.sources._recordings import RecordedPairs, Timing
+from pipeline.sources._video_file import VideoFile
 
 
 class Config(Timing):

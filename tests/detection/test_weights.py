@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
+from common.errors import WeightsError
 from detection import weights
 from detection.weights import Release
-from errors import WeightsError
 
 CONTENT = b"not really weights" * 1000
 

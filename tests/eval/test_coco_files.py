@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from errors import DataError
+from common.errors import DataError
 from eval.coco import detections_json
 from eval.coco_files import read_ground_truth, read_predictions
 

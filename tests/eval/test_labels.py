@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from eval.labels import LabelSet
 
 NAMES = {0: "person", 1: "bicycle", 2: "car"}

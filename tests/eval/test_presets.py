@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from errors import ConfigError
+from common.errors import ConfigError
 from eval.presets import preset
 
 

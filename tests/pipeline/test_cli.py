@@ -13,8 +13,8 @@ import yaml
 from PIL import Image
 
 from pipeline import cli
-from tests.pipeline import toys
-from tests.pipeline.sources.test_video import write_video
+from tests.helpers import toys
+from tests.helpers.videos import write_video
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -85,7 +85,7 @@ def test_ctrl_c_is_130_and_says_how_to_go_on(toy, capsys, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pipeline.runner.Compute.run", stop)
+    monkeypatch.setattr("pipeline.engine.runner.Compute.run", stop)
     code, _, err = irvis(capsys, "run", "toy.yaml")
     assert code == 130
     assert "run.resume=true" in err

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from errors import DataError
+from common.errors import DataError
 from pipeline.images import read_image, to_eight_bit, to_grey, to_rgb, write_png
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from pipeline.images import pair_id
 from training import config, data, streets
 from training.config import AugmentConfig

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fusion.fusers import fusionmamba
 from fusion.network import checkpoint

@@ -2,8 +2,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from pipeline.scenes.climate import Conditions
-from pipeline.scenes.render import Clip
+from scenes.climate import Conditions
+from scenes.render import Clip
 from training import streets
 
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
+from common.errors import ConfigError, WeightsError
 from detection.anchor_head import AnchorHead
 from detection.detectors import yolov5
 from detection.detectors.yolov5 import Config
-from errors import ConfigError, WeightsError
 
 # through the adapter, which tells the package to stay offline before it is imported
 DetectionModel = yolov5.DetectionModel

@@ -5,7 +5,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from errors import WeightsError
+from common.errors import WeightsError
 from fusion.color import fuse_luminance
 from fusion.fusers.fusionmamba import SIZES, Config, build
 from fusion.network import checkpoint

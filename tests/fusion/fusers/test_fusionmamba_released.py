@@ -3,7 +3,7 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from errors import WeightsError
+from common.errors import WeightsError
 from fusion.fusers.fusionmamba_released import Config, build
 from fusion.network.released import ReleasedFusionMamba, stored_key
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from errors import WeightsError
+from common.errors import WeightsError
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
 

@@ -6,7 +6,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from errors import WeightsError
+from common.errors import WeightsError
 from fusion.network.released import ReleasedFusionMamba, from_checkpoint, stored_key
 from fusion.network.released_blocks import Block, CrossBlock, CrossMixer, DescriptiveConv, Gate
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 import torch
 
-from errors import DeviceError
+from common.errors import DeviceError
 from fusion.scan import BACKENDS, backends, problem, selective_scan
 from fusion.scan import reference as reference_backend
 

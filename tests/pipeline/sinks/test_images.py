@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from pipeline.sinks import images
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 
 def build(context):

@@ -2,9 +2,9 @@ import json
 
 import pytest
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from pipeline.sinks import jsonl
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 
 def build(context):

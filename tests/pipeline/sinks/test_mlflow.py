@@ -10,12 +10,12 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from errors import ConfigError, DataError
-from pipeline import config, runner
+from common.errors import ConfigError, DataError
+from pipeline.config import config
+from pipeline.engine import runner
 from pipeline.sinks import mlflow
-from pipeline.tracking import Record, numbers, read_record
-from tests.pipeline import toys
-from tests.pipeline.sinks import stand
+from pipeline.sinks._tracking import Record, numbers, read_record
+from tests.helpers import stand, toys
 
 ROOT = Path(__file__).parents[3]
 SINKS = {"log": {"kind": "mlflow"}, "results": {"kind": "results"}}

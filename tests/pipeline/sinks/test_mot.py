@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from trackers.io.mot import load_mot_file
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from pipeline.sinks import mot
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 MS = 1_000_000
 

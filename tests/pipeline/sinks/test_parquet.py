@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from pyarrow.parquet import ParquetFile
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from pipeline.sinks import parquet
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 
 def build(context):

@@ -1,4 +1,4 @@
-"""The gallery that a sink of kind report keeps; the page itself is in ../test_report.py."""
+"""The gallery that a sink of kind report keeps; the page itself is in ../commands/test_report.py."""
 
 import base64
 import json
@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from eval.attribution import attribute
 from eval.average_precision import match_images
 from eval.labels import Labels
 from eval.report import gallery
 from pipeline.sinks import report
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 BASELINES = {"ir": "ir", "vis": "vis"}
 ARMS = ("fused", "ir", "vis")

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from errors import ConfigError, DataError
+from common.errors import ConfigError, DataError
 from eval.labels import Labels
 from pipeline.sinks import results
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 
 def builder(**more):

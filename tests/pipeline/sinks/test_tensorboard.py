@@ -4,12 +4,12 @@ import sys
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from errors import ConfigError, DataError
-from pipeline import config, runner
+from common.errors import ConfigError, DataError
+from pipeline.config import config
+from pipeline.engine import runner
 from pipeline.sinks import tensorboard
-from pipeline.tracking import numbers, read_record
-from tests.pipeline import toys
-from tests.pipeline.sinks import stand
+from pipeline.sinks._tracking import numbers, read_record
+from tests.helpers import stand, toys
 
 SINKS = {"tb": {"kind": "tensorboard"}, "results": {"kind": "results"}}
 

@@ -4,14 +4,15 @@ import av
 import numpy as np
 import pytest
 
+from common.errors import ConfigError, DataError
 from detection.boxes import Detections
-from errors import ConfigError, DataError
-from pipeline import config, runner, sink_files
+from pipeline.config import config
+from pipeline.engine import runner
+from pipeline.run_folder import sink_files
 from pipeline.sinks import video
 from pipeline.sinks.video import COLOURS, draw_boxes
-from tests.pipeline import toys
-from tests.pipeline.sinks import stand
-from tests.pipeline.sources.test_video import write_video
+from tests.helpers import stand, toys
+from tests.helpers.videos import write_video
 
 
 def frames(path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from errors import DataError
+from common.errors import DataError
 from pipeline.sources import image_folder, msrs
-from tests.pipeline import toys
+from tests.helpers import toys
 
 
 def folders(root, **more):

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from errors import DataError
+from common.errors import DataError
 from pipeline.frames import BadPair
-from pipeline.gain import AutoGain
 from pipeline.sources import frame_folder
+from pipeline.sources._gain import AutoGain
 
 
 def counts(index):

@@ -10,13 +10,13 @@ import av
 import numpy as np
 import pytest
 
-from errors import DataError
+from common.errors import DataError
 from pipeline.frames import BadPair, Dropped, FramePair
-from pipeline.prefetch import Prefetch
 from pipeline.sources import live
-from tests.pipeline.scripted_camera import IMAGE, MS, Clock, camera
-from tests.pipeline.sources.test_video import write_video
-from tests.pipeline.threads import prompt
+from pipeline.sources._prefetch import Prefetch
+from tests.helpers.scripted_camera import IMAGE, MS, Clock, camera
+from tests.helpers.threads import prompt
+from tests.helpers.videos import write_video
 
 SECRET = "rtsp://admin:s3cret@10.0.0.7/stream"
 # no more than the matching waits for a camera, so that it doesn't matter which thread is first

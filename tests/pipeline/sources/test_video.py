@@ -1,45 +1,12 @@
-from fractions import Fraction
-
-import av
 import numpy as np
 import pytest
 
-from errors import DataError
-from pipeline import video_file
+from common.errors import DataError
 from pipeline.frames import BadPair, FramePair
-from pipeline.gain import AutoGain
-from pipeline.sources import video
-from tests.pipeline.threads import prompt
-
-
-def write_video(path, times, rate, *, grey=False, codec="ffv1", size=(48, 64)):
-    """Frame i is uniformly grey, of level 10 * i modulo 250; times in milliseconds."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.height, stream.width = size
-        stream.pix_fmt = "gray" if grey else "bgr0" if codec == "ffv1" else "yuv420p"
-        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-        for index, time in enumerate(times):
-            image = np.full((*size, 3), 10 * index % 250, np.uint8)
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
-
-
-def write_deep(path, images, pixel_format="gray16le"):
-    """HW uint16 images at 10 frames a second, without loss."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.height, stream.width = images.shape[1:]
-        stream.pix_fmt = pixel_format
-        for index, image in enumerate(images):
-            frame = av.VideoFrame.from_ndarray(image, format=pixel_format)
-            frame.pts, frame.time_base = index, Fraction(1, 10)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+from pipeline.sources import _video_file, video
+from pipeline.sources._gain import AutoGain
+from tests.helpers.threads import prompt
+from tests.helpers.videos import write_deep, write_video
 
 
 def build(here, **more):
@@ -86,14 +53,14 @@ def test_a_damaged_frame_is_a_bad_pair_and_its_partner_stands_alone(here, monkey
     write_video(here / "vis.mkv", [i * 100 for i in range(6)], 10)
     write_video(here / "ir.mkv", [i * 100 for i in range(6)], 10)
     source = build(here)
-    decode = video_file.VideoFile._decode
+    decode = _video_file.VideoFile._decode
 
     def damaged(recording, packet):
         for item in decode(recording, packet):
             lost = recording._path.name == "ir.mkv" and item.index == 2
             yield recording._lost("test") if lost else item
 
-    monkeypatch.setattr(video_file.VideoFile, "_decode", damaged)
+    monkeypatch.setattr(_video_file.VideoFile, "_decode", damaged)
     found = [
         (pair.key, pair.reason) if isinstance(pair, BadPair) else (pair.key, pair.problem())
         for pair in source

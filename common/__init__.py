@@ -1,0 +1,1 @@
+"""What every package uses: errors, checksums, writing of files, compiled loops, memory."""

@@ -1,0 +1,1 @@
+"""The commands of `irvis`, one file each: its arguments and what it does."""

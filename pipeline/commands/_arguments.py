@@ -1,0 +1,22 @@
+"""Arguments that several commands have."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.config.config import DEFAULT
+
+KEYS = "dotted.key=value"
+
+
+def add_configuration(command: argparse.ArgumentParser, example: str) -> None:
+    """What ``configuration`` reads."""
+    command.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
+    command.add_argument("overrides", nargs="*", metavar=KEYS, help=f"e.g. {example}")
+
+
+def configuration(parsed: argparse.Namespace) -> tuple[Path, list[str]]:
+    """The configuration file and the overrides."""
+    path, overrides = parsed.config, list(parsed.overrides)
+    if path is not None and "=" in path and not Path(path).is_file():
+        return DEFAULT, [path, *overrides]  # only overrides
+    return Path(path) if path else DEFAULT, overrides

@@ -1,0 +1,291 @@
+"""`irvis calibrate`: from pairs of two fixed cameras to the file that registers all of them."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from common.errors import ConfigError, DataError
+from eval.report.tables import NONE
+from pipeline.commands import _terminal
+from pipeline.commands._terminal import console
+from pipeline.commands.fuse import open_pairs
+from pipeline.frames import BadPair, Dropped, Frame, FramePair
+from pipeline.geometry import registration
+from pipeline.geometry.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
+from pipeline.geometry.misalignment import TELLING, misalignment
+from pipeline.geometry.registration import (
+    Calibration,
+    Homography,
+    Made,
+    Register,
+    Residual,
+    corners,
+    project,
+)
+from pipeline.images import list_images, to_grey, to_rgb, write_png
+from pipeline.interfaces import Source
+from pipeline.sources.image_folder import ImagePairs
+
+PAIRS = 40
+_APART = 0.015  # of the visible diagonal: a pair whose own estimate is further off disagrees
+_FEWEST, _SHARE = 3, 0.25  # pairs that must agree
+_SQUARES = 8  # of the checkerboard, along the longer side
+_STRETCH, _ORANGE = 4.0, np.array([1.0, 0.75, 0.45])  # CLAHE's limit; tint of the infrared squares
+_Thing = TypeVar("_Thing")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Two inputs, and where to."""
+    parser.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
+    parser.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="json")
+    parser.add_argument(
+        "--model",
+        choices=["auto", "translation", "similarity", "affine", "homography"],
+        default="auto",
+        help="auto takes the simplest that fits; similarity for few or similar pairs, homography "
+        "for many of different places",
+    )
+    parser.add_argument(
+        "--ir-range", type=int, nargs=2, metavar=("LOW", "HIGH"), help="of 16-bit infrared"
+    )
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="checkerboard png, IR in orange"
+    )
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Estimate, write the file and say how well the pairs agree."""
+    with _terminal.progress("estimates") as show:
+        found = calibrate(
+            parsed.ir,
+            parsed.vis,
+            model=parsed.model,
+            picture=parsed.picture,
+            ir_range=tuple(parsed.ir_range) if parsed.ir_range else None,
+            on_progress=show,
+        )
+    registration.write(parsed.output, found)
+    report(found)
+
+
+def calibrate(
+    ir: Path,
+    vis: Path,
+    *,
+    model: Model | Literal["auto"] = "auto",
+    ir_range: tuple[int, int] | None = None,
+    picture: Path | None = None,
+    on_progress: Callable[[int, int | None], None],
+) -> Calibration:
+    """Estimate how the infrared camera's pixels map to the visible one's.
+
+    Up to 40 pairs, spread evenly over the input, take part. The residual says how well they agree,
+    not how right they are together: pairs of one still scene repeat its error, most of all at
+    corners of the image where it has no edge. Look at the picture, and give pairs of many places.
+
+    Cameras at a distance from each other that is small against the scene's differ by a homography,
+    which two that look almost the same way have nearly the shape of a similarity. Of the models
+    ``translation`` is for images that are registered but for a shift, ``similarity`` (zoom, turn,
+    shift) for few or similar pairs, ``affine`` also for a stretched image, and ``homography`` for
+    many pairs of different places, with edges everywhere in the view: there it is the most exact
+    by far, elsewhere the least. ``auto`` tries all but the affine and takes the simplest one that
+    the pairs agree with nearly as well as with the best.
+
+    Args:
+        ir: Infrared folder, recording or image.
+        vis: The visible one, of the same sort; sizes may differ from the infrared's.
+        model: ``auto``, ``translation``, ``similarity``, ``affine`` or ``homography``.
+        ir_range: Counts of 16-bit infrared that become black and white.
+        picture: A `.png` file for a checkerboard of the visible and the registered infrared image
+            of a typical pair.
+        on_progress: Called with the estimates made and their number.
+
+    Raises:
+        ConfigError: The picture isn't a PNG in a folder that exists, or ``ir_range`` is wrong.
+        DataError: The input can't be read, sizes change on the way, or too few pairs agree.
+    """
+    if picture is not None and picture.suffix != ".png":
+        raise ConfigError(f"{picture}: the picture needs a name that ends with .png")
+    if picture is not None and not picture.parent.is_dir():
+        raise ConfigError(f"{picture}: there is no folder {picture.parent}")
+    pairs = _read(_open(ir, vis, ir_range))
+    if not pairs:
+        raise DataError(f"{ir} and {vis}: no frame of one has a partner in the other")
+    total = len(pairs) * len(ROUNDS) * (len(candidates(len(pairs))) if model == "auto" else 1)
+
+    def step(done: int) -> None:
+        on_progress(done, total)
+
+    used, found = choose(pairs, step) if model == "auto" else (model, align(pairs, model, step))
+    calibration, agreeing = _judge(pairs, found, used)
+    if picture is not None:
+        by_distance = sorted(agreeing, key=lambda index: found.distances[index])
+        ir_image, vis_image = pairs[by_distance[len(by_distance) // 2]]
+        write_png(picture, checkerboard(ir_image, vis_image, calibration))
+    return calibration
+
+
+def checkerboard(
+    ir: NDArray[np.uint8], vis: NDArray[np.uint8], calibration: Calibration
+) -> NDArray[np.uint8]:
+    """Squares of the visible image in grey and of the registered infrared one in orange, in turns.
+
+    Edges run on from square to square where the calibration is right. Contrast is stretched in
+    each image and place, so that a dark or flat one shows its edges too. Where the infrared camera
+    doesn't see, the visible image goes on.
+
+    Args:
+        ir: uint8 [h, w].
+        vis: uint8 [H, W].
+        calibration: Of these sizes.
+
+    Returns:
+        uint8 [H, W, 3].
+    """
+    register = Register(calibration)
+    height, width = vis.shape
+    side = max(1, -(-max(height, width) // _SQUARES))
+    rows, columns = np.ogrid[:height, :width]
+    squares = (rows // side + columns // side) % 2 == 1  # [H, W]
+    squares &= register.covered
+    stretch = cv2.createCLAHE(clipLimit=_STRETCH, tileGridSize=(_SQUARES, _SQUARES))
+    infrared, visible = stretch.apply(_registered(ir, register)), stretch.apply(vis)
+    tinted = to_rgb(infrared) * _ORANGE  # float [H, W, 3]
+    return np.asarray(np.where(squares[:, :, None], tinted, to_rgb(visible)), np.uint8)
+
+
+def report(calibration: Calibration) -> None:
+    """Print what was found and how sure it is."""
+    made = calibration.made or Made(by="hand")
+    table = Table(show_header=False)
+    middle = project(calibration.matrix, corners(calibration.ir_size).mean(axis=0)[None])[0]
+    residual = made.residual_px
+    for name, text in (
+        ("model", made.model),
+        ("infrared", _size_text(calibration.ir_size)),
+        ("visible", _size_text(calibration.vis_size)),
+        ("infrared centre at", f"x {middle[0]:.1f}, y {middle[1]:.1f}"),
+        ("visible image covered", f"{Register(calibration).covered.mean():.0%}"),
+        ("pairs used", f"{made.used} of {made.pairs}"),
+        ("residual, median", f"{residual.median:.2f} pixels" if residual else NONE),
+        ("residual, 95%", f"{residual.p95:.2f} pixels" if residual else NONE),
+    ):
+        table.add_row(name, text)
+    out = console()
+    out.print(table, highlight=False)
+    if residual is None:
+        text = "Warning: fewer than two pairs were used, so that nothing says how exact it is."
+        out.print(text, soft_wrap=True)
+
+
+def _judge(pairs: Sequence[Pair], found: Alignment, model: Model) -> tuple[Calibration, list[int]]:
+    """The calibration and which pairs agree with it.
+
+    A pair agrees where its own estimate is near the common one and gradient directions, which that
+    didn't use, correlate clearly under it.
+    """
+    ir_size, vis_size = pairs[0][0].shape, pairs[0][1].shape
+    advice = "give more pairs with edges that both cameras see (by day, not all of one place)"
+    try:
+        bare = Calibration(
+            schema=1, homography=_rows(found.homography), ir_size=ir_size, vis_size=vis_size
+        )
+    except ValueError as error:
+        raise DataError(f"no alignment of the {len(pairs)} pairs was found; {advice}") from error
+    register = Register(bare)
+    near = found.distances <= _APART * np.hypot(*vis_size)  # (n,), False for NaN
+    agreeing = [i for i, pair in enumerate(pairs) if near[i] and _telling(pair, register)]
+    wanted = max(min(_FEWEST, len(pairs)), round(_SHARE * len(pairs)))
+    estimated = np.isfinite(found.distances).sum()
+    if len(agreeing) < wanted or len(agreeing) < estimated / 2:
+        needed = max(wanted, -(-estimated // 2))
+        raise DataError(
+            f"{len(agreeing)} of {len(pairs)} pairs agree on an alignment, {needed} must; {advice},"
+            " check that the pairs are of one moment, or try --model translation"
+        )
+    residual = None
+    if len(agreeing) > 1:
+        median, p95 = np.percentile(found.distances[agreeing], (50, 95))
+        residual = Residual(median=round(float(median), 3), p95=round(float(p95), 3))
+    made = Made(by="irvis calibrate", model=model, pairs=len(pairs), used=len(agreeing),
+                residual_px=residual)  # fmt: skip
+    return bare.model_copy(update={"made": made}), agreeing
+
+
+def _telling(pair: Pair, register: Register) -> bool:
+    ir, vis = pair
+    left = misalignment(ir=_registered(ir, register), vis=vis, covered=register.covered)
+    return left.response >= TELLING
+
+
+def _registered(ir: NDArray[np.uint8], register: Register) -> NDArray[np.uint8]:
+    frame = register(FramePair("0", Frame(ir, None, 0), None)).ir
+    assert frame is not None
+    return frame.image
+
+
+def _open(ir: Path, vis: Path, ir_range: tuple[int, int] | None) -> Source:
+    """The pairs; of folders no more than are used, so that the others needn't be decoded."""
+    source = open_pairs(ir, vis, ir_range)
+    if not ir.is_dir():
+        return source
+    infrared, visible = list_images(ir), list_images(vis)
+    keys = _spread([key for key in visible if key in infrared])
+    chosen = [{key: files[key] for key in keys} for files in (infrared, visible)]
+    return ImagePairs(chosen[0], chosen[1], None, ir_range)
+
+
+def _read(source: Source) -> list[Pair]:
+    """Up to 40 of the whole pairs, spread evenly."""
+    kept: list[Pair] = []
+    step = 1
+    with source:
+        whole = (pair for pair in map(_checked, source) if pair is not None)
+        for index, (key, pair) in enumerate(whole):
+            if kept and [image.shape for image in pair] != [image.shape for image in kept[0]]:
+                raise DataError(f"pair {key}: {_sizes(pair)}, the first {_sizes(kept[0])}; give "
+                                "pairs of one camera setting")  # fmt: skip
+            if index % step:
+                continue
+            kept.append(pair)
+            if len(kept) == 2 * PAIRS:  # how many come isn't known before the end
+                kept, step = kept[::2], 2 * step
+    return _spread(kept)
+
+
+def _checked(pair: FramePair | BadPair | Dropped) -> tuple[str, Pair] | None:
+    """Key, infrared and visible luminance; None for a frame without a partner."""
+    if isinstance(pair, BadPair):
+        # the sources name their setting, here it is a flag
+        raise DataError(pair.reason.replace("source.ir_range=[low,high]", "--ir-range LOW HIGH"))
+    if isinstance(pair, Dropped) or pair.ir is None or pair.vis is None:
+        return None
+    return pair.key, (to_grey(pair.ir.image), to_grey(pair.vis.image))
+
+
+def _spread(things: Sequence[_Thing]) -> list[_Thing]:
+    """At most 40 of them, the first and the last too, evenly between."""
+    if len(things) <= PAIRS:
+        return list(things)
+    return [things[i] for i in np.linspace(0, len(things) - 1, PAIRS).round().astype(int)]
+
+
+def _rows(matrix: Homography) -> tuple[tuple[float, float, float], ...]:
+    """Scaled to 1 at the lower right."""
+    return tuple(tuple(row) for row in (matrix / matrix[2, 2]).tolist())
+
+
+def _sizes(pair: Pair) -> str:
+    ir, vis = (_size_text(image.shape) for image in pair)
+    return f"infrared {ir} and visible {vis}"
+
+
+def _size_text(size: tuple[int, ...]) -> str:
+    return f"{size[1]}x{size[0]}"

@@ -1,0 +1,40 @@
+"""`irvis demo`: the default configuration on a drive of one's choice."""
+
+import argparse
+from collections.abc import Mapping
+
+from pipeline.commands._arguments import KEYS
+from pipeline.commands.run import run_configuration
+from pipeline.config.config import DEFAULT
+
+SCENES: Mapping[str, tuple[str, ...]] = {
+    "dusk": (),  # the configuration's own: from dusk into night
+    "day": ("source.time=day",),
+    "night": ("source.time=night",),
+    "fog": ("source.time=day", "source.weather=fog"),
+    "rain": ("source.time=dusk", "source.weather=rain"),
+    "crowd": ("source.time=night", "source.traffic=dense"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which drive, and overrides."""
+    parser.add_argument(
+        "--scene", choices=list(SCENES), default="dusk", help="default dusk to night"
+    )
+    parser.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. source.seed=3")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Run the default configuration on the chosen drive."""
+    run_configuration(DEFAULT, [*overrides_of(parsed.scene), *parsed.overrides])
+
+
+def overrides_of(scene: str) -> list[str]:
+    """What a scene changes in ``configs/demo.yaml``.
+
+    Args:
+        scene: One of ``SCENES``.
+    """
+    name = [] if scene == "dusk" else [f"run.name=demo-{scene}"]
+    return [*name, *SCENES[scene]]

@@ -1,0 +1,176 @@
+"""`irvis evaluate`: score COCO predictions that any program made."""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import ConfigError, DataError
+from eval.class_names import COCO_NAMES
+from eval.coco import ground_truth_json
+from eval.coco_files import GroundTruth, ImageEntry, read_ground_truth, read_predictions
+from eval.comparison import judge, warnings
+from eval.evaluation import content_hash, evaluate_arm
+from eval.fingerprint import fingerprint
+from eval.labels import LabelSet
+from pipeline.commands._terminal import console, say, score_tables
+from pipeline.images import list_images, read_image
+
+DEFAULT_CLASSES = ("person", "car")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Predictions and labels."""
+    parser.add_argument(
+        "predictions", type=Path, metavar="PREDICTIONS", help="COCO results json, or dir"
+    )
+    parser.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
+    parser.add_argument("--images", type=Path, help="the images, for labels that are a folder")
+    parser.add_argument(
+        "--classes", help="names of those that count, default person,car as far as they are there"
+    )
+    parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Score and print the tables."""
+    results = evaluate(
+        parsed.predictions,
+        parsed.labels,
+        images=parsed.images,
+        classes=parsed.classes.split(",") if parsed.classes else None,
+    )
+    if parsed.output:
+        write(parsed.output, results)
+    report(results)
+
+
+def evaluate(
+    predictions: Path, labels: Path, *, images: Path | None, classes: Sequence[str] | None
+) -> dict[str, Any]:
+    """Score predictions against labels in both conventions.
+
+    Args:
+        predictions: COCO results, or a folder of them: each file is an arm, and arms called ``ir``
+            and ``vis`` are the baselines. With a COCO file as labels, their image ids are that
+            file's; with a folder of labels they are the images' names without suffix (`"00123"`, or
+            the number 123 as yolov5 writes it).
+        labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt or VOC
+            xml.
+        images: The labelled images, for their sizes; needed with a folder of labels.
+        classes: Names of the classes that count, as the labels call them; ids differ between tools.
+            None for ``DEFAULT_CLASSES``, as far as the labels have them.
+
+    Returns:
+        ``arms``, ``comparisons`` and ``warnings`` as in ``results.json``, and what they were
+        computed from.
+
+    Raises:
+        errors.IrvisError: A file is missing or wrong.
+    """
+    files = _prediction_files(predictions)
+    ground_truth = _from_folder(labels, images) if labels.is_dir() else read_ground_truth(labels)
+    counted = _ids(ground_truth, classes)
+    ids = _ids_by_name(ground_truth) if labels.is_dir() else None
+    results = {
+        arm: evaluate_arm(
+            ground_truth, read_predictions(path, ground_truth, image_ids=ids), counted
+        )
+        for arm, path in files.items()
+    }
+    baselines = {name: name if name in files else None for name in ("ir", "vis")}
+    parts, comparisons, attribution = judge(results, baselines)
+    protocol = {
+        "classes": counted,
+        "baselines": baselines,
+        "images": len(ground_truth["images"]),
+        "ground_truth_sha256": content_hash(ground_truth),
+    }
+    return {
+        "protocol": {**protocol, "fingerprint": fingerprint(protocol)},
+        "arms": {arm: {"detection": part} for arm, part in parts.items()},
+        "comparisons": comparisons,
+        "attribution": attribution,
+        "warnings": warnings(results),
+    }
+
+
+def write(path: Path, results: Mapping[str, Any]) -> None:
+    """Write results as JSON.
+
+    Raises:
+        DataError: The file can't be written.
+    """
+    try:
+        path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def report(results: Mapping[str, Any]) -> None:
+    """The tables of scores, the warnings, and which classes counted."""
+    out = console()
+    for table in score_tables(results, {}):
+        out.print(table)
+    say(*(f"Warning: {warning}" for warning in results["warnings"]))
+    classes = next(iter(results["arms"].values()))["detection"]["yolo"]["per_class"]
+    out.print(f"Counted: {', '.join(classes) or 'no labels'}", highlight=False, markup=False)
+
+
+def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
+    """A folder of labels as a COCO data set; ids count the images in order."""
+    if images is None:
+        raise ConfigError("--images is missing: a folder of labels doesn't say the images' sizes")
+    label_set = LabelSet.open(labels, names=COCO_NAMES)
+    files = list_images(images)
+    label_set.check_keys(files)
+    entries: list[ImageEntry] = []
+    parts = []
+    for number, (key, path) in enumerate(files.items(), 1):
+        height, width = read_image(path).shape[:2]
+        entries.append(
+            {"id": number, "key": key, "file_name": path.name, "width": width, "height": height}
+        )
+        parts.append(label_set.get(key, (height, width)))
+    return ground_truth_json(entries, parts, COCO_NAMES)
+
+
+def _ids(ground_truth: GroundTruth, classes: Sequence[str] | None) -> tuple[int, ...]:
+    """The ids of these classes in the ground truth."""
+    exact = {entry["name"]: entry["id"] for entry in ground_truth["categories"]}
+    known = {name.casefold(): class_id for name, class_id in exact.items()} | exact
+    wanted = [name.strip() for name in classes or DEFAULT_CLASSES]
+    ids = {name: known.get(name, known.get(name.casefold())) for name in wanted}
+    found = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
+    missing = [name for name, class_id in ids.items() if class_id is None]
+    if not found or (classes is not None and missing):
+        raise ConfigError(
+            f"--classes: the labels have no {' and no '.join(missing)}; theirs are "
+            f"{', '.join(exact) or 'none'}"
+        )
+    return found
+
+
+def _prediction_files(predictions: Path) -> dict[str, Path]:
+    """The files by arm."""
+    files = sorted(predictions.glob("*.json")) if predictions.is_dir() else [predictions]
+    if not files or not files[0].is_file():
+        raise DataError(
+            f"{predictions}: no prediction file; give a run's predictions/<arm>.json, or the folder"
+        )
+    return {path.stem: path for path in files}
+
+
+def _ids_by_name(ground_truth: GroundTruth) -> dict[str | int, int]:
+    """Image ids by the images' names, and by the numbers that names are."""
+    ids: dict[str | int, int] = {}
+    for image in ground_truth["images"]:
+        key = image.get("key", "")
+        ids[key] = image["id"]
+        if key.isdecimal() and ids.setdefault(int(key), image["id"]) != image["id"]:
+            raise DataError(
+                f"{image['file_name']}: other images' names are the number {int(key)} too; write "
+                "names in quotes"
+            )
+    return ids

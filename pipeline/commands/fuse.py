@@ -1,0 +1,155 @@
+"""`irvis fuse`: pairs in, fused images or a fused video out, and nothing else."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from common.errors import ConfigError, DataError
+from pipeline.arms._fuser import FuserArm
+from pipeline.commands import _terminal
+from pipeline.config import components
+from pipeline.config.components import Model
+from pipeline.config.config import apply_override
+from pipeline.engine.compute import Compute, batches
+from pipeline.engine.device import choose_device, choose_dtype
+from pipeline.frames import BadPair, Dropped, Item
+from pipeline.images import SUFFIXES, write_png
+from pipeline.interfaces import Source
+from pipeline.sinks import video as video_sink
+from pipeline.sources import image_folder, video
+
+BATCH = 4
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Two inputs, where to, and settings of the fuser."""
+    parser.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
+    parser.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="new folder"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="of the fuser: kind=maximum"
+    )
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Fuse and say how many images there are."""
+    with _terminal.progress() as show:
+        count = fuse(parsed.ir, parsed.vis, parsed.output, parsed.overrides, show)
+    print(f"{count} fused {'image' if count == 1 else 'images'} in {parsed.output}")
+
+
+def fuse(
+    ir: Path,
+    vis: Path,
+    output: Path,
+    settings: Sequence[str],
+    on_progress: Callable[[int, int | None], None],
+) -> int:
+    """Fuse two folders, two recordings or two images at their own size.
+
+    Args:
+        ir: Infrared folder, recording or image.
+        vis: The visible one, of the same sort.
+        output: A new or empty folder for `<key>.png`, or a new file: `.mp4` for recordings, `.png`
+            for two images.
+        settings: `key=value` of the fuser, e.g. `kind=laplacian`; `ir_range=[low,high]` for 16-bit
+            infrared.
+        on_progress: Called with the pairs done and, where known, their number.
+
+    Returns:
+        How many pairs were fused.
+
+    Raises:
+        errors.IrvisError: The user's mistake; images that were finished stay.
+    """
+    chosen: dict[str, Any] = {"kind": "fusionmamba", "weights": "tiny"}
+    for setting in settings:
+        apply_override(chosen, setting)
+    ir_range = chosen.pop("ir_range", None)
+    arm = _arm(chosen)
+    source = open_pairs(ir, vis, ir_range)
+    as_video, as_file = output.suffix == ".mp4", output.suffix == ".png"
+    if output.suffix and not (as_video or as_file or output.is_dir()):
+        raise ConfigError(f"{output}: name a .png or .mp4 file, or a folder")
+    if output.exists() and (as_video or as_file or not output.is_dir() or any(output.iterdir())):
+        raise ConfigError(f"{output} is in use; name a new file or a new or empty folder")
+    compute = Compute({"fused": arm}, None, device=choose_device("auto"), batch=BATCH)
+    done = 0
+    with source:
+        source.check()
+        if as_file and source.count != 1:
+            raise ConfigError(f"{output}: there is more than one pair; name a folder")
+        folder = output.parent if as_video or as_file else output
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = output.with_name(f"{output.stem}.partial.mp4")
+        writer = video_sink.open_video(partial, ("fused",), source.frame_rate) if as_video else None
+        try:
+            for batch in batches(_items(source), BATCH):
+                for result in compute(batch, done):
+                    if writer:
+                        writer.write(result)
+                    else:
+                        name = output if as_file else output / f"{result.item.pair.key}.png"
+                        write_png(name, result.image("fused"))
+                done += len(batch)
+                on_progress(done, source.count)
+        finally:
+            if writer:
+                writer.close()
+    if done == 0:
+        raise DataError(f"{ir} and {vis}: no frame of one has a partner in the other")
+    if as_video:
+        partial.rename(output)
+    return done
+
+
+def _arm(chosen: Mapping[str, Any]) -> FuserArm:
+    component = components.load("arms", chosen, "fuser")
+    if component.module.__name__.startswith("pipeline.arms."):
+        raise ConfigError(f"kind: {component.kind} makes no image from a pair")
+    fuser = component.module.build(component.config)
+    device = choose_device("auto")
+    return FuserArm(fuser, device=device, dtype=choose_dtype("auto", device))
+
+
+def open_pairs(ir: Path, vis: Path, ir_range: object) -> Source:
+    """The pairs of two folders, two recordings or two images.
+
+    Raises:
+        ConfigError: ``ir_range`` isn't two counts.
+        DataError: One of the two is missing or of another sort than the other.
+    """
+    for path in (ir, vis):
+        if not path.exists():
+            raise DataError(f"{path}: no such file or folder")
+    if ir.is_dir() != vis.is_dir():
+        raise DataError(f"{ir} and {vis}: give two folders, two recordings or two images")
+    if ir.is_dir():
+        return image_folder.build(_config(image_folder.Config, ir, vis, ir_range))
+    if ir.suffix.lower() in SUFFIXES:
+        limits = _config(image_folder.Config, ir, vis, ir_range).ir_range
+        return image_folder.ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, limits)
+    return video.build(_config(video.Config, ir, vis, ir_range))
+
+
+def _config(model: type[Model], ir: Path, vis: Path, ir_range: object) -> Model:
+    return components.validate(model, {"ir": ir, "vis": vis, "ir_range": ir_range}, "fuse")
+
+
+def _items(source: Source) -> Iterator[Item]:
+    """The whole pairs; unpaired frames of recordings are left out."""
+    for pair in source:
+        if isinstance(pair, Dropped):
+            continue  # only live sources give these
+        if isinstance(pair, BadPair):
+            if source.frame_rate is None:
+                raise DataError(pair.reason)
+            continue  # the log says what of a recording is damaged
+        problem = pair.problem()
+        if problem is None:
+            yield Item(pair, None, {})
+        elif pair.ir is not None and pair.vis is not None:
+            raise DataError(problem)

@@ -1,0 +1,74 @@
+"""`irvis run`: one configuration, its table and its run folder."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipeline.commands import _terminal
+from pipeline.commands._arguments import add_configuration, configuration
+from pipeline.commands._terminal import console, say, score_tables, time_table
+from pipeline.config import config
+from pipeline.engine import runner
+from pipeline.engine.runner import Outcome
+from pipeline.run_folder.summary import bottleneck, coverage
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The configuration and its overrides."""
+    add_configuration(parser, "arms.lap.kind=laplacian")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Run the configuration."""
+    run_configuration(*configuration(parsed))
+
+
+def run_configuration(path: Path, overrides: Sequence[str]) -> None:
+    """Run a configuration file with overrides and say what came of it."""
+    checked = config.load(path, overrides)
+    with _terminal.progress() as show:
+        outcome = runner.run(checked, show)
+    report(outcome)
+
+
+def report(outcome: Outcome) -> None:
+    """The headline, the table of arms and where the files are."""
+    out = console()
+    out.print(headline(outcome), highlight=False, markup=False)
+    if outcome.results is not None:
+        arms, times = outcome.results["arms"], outcome.timing["arms_ms_per_pair"]
+        if any(part["detection"] for part in arms.values()):
+            for table in score_tables(outcome.results, times):
+                out.print(table)
+        elif outcome.results["protocol"]["detector"] is not None:
+            out.print("The source has no labels: detections and times, but no scores.")
+            out.print(time_table(times))
+        if any(part["quality"] for part in arms.values()):
+            out.print("Image quality: irvis show has the means, quality.csv each image.")
+    say(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
+
+
+def headline(outcome: Outcome) -> str:
+    """How much of the input the numbers speak of, and how long it took."""
+    summary, seconds = outcome.summary, outcome.timing["wall_s"]
+    objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
+    speed = outcome.timing["pairs"] / seconds
+    return f"{coverage(summary.frames, objects)}; {seconds:.1f} s, {speed:.1f} pairs/s"
+
+
+def _notes(outcome: Outcome) -> Iterator[str]:
+    if outcome.results is None:
+        return
+    for warning in outcome.results["warnings"]:
+        yield f"Warning: {warning}"
+    protocol = outcome.results["protocol"]
+    detector = protocol["detector"]
+    if detector is None:
+        return
+    network = f"{detector['network']} ({detector['head']}, {detector['weights']})"
+    changed = f", modified ({', '.join(protocol['modified'])})" if protocol["modified"] else ""
+    scored = any(arm["detection"] for arm in outcome.results["arms"].values())
+    yield (
+        f"Protocol {protocol['preset']}{changed}: {network}, conf {detector['conf']}, NMS IoU "
+        f"{detector['iou']}" + ("; P, R, mAP: YOLO convention" if scored else "")
+    )

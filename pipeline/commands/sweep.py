@@ -1,0 +1,213 @@
+"""`irvis sweep`: one configuration at several values of a key, a run each, and one table.
+
+A sweep's folder holds a whole run folder for each value and `sweep.csv`, one row a value and arm.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.table import Table
+from rich.text import Text
+
+from common.errors import ConfigError, DataError, IrvisError
+from eval.report.tables import MAPS, NONE, number
+from pipeline.commands import _terminal
+from pipeline.commands._arguments import add_configuration, configuration
+from pipeline.commands._terminal import console, say
+from pipeline.config.sections import RunConfig
+from pipeline.config.sweep_plan import Point, label, plan
+from pipeline.engine import runner
+from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, partial_of
+from pipeline.run_folder.results_file import read_results
+
+SCORES = ("precision", "recall")
+
+Progress = Callable[[str], AbstractContextManager[Callable[[int, int | None], None]]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The configuration and its overrides."""
+    add_configuration(parser, "perturb.ir_noise=0,10,20")
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Run the sweep and print its tables."""
+    report(sweep(*configuration(parsed), _terminal.progress))
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep left behind.
+
+    Attributes:
+        folder: Holds a run folder for each point, and `sweep.csv`.
+        keys: The swept keys.
+        rows: The rows of `sweep.csv`, by column; in the order of the values, then of the arms.
+    """
+
+    folder: Path
+    keys: tuple[str, ...]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self) -> None:
+        """Write `sweep.csv` anew."""
+        intervals = [[name, f"{name}_low", f"{name}_high"] for name in MAPS]
+        columns = [*self.keys, "arm", *SCORES, *itertools.chain(*intervals), "objects", "pairs"]
+        columns.append("fingerprint")
+        text = pd.DataFrame(self.rows, columns=columns).to_csv(index=False)
+        (self.folder / "sweep.csv").write_text(text, encoding="utf-8")
+
+
+def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
+    """Run a configuration once for each value; for each combination if several keys are swept.
+
+    Args:
+        path: The configuration file.
+        overrides: `dotted.key=value` as for one run, and at least one `dotted.key=v1,v2,...`.
+            `run.resume=true` goes on with a sweep that broke off: whole runs are taken as they
+            are. `run.dir` names the sweep's folder.
+        progress: Gives for a run's title the function that is told the pairs done and their number.
+
+    Raises:
+        errors.IrvisError: The user's mistake. All values are checked before the first run; what
+            was finished stays, and `sweep.csv` tells of it.
+    """
+    points = plan(path, overrides)
+    run = points[0].config.run
+    folder = _find(run) if run.resume else _reserve(run)
+    done = Sweep(folder, tuple(points[0].values))
+    try:
+        _check_planned(points, folder)
+        for point in points:
+            _check_same(point, folder / point.name)
+        for number, point in enumerate(points, 1):
+            title = f"{number}/{len(points)} {point.name}"
+            results = _results(point, folder / point.name, title, progress)
+            done.rows.extend(_rows(point, results, folder / point.name))
+            done.write()
+    finally:
+        if not any(folder.iterdir()):
+            folder.rmdir()  # the first run failed before it made anything
+    return done
+
+
+def report(outcome: Sweep) -> None:
+    """A table of each mAP, one row a value and one column an arm, and where the files are."""
+    out = console()
+    for name, title in reversed(MAPS.items()):
+        out.print(_table(outcome, name, title))
+    say(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
+
+
+def _reserve(run: RunConfig) -> Path:
+    """A new folder, as run folders are named."""
+    if run.dir is not None:
+        if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
+            raise ConfigError(
+                f"run.dir: {run.dir} is in use; name a new or empty folder, or go on with the "
+                "sweep in it with run.resume=true"
+            )
+        run.dir.mkdir(parents=True, exist_ok=True)
+        return run.dir
+    number, folder = 1, RUNS / f"{run.name}-sweep"
+    while folder.exists():
+        number += 1
+        folder = RUNS / f"{run.name}-sweep-{number}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _find(run: RunConfig) -> Path:
+    """The folder of the sweep that is to go on: of this name, the last one."""
+    if run.dir is not None:
+        if not run.dir.is_dir() or (run.dir / CONFIG).exists():
+            raise ConfigError(f"run.resume: there is no sweep in {run.dir}")
+        return run.dir
+    name = f"{run.name}-sweep"
+    found = latest(name)
+    if found is None:
+        raise ConfigError(f"run.resume: there is no sweep {RUNS / name}")
+    return found
+
+
+def _check_planned(points: Sequence[Point], folder: Path) -> None:
+    """A sweep that goes on may get more values, but none may be missing from its table."""
+    planned = {point.name for point in points}
+    made = {path.name.removesuffix(SUFFIX) for path in folder.iterdir() if path.is_dir()}
+    if others := sorted(made - planned):
+        raise ConfigError(
+            f"run.resume: {folder} has {others[0]} too; repeat all its values or start a new sweep"
+        )
+
+
+def _check_same(point: Point, final: Path) -> None:
+    """What an earlier run left must be of this configuration, but for its sinks."""
+    for folder in (final, partial_of(final)):
+        if (folder / CONFIG).is_file():
+            check_same(folder, point.config)
+
+
+def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:
+    """The contents of the point's `results.json`: that of its whole run folder, or of a new run."""
+    if (final / "results.json").is_file():
+        return read_results(final)
+    settings = {"dir": final, "resume": partial_of(final).is_dir()}
+    own = replace(point.config, run=point.config.run.model_copy(update=settings))
+    try:
+        with progress(title) as show:
+            results = runner.run(own, show).results
+    except IrvisError as error:
+        raise type(error)(f"with {label(point.values)}: {error}") from error
+    assert results is not None, "plan() refuses configurations without the results sink"
+    return results
+
+
+def _rows(point: Point, results: Mapping[str, Any], final: Path) -> Iterator[dict[str, Any]]:
+    """The rows of `sweep.csv` of one point."""
+    for arm, part in results["arms"].items():
+        detection = part["detection"]
+        if detection is None:
+            raise DataError(
+                "the source has no labels, so there are no scores to compare; give it labels, or "
+                f"use `irvis run` (the first run is in {final})"
+            )
+        row = {**point.values, "arm": arm, **{name: detection["yolo"][name] for name in SCORES}}
+        for name in MAPS:
+            low, high = detection["ci95"][name] or (None, None)
+            row |= {name: detection["yolo"][name], f"{name}_low": low, f"{name}_high": high}
+        counts = {"objects": results["objects"]["scored"], "pairs": results["frames"]["paired"]}
+        yield row | counts | {"fingerprint": results["protocol"]["fingerprint"]}
+
+
+def _table(outcome: Sweep, name: str, title: str) -> Table:
+    """One score: a row a value, a column an arm, the interval below the score."""
+    intervals = any(row[f"{name}_low"] is not None for row in outcome.rows)
+    title = f"{title}, below it the 95% interval" if intervals else title
+    table = Table(title=title, title_justify="left")
+    for key in outcome.keys:
+        table.add_column(key, overflow="fold")
+    cells: dict[tuple[str, ...], dict[str, Text]] = {}
+    for row in outcome.rows:
+        values = tuple(row[key] for key in outcome.keys)
+        cells.setdefault(values, {})[row["arm"]] = _cell(row, name)
+    arms = list(dict.fromkeys(row["arm"] for row in outcome.rows))
+    for arm in arms:
+        table.add_column(arm, justify="right", no_wrap=True)
+    for values, scores in cells.items():
+        # as plain text: rich would take [ir,vis] for a style
+        table.add_row(*map(Text, values), *(scores.get(arm, Text(NONE)) for arm in arms))
+    return table
+
+
+def _cell(row: Mapping[str, Any], name: str) -> Text:
+    score, low, high = (row[column] for column in (name, f"{name}_low", f"{name}_high"))
+    cell = Text(number(score))
+    if low is not None:
+        cell.append("\n" + "–".join(f"{end:.3f}".removeprefix("0") for end in (low, high)), "dim")
+    return cell

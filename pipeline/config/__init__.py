@@ -1,0 +1,1 @@
+"""The configuration: from YAML and overrides to checked settings and components."""

@@ -1,0 +1,148 @@
+"""From `kind: average` to the module that it names: one file a kind, found in its folder.
+
+A file whose name begins with `_` is a helper of the kinds beside it, and no kind.
+
+A component module has a `Config` (a frozen pydantic model that forbids unknown keys) and a `build`
+function. Only the module that is asked for is imported. A kind with a dot is the import path of a
+module of the user's own.
+"""
+
+import difflib
+import importlib
+import pkgutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from common.errors import ConfigError
+
+Model = TypeVar("Model", bound=BaseModel)
+
+# The folders in which the kinds of each part of the configuration lie.
+FOLDERS = {
+    "source": ("pipeline.sources",),
+    "arms": ("fusion.fusers", "pipeline.arms"),
+    "detector": ("detection.detectors",),
+    "sinks": ("pipeline.sinks",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of the configuration: the module that it names and its checked settings."""
+
+    kind: str
+    module: ModuleType
+    config: Any  # the module's own Config
+
+    def dump(self) -> dict[str, Any]:
+        """The settings that were given, as plain values, `kind` first.
+
+        Defaults stay out: weights say what network they are of, and a default written beside them
+        would read back as a demand.
+        """
+        settings: dict[str, Any] = self.config.model_dump(mode="json", exclude_unset=True)
+        return {"kind": self.kind, **settings}
+
+
+def kinds(part: str) -> list[str]:
+    """The names of the kinds of a part: "source", "arms", "detector" or "sinks"."""
+    return sorted(name for folder in FOLDERS[part] for name in _modules(folder))
+
+
+def load(part: str, settings: Mapping[str, Any], key: str) -> Component:
+    """Check the settings of one component and import its module.
+
+    Args:
+        part: Which part of the configuration, a key of ``FOLDERS``.
+        settings: `kind` and the kind's own settings.
+        key: Dotted key of the component, for messages ("arms.fused").
+
+    Raises:
+        ConfigError: The kind is unknown, or a setting is missing, unknown or of the wrong type.
+    """
+    kind = settings.get("kind")
+    if not isinstance(kind, str):
+        raise ConfigError(f"{key}.kind is missing; choose from {', '.join(kinds(part))}")
+    module = _import(part, kind, key)
+    given = {name: value for name, value in settings.items() if name != "kind"}
+    return Component(kind, module, validate(module.Config, given, key))
+
+
+def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model:
+    """The settings as the model; a mistake is one line with the dotted key and the choices.
+
+    Raises:
+        ConfigError: A setting is missing, unknown or wrong.
+    """
+    try:
+        return model.model_validate(settings)
+    except ValidationError as error:
+        raise ConfigError(_explain(error.errors()[0], model, key)) from error
+
+
+def suggest(word: str, choices: Sequence[str]) -> str:
+    """The end of a message about an unknown word: the likeliest choice, and all of them."""
+    close = difflib.get_close_matches(word, choices, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
+
+
+def _modules(folder: str) -> list[str]:
+    package = importlib.import_module(folder)
+    names = [module.name for module in pkgutil.iter_modules(package.__path__)]
+    return [name for name in names if not name.startswith("_")]
+
+
+def _import(part: str, kind: str, key: str) -> ModuleType:
+    if "." in kind:
+        return _import_own(kind, key)
+    for folder in FOLDERS[part]:
+        if kind in _modules(folder):
+            return importlib.import_module(f"{folder}.{kind}")
+    raise ConfigError(
+        f"{key}.kind: unknown {kind!r}; {suggest(kind, kinds(part))}, or give the dotted path of "
+        "your own module"
+    )
+
+
+def _import_own(kind: str, key: str) -> ModuleType:
+    """A module of the user's own, looked up from the current folder too."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        module = importlib.import_module(kind)
+    except (ImportError, TypeError, ValueError) as error:
+        raise ConfigError(f"{key}.kind: cannot import {kind!r} ({error})") from error
+    missing = [name for name in ("Config", "build") if not hasattr(module, name)]
+    if missing:
+        raise ConfigError(f"{key}.kind: module {kind} has no {missing[0]!r}")
+    return module
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel], key: str) -> str:
+    where = ".".join((key, *map(str, error["loc"]))).lstrip(".")
+    if error["type"] == "extra_forbidden":
+        choices = list(_fields_at(model, error["loc"][:-1]))
+        return f"unknown key {where}; {suggest(str(error['loc'][-1]), choices)}"
+    if error["type"] == "missing":
+        return f"{where} is missing; add it to the file or give {where}=VALUE"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}, not {error['input']!r}"
+
+
+def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> Mapping[str, Any]:
+    """The fields of the model nested at a path."""
+    for name in path:
+        nested = model.model_fields[str(name)].annotation
+        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
+            return {}
+        model = nested
+    return model.model_fields

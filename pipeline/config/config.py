@@ -1,0 +1,252 @@
+"""The configuration: a YAML file, `dotted.key=value` overrides, and the checked result."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from common.errors import ConfigError
+from eval.presets import Preset, preset
+from pipeline.config import components, yaml_file
+from pipeline.config.components import Component
+from pipeline.config.sections import (
+    ComputeConfig,
+    EvaluationConfig,
+    PerturbConfig,
+    RegistrationConfig,
+    RunConfig,
+    Section,
+)
+
+RESERVED = (
+    "gallery",
+    "predictions",
+    "video",
+)  # folders of the run folder that no sink may be called
+NEED_RESULTS = ("mlflow", "report", "tensorboard")  # sinks that show what a results sink writes
+# What a preset says to the detector, by the detector's own names.
+DETECTOR_SETTINGS = (
+    "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
+)  # fmt: skip
+DEFAULT = Path(__file__).parents[2] / "configs" / "demo.yaml"
+
+
+class _File(Section):
+    """The top level of a configuration file; the components are checked by their own modules."""
+
+    run: RunConfig = RunConfig()
+    source: dict[str, Any]
+    registration: RegistrationConfig | None = None
+    perturb: PerturbConfig = PerturbConfig()
+    arms: dict[str, dict[str, Any] | None]
+    detector: dict[str, Any] | None = None
+    evaluation: EvaluationConfig = EvaluationConfig()
+    compute: ComputeConfig = ComputeConfig()
+    sinks: dict[str, dict[str, Any] | None] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration: nothing in it is unknown."""
+
+    run: RunConfig
+    source: Component
+    registration: RegistrationConfig | None
+    perturb: PerturbConfig
+    arms: Mapping[str, Component]
+    detector: Component | None
+    evaluation: EvaluationConfig
+    preset: Preset
+    compute: ComputeConfig
+    sinks: Mapping[str, Component]
+    given_detector: Mapping[str, Any] | None  # without what the preset adds
+
+    @property
+    def modified(self) -> list[str]:
+        """Settings of the detector in which this run leaves the preset."""
+        if self.detector is None:
+            return []
+        settings = self.detector.config
+        return [
+            name
+            for name in DETECTOR_SETTINGS
+            if getattr(settings, name, None) != getattr(self.preset, name)
+        ]
+
+    @property
+    def classes(self) -> tuple[int, ...] | None:
+        """Ids of the classes that are scored, None for all that the detector has."""
+        return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
+
+    def dump(self) -> dict[str, Any]:
+        """As plain values that ``load`` reads back to the same configuration."""
+        return {
+            "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
+            "source": self.source.dump(),
+            **(
+                {"registration": self.registration.model_dump(mode="json")}
+                if self.registration
+                else {}
+            ),
+            "perturb": self.perturb.changes,
+            "arms": {name: arm.dump() for name, arm in self.arms.items()},
+            "detector": None if self.given_detector is None else dict(self.given_detector),
+            "evaluation": self.evaluation.model_dump(mode="json"),
+            "compute": self.compute.model_dump(mode="json"),
+            "sinks": {name: sink.dump() for name, sink in self.sinks.items()},
+        }
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a configuration file and apply overrides.
+
+    Args:
+        path: A YAML file.
+        overrides: `dotted.key=value`, the value as YAML; `null` removes an arm, a sink or the
+            detector.
+
+    Raises:
+        ConfigError: The file or an override is wrong; the text names the key and the fix.
+    """
+    return check(read_settings(path, overrides))
+
+
+def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """The plain settings of a configuration file with overrides, which nothing has checked yet.
+
+    Kinds are set first, whatever the order: another kind empties its section.
+
+    Raises:
+        ConfigError: The file can't be read, or an override is none.
+    """
+    settings = yaml_file.read(path)
+    for override in sorted(overrides, key=lambda o: not o.partition("=")[0].endswith(".kind")):
+        apply_override(settings, override)
+    return settings
+
+
+def apply_override(settings: dict[str, Any], override: str) -> None:
+    """Set one `dotted.key=value` in nested settings, making the sections on its way.
+
+    Raises:
+        ConfigError: It has no `=`, its value is no YAML, or its way leads through a plain value.
+    """
+    key, equals, text = override.partition("=")
+    names = key.split(".")
+    if not equals or not all(names):
+        raise ConfigError(f"{override!r} is not an override; write dotted.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{key}: {text[:80]!r} is not a YAML value") from error
+    section = settings
+    for name in names[:-1]:
+        if section.get(name) is None:
+            section[name] = {}
+        section = section[name]
+        if not isinstance(section, dict):
+            raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
+    if names[-1] == "kind" and section.get("kind") not in (None, value):
+        section.clear()  # the settings of another kind
+    section[names[-1]] = value
+
+
+def check(settings: Mapping[str, Any]) -> Config:
+    """Check plain settings.
+
+    Raises:
+        ConfigError: A key or value is unknown or wrong.
+    """
+    file = components.validate(_File, settings, "")
+    arms = {name: arm for name, arm in file.arms.items() if arm is not None}
+    if not arms:
+        raise ConfigError("arms: there are none; add one, e.g. arms.average.kind=average")
+    _check_names("arms", arms)
+    sinks = {name: sink for name, sink in file.sinks.items() if sink is not None}
+    _check_names("sinks", sinks)
+    protocol = preset(file.evaluation.preset)
+    config = Config(
+        run=file.run,
+        source=components.load("source", file.source, "source"),
+        registration=file.registration,
+        perturb=file.perturb,
+        arms={name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()},
+        detector=_detector(file, protocol),
+        evaluation=file.evaluation,
+        preset=protocol,
+        compute=file.compute,
+        sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
+        given_detector=file.detector,
+    )
+    _check_references(config)
+    _check_classes(config)
+    _check_sinks(config)
+    _check_perturb(config)
+    return config
+
+
+def _detector(file: _File, protocol: Preset) -> Component | None:
+    """The detector with the preset's settings, which the file's own override."""
+    if file.detector is None:
+        return None
+    settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
+    if file.evaluation.classes is not None:
+        settings["classes"] = file.evaluation.classes
+    return components.load("detector", {**settings, **file.detector}, "detector")
+
+
+def _check_classes(config: Config) -> None:
+    """What is scored must be detected."""
+    kept = getattr(config.detector.config, "classes", None) if config.detector else None
+    missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
+    if missing and "results" in {sink.kind for sink in config.sinks.values()}:
+        raise ConfigError(
+            f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
+            f"evaluation.classes={list(kept or ())}"
+        )
+
+
+def _check_sinks(config: Config) -> None:
+    kinds = [sink.kind for sink in config.sinks.values()]
+    if kinds.count("results") > 1:
+        raise ConfigError("sinks: there can be one of kind results; remove the others with =null")
+    for name, sink in config.sinks.items():
+        if sink.kind in NEED_RESULTS and "results" not in kinds:
+            raise ConfigError(
+                f"sinks.{name}: a {sink.kind} needs results; add sinks.results.kind=results"
+            )
+        if name in RESERVED or "." in name:
+            raise ConfigError(f"sinks.{name}: a sink can't be called so; rename it")
+
+
+def _check_perturb(config: Config) -> None:
+    """Images that were fused before can't be given the faults of this run."""
+    for name, arm in config.arms.items():
+        if config.perturb.changes and arm.module.__name__ == "pipeline.arms.folder":
+            raise ConfigError(
+                f"perturb.{next(iter(config.perturb.changes))}: can't change arms.{name}, whose "
+                f"images were made before; leave it out with arms.{name}=null, or set perturb={{}}"
+            )
+
+
+def _check_names(part: str, named: Mapping[str, object]) -> None:
+    for name in named:
+        components.validate(RunConfig, {"name": name}, f"{part} called")
+
+
+def _check_references(config: Config) -> None:
+    """Arms that others name must be there."""
+    for part, named in (("arms", config.arms), ("sinks", config.sinks)):
+        for name, component in named.items():
+            for arm in getattr(component.config, "arms", None) or ():
+                if arm not in config.arms:
+                    raise ConfigError(
+                        f"{part}.{name}.arms: there is no arm {arm!r}; "
+                        f"{components.suggest(arm, list(config.arms))}"
+                    )
+                if part == "arms" and config.arms[arm].module.__name__ == "pipeline.arms.late":
+                    raise ConfigError(
+                        f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
+                    )

@@ -1,0 +1,89 @@
+"""The sections of a configuration that are no components."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # becomes a file name: it can't leave its folder
+
+
+class Section(BaseModel):
+    """Frozen, and with no unknown key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RunConfig(Section):
+    """The run itself."""
+
+    name: str = Field("run", pattern=NAME, description="the run folder is runs/<name>")
+    dir: Path | None = Field(None, description="the run folder itself: new or empty")
+
+    @field_validator("name")
+    @classmethod
+    def _not_partial(cls, name: str) -> str:
+        if name.endswith(".partial"):
+            raise ValueError("must not end with .partial, which marks unfinished runs")
+        return name
+
+    @field_validator("dir")
+    @classmethod
+    def _expanded(cls, path: Path | None) -> Path | None:
+        if path is None:
+            return None
+        path = path.expanduser()
+        path = path.resolve() if path.is_symlink() else path
+        if path.name in ("", "..") or "\0" in str(path):
+            raise ValueError("must name a folder of the run's own")
+        return path
+
+    on_bad_pair: Literal["fail", "skip"] | None = Field(
+        None, description="default: fail where the source has labels, else skip"
+    )
+    resume: bool = Field(False, description="continue the unfinished run folder")
+
+
+class EvaluationConfig(Section):
+    """How detections are scored."""
+
+    preset: str = Field("paper-msrs", description="protocol; see eval/presets.py")
+    classes: tuple[int, ...] | None = Field(None, min_length=1, description="class ids that count")
+    quality: bool = Field(False, description="measure the images too; see eval/quality")
+
+
+class ComputeConfig(Section):
+    """Where and how tensors are computed."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch: int = Field(4, ge=1, le=1024, description="pairs a batch")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of the fusers")
+
+
+_Pixels = Annotated[float, Field(ge=-10_000, le=10_000)]
+_Sigma = Annotated[float, Field(ge=0, le=100)]
+
+
+class PerturbConfig(Section):
+    """Faults that every pair is given before any arm sees it; see ``pipeline.geometry.perturb``."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    shift: tuple[_Pixels, _Pixels] = Field((0.0, 0.0), description="IR right, IR down, pixels")
+    rotation: float = Field(0.0, ge=-180, le=180, description="IR, degrees counter-clockwise")
+    ir_noise: float = Field(0.0, ge=0, le=255, description="standard deviation, grey levels")
+    ir_blur: _Sigma = Field(0.0, description="standard deviation of the Gaussian, pixels")
+    vis_exposure: float = Field(0.0, ge=-10, le=10, description="stops: light is times 2^stops")
+    vis_gamma: float = Field(1.0, ge=0.1, le=10, description="exponent; over 1 darkens")
+    vis_blur: _Sigma = Field(0.0, description="standard deviation of the Gaussian, pixels")
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The settings that do something, as plain values; empty where pairs stay as they are."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+
+class RegistrationConfig(Section):
+    """Puts infrared images on the visible ones' grid; see ``pipeline.geometry.registration``."""
+
+    calibration: Path = Field(description="file that irvis calibrate wrote")

@@ -1,0 +1,193 @@
+"""The stages between source and sinks: batch, upload, fuse, detect."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from detection.boxes import Detections
+from detection.detector import Detector
+from eval.quality.metrics import quality
+from pipeline.arms._fuser import FuserArm
+from pipeline.arms.folder import FolderArm
+from pipeline.arms.late import LateArm
+from pipeline.frames import Camera, Item, PairBatch, Result
+from pipeline.images import to_grey, to_rgb
+
+
+class Clock:
+    """Busy seconds by stage."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.busy: dict[str, float] = defaultdict(float)
+        self._device = device
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the time of a block to a stage, its device work included."""
+        start = time.perf_counter()
+        yield
+        if self._device.type == "cuda":
+            # of this thread: what another one has in flight is none of its time
+            torch.cuda.current_stream(self._device).synchronize()
+        self.busy[stage] += time.perf_counter() - start
+
+
+Arms = Mapping[str, FuserArm | FolderArm | LateArm]
+
+
+class Compute:
+    """From a batch of pairs to every arm's images and detections."""
+
+    def __init__(
+        self,
+        arms: Arms,
+        detector: Detector | None,
+        *,
+        device: torch.device,
+        batch: int,
+        quality: bool = False,
+    ) -> None:
+        self._arms, self._detector = arms, detector
+        self._device, self._batch, self._quality = device, batch, quality
+        self._uploads: torch.cuda.Stream | None = None
+        if device.type == "cuda":
+            self._uploads = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.clock = Clock(device)
+
+    def __call__(self, items: list[Item], first: int) -> list[Result]:
+        """Upload items of one size and run all arms; ``first`` is the number of the first item."""
+        return self.run(items, self.upload(items), first)
+
+    def run(self, items: list[Item], batch: PairBatch, first: int) -> list[Result]:
+        """Run all arms on what ``upload`` made of the items."""
+        images: dict[str, Tensor] = {}
+        detections: dict[str, list[Detections]] = {}
+        for name, arm in self._arms.items():
+            if isinstance(arm, LateArm):
+                continue
+            with self.clock.measure(f"fuse {name}"):
+                image = arm(batch) if isinstance(arm, FuserArm) else batch.ready[name]
+                images[name] = _survivors(image, _modality(arm), batch, items)
+            if self._detector is not None:
+                with self.clock.measure(f"detect {name}"):
+                    found = self._detector(images[name])
+                    detections[name] = [
+                        Detections.empty() if item.dead and item.dead == _modality(arm) else seen
+                        for item, seen in zip(items, found, strict=False)  # the batch is padded
+                    ]
+        measured = self._measure(batch, images) if self._quality else {}
+        results = []
+        for i, item in enumerate(items):
+            seen = {name: found[i] for name, found in detections.items()}
+            pictures = {name: image[i] for name, image in images.items()}
+            qualities = {name: values[i] for name, values in measured.items()}
+            results.append(Result(first + i, item, pictures, self._merge(seen), qualities))
+        return results
+
+    def _measure(
+        self, batch: PairBatch, images: Mapping[str, Tensor]
+    ) -> dict[str, list[dict[str, float]]]:
+        """The quality metrics of each arm's image of each pair."""
+        with self.clock.measure("quality"):
+            vis = luminance(batch.vis)  # [B, 1, H, W], the same for all arms
+        measured = {}
+        for name, fused in images.items():
+            with self.clock.measure(f"quality {name}"):
+                values = quality(ir=batch.ir, vis=vis, fused=luminance(fused))
+                columns = {key: column.tolist() for key, column in values.items()}
+                measured[name] = [
+                    {key: column[i] for key, column in columns.items()} for i in range(len(fused))
+                ]
+        return measured
+
+    def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
+        """Add the arms that merge others' detections, in the order of the configuration."""
+        for name, arm in self._arms.items():
+            if isinstance(arm, LateArm):
+                with self.clock.measure(f"merge {name}"):
+                    seen[name] = arm.merge(seen)
+        return {name: seen[name] for name in self._arms if name in seen}
+
+    def upload(self, items: list[Item]) -> PairBatch:
+        """One batch on the device, its last pair repeated up to the full length.
+
+        May run on another thread than the computation, for the batch after it: on a GPU it has a
+        stream of its own, so neither waits for the other. All of it is there on return.
+
+        A batch always has the full length: another one could take other kernels and give other
+        last bits, and then results would depend on where a recording ends.
+        """
+        full = items + [items[-1]] * (self._batch - len(items))
+        with torch.cuda.stream(self._uploads), self.clock.measure("upload"):  # no-op without one
+            batch = self._upload(full)
+        if self._uploads is not None:
+            computing = torch.cuda.current_stream(self._device)
+            for tensor in (batch.ir, batch.vis, *batch.ready.values()):
+                tensor.record_stream(computing)  # its memory isn't free before that is done
+        return batch
+
+    def _upload(self, full: list[Item]) -> PairBatch:
+        pairs = [item.pair.whole() for item in full]
+        ir = np.stack([to_grey(p.ir.image) for p in pairs])[:, None]
+        vis = [to_rgb(p.vis.image) for p in pairs]
+        return PairBatch(
+            keys=tuple(pair.key for pair in pairs),
+            ir=torch.from_numpy(ir).to(self._device),  # [B, 1, H, W]
+            vis=self._images(vis),
+            ready={name: self._images([i.ready[name] for i in full]) for name in full[0].ready},
+        )
+
+    def _images(self, images: list[NDArray[np.uint8]]) -> Tensor:
+        """HWC images as uint8 [B, 3, H, W] on the device."""
+        stacked = torch.from_numpy(np.stack(images)).to(self._device)  # [B, H, W, 3]
+        return stacked.permute(0, 3, 1, 2).contiguous()
+
+
+def _modality(arm: FuserArm | FolderArm) -> Camera | None:
+    return arm.modality if isinstance(arm, FuserArm) else None
+
+
+def _survivors(
+    images: Tensor, modality: Camera | None, batch: PairBatch, items: list[Item]
+) -> Tensor:
+    """An arm's images where a camera is dead, uint8 [B, 3, H, W].
+
+    What the other camera shows takes the place of a fused image; the dead camera's arm is black.
+    """
+    if not any(item.dead for item in items):
+        return images
+    images = images.clone()
+    for i, item in enumerate(items):
+        if item.dead is not None and modality == item.dead:
+            images[i] = 0
+        elif item.dead is not None:
+            images[i] = batch.vis[i] if item.dead == "ir" else batch.ir[i]  # [3, H, W], [1, H, W]
+    return images
+
+
+def luminance(images: Tensor) -> Tensor:
+    """BT.601 levels uint8 [B, 1, H, W] of uint8 [B, 3, H, W], to the bit those of OpenCV."""
+    red, green, blue = images.int().unbind(1)  # [B, H, W] each
+    levels = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
+    return levels.to(torch.uint8)[:, None]
+
+
+def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
+    """Consecutive items of one size, at most ``length`` at a time; depends on nothing else."""
+    held: list[Item] = []
+    for item in items:
+        if held and held[0].size != item.size:
+            yield held
+            held = []
+        held.append(item)
+        if len(held) == length:  # at once: the next item may be long in coming
+            yield held
+            held = []
+    if held:
+        yield held

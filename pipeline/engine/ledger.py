@@ -1,0 +1,88 @@
+"""ledger.csv: every frame that did not become part of a normal pair, with its reason."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from common.files import writing
+from pipeline.frames import BadPair, Dropped, FramePair
+
+COLUMNS = ("key", "status", "ir_frame", "vis_frame", "reason")
+
+
+class Ledger:
+    """Counts every pair once and writes down those that were not processed, or not as a pair.
+
+    ``counts`` has ``paired`` (pairs that all arms processed), ``unpaired`` (frames without a
+    partner), ``dropped`` (frames given up by a live source), ``failed`` (pairs that could not be
+    read or fused) and ``fallback`` (pairs fused from one camera alone).
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file anew.
+
+        Raises:
+            DataError: It can't be written; so do the methods.
+        """
+        self._path = path
+        with writing(path):
+            self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
+        self._writer = csv.writer(self._file)
+        self._row(COLUMNS)
+        self._counts = {"paired": 0, "unpaired": 0, "dropped": 0, "failed": 0, "fallback": 0}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The counts so far."""
+        return dict(self._counts)
+
+    def paired(self) -> None:
+        """Count a whole pair."""
+        self._counts["paired"] += 1
+
+    def bad(self, pair: FramePair | BadPair, reason: str) -> None:
+        """Count and write a pair that is left out."""
+        whole = isinstance(pair, BadPair) or (pair.ir is not None and pair.vis is not None)
+        self._write(pair.key, "failed" if whole else "unpaired", _indices(pair), reason)
+
+    def fallback(self, pair: FramePair, reason: str) -> None:
+        """Count and write a pair that is processed from one camera alone."""
+        self._write(pair.key, "fallback", _indices(pair), reason)
+
+    def dropped(self, frame: Dropped) -> None:
+        """Count and write a frame that a live source gave up."""
+        indices = (frame.index, "") if frame.camera == "ir" else ("", frame.index)
+        self._write("", "dropped", indices, frame.reason)
+
+    def _write(self, key: str, status: str, indices: tuple[int | str, ...], reason: str) -> None:
+        self._counts[status] += 1
+        self._row((key, status, *indices, reason))
+
+    def _row(self, values: Sequence[int | str]) -> None:
+        with writing(self._path):
+            self._writer.writerow(values)
+            self._file.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with suppress(OSError):  # of what a full disk had no room for, as was said then
+            self._file.close()
+
+
+def _indices(pair: FramePair | BadPair) -> tuple[int | str, ...]:
+    """Numbers of the infrared and the visible frame, empty where there is none."""
+    if isinstance(pair, BadPair):
+        return "", ""
+    return tuple(
+        "" if frame is None or frame.index < 0 else frame.index for frame in (pair.ir, pair.vis)
+    )

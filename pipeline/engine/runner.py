@@ -1,0 +1,294 @@
+"""One run: from a checked configuration to a complete run folder."""
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from common.errors import ConfigError, DataError, IrvisError
+from common.files import writing
+from detection.detector import Detector
+from eval.class_names import COCO_NAMES
+from pipeline.arms._fuser import FuserArm
+from pipeline.arms.folder import FolderArm
+from pipeline.arms.late import LateArm
+from pipeline.config.config import Config
+from pipeline.engine.admission import Admission
+from pipeline.engine.compute import Arms, Clock, Compute
+from pipeline.engine.device import choose_device, choose_dtype
+from pipeline.engine.flow import CHECKPOINT, Flow
+from pipeline.engine.interrupts import ended_by_interrupt
+from pipeline.engine.ledger import Ledger
+from pipeline.engine.protocol import MODALITIES, baselines, describe, identities
+from pipeline.geometry.registration import Register, read
+from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
+from pipeline.run_folder.folder import RunFolder, open_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left behind.
+
+    Attributes:
+        folder: The complete run folder.
+        summary: The counts.
+        results: The contents of ``results.json``; None where no sink wrote it.
+        timing: The contents of ``timing.json``.
+    """
+
+    folder: Path
+    summary: Summary
+    results: Mapping[str, Any] | None
+    timing: Mapping[str, Any]
+
+
+def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outcome:
+    """Run a configuration.
+
+    Mistakes that can be found beforehand are found before the run folder is made. If the run breaks
+    off later, what was finished stays in the partial folder; one with nothing in it is removed.
+
+    Args:
+        config: What to run.
+        on_progress: Called after each batch with the pairs done and, where known, their number.
+
+    Raises:
+        errors.IrvisError: The user's mistake.
+    """
+    start = time.perf_counter()
+    device = choose_device(config.compute.device)
+    detector: Detector | None = None
+    if config.detector is not None:
+        detector = config.detector.module.build(config.detector.config, device=device)
+    names = COCO_NAMES if detector is None else detector.names
+    _check_classes(config, names)
+    arms = build_arms(config, device)
+    with config.source.module.build(config.source.config, names) as source:
+        policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
+        if policy == "fail":
+            source.check()
+            for arm in arms.values():
+                if isinstance(arm, FolderArm):
+                    arm.check(source.keys or ())
+        if config.run.resume and not getattr(source, "resumable", True):
+            raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
+        folder = open_folder(config)
+        try:
+            job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
+            with ended_by_interrupt(source):
+                summary, timing = job.work(on_progress, start)
+        except IrvisError as error:
+            if folder.abandon():
+                raise
+            raise type(error)(f"{error} (what was finished is in {folder.path})") from error
+        except BaseException:
+            folder.abandon()
+            raise
+    folder.complete()
+    path = folder.final / "results.json"
+    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return Outcome(folder.final, summary, results, timing)
+
+
+def build_arms(config: Config, device: torch.device) -> Arms:
+    """The arms of a configuration, fusers on the device.
+
+    Raises:
+        errors.IrvisError: An arm can't be built.
+    """
+    dtype = choose_dtype(config.compute.dtype, device)
+    arms: dict[str, FuserArm | FolderArm | LateArm] = {}
+    for name, component in config.arms.items():
+        built = component.module.build(component.config)
+        if isinstance(built, LateArm) and config.detector is None:
+            raise ConfigError(
+                f"arms.{name}: merges detections, but there is no detector; remove "
+                f"the arm with arms.{name}=null"
+            )
+        if not isinstance(built, FolderArm | LateArm):
+            if not callable(built):
+                raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
+            modality = MODALITIES.get(component.kind)
+            built = FuserArm(built, device=device, dtype=dtype, modality=modality)
+        arms[name] = built
+    return arms
+
+
+class _Job:
+    """The loop of one run, and what it counts."""
+
+    def __init__(
+        self,
+        config: Config,
+        source: Source,
+        arms: Arms,
+        detector: Detector | None,
+        device: torch.device,
+        folder: RunFolder,
+        *,
+        fail: bool,
+    ) -> None:
+        self._config, self._source, self._arms = config, source, arms
+        self._detector, self._folder, self._fail = detector, folder, fail
+        self._compute = Compute(
+            arms,
+            detector,
+            device=device,
+            batch=config.compute.batch,
+            quality=config.evaluation.quality,
+        )
+        registration = config.registration
+        self._calibration = None if registration is None else read(registration.calibration)
+        self._device = device
+        self._identities = identities(config)
+        self._stages: dict[str, dict[str, float]] = {}
+
+    def work(
+        self, on_progress: Callable[[int, int | None], None], start: float
+    ) -> tuple[Summary, dict[str, Any]]:
+        """Send every pair through all stages and write ``timing.json``; the counts and the times.
+
+        Args:
+            on_progress: As that of ``run``.
+            start: When the run began, of ``time.perf_counter``.
+        """
+        self._folder.check_inputs(self._inputs())
+        with ExitStack() as stack:
+            sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
+            ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
+            admission = Admission(
+                self._config,
+                self._source,
+                self._arms,
+                ledger,
+                fail=self._fail,
+                register=None if self._calibration is None else Register(self._calibration),
+            )
+            flow = stack.enter_context(
+                Flow(
+                    self._source,
+                    admission,
+                    self._compute,
+                    batch=self._config.compute.batch,
+                    done=self._folder.done,
+                )
+            )
+            number = self._write(flow, sinks, on_progress)
+            if number == 0:
+                raise DataError(f"no pair could be processed; the first: {admission.first_reason}")
+            summary = admission.summary()
+            with self._compute.clock.measure("evaluate"):
+                for sink in sinks:
+                    sink.finish(summary)
+            timing = self._timing(time.perf_counter() - start, summary)
+            path = self._folder.path / "timing.json"
+            with writing(path):
+                path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+            for sink in sinks:
+                if isinstance(sink, Publisher):
+                    sink.publish(self._folder.final.name)
+        return summary, timing
+
+    def _write(
+        self, flow: Flow, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
+    ) -> int:
+        """Give every result to every sink, with checkpoints; how many pairs there were."""
+        number, written = 0, Clock(torch.device("cpu"))
+        begun = False
+        for batch, (number, results) in enumerate(flow, 1):
+            with written.measure("write"):
+                for result in results:
+                    for sink in sinks:
+                        sink.write(result)
+                if results and not begun:
+                    self._folder.record(self._folder.done)  # what is there now is worth keeping
+                    begun = True
+                if results and batch % CHECKPOINT == 0:
+                    self._checkpoint(sinks, number)
+            on_progress(number, self._source.count)
+        with written.measure("write"):
+            if number > self._folder.done:
+                self._checkpoint(sinks, number)
+        self._stages = flow.times(written.busy["write"])
+        return number
+
+    def _checkpoint(self, sinks: Sequence[Sink], number: int) -> None:
+        for sink in sinks:
+            sink.flush()
+        self._folder.record(number)
+
+    def _timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
+        """The contents of ``timing.json``.
+
+        ``stages`` has the busy and waiting seconds of what runs side by side, ``parts`` the busy
+        seconds of what they do, ``arms_ms_per_pair`` what each arm takes of the computation.
+        """
+        busy = self._compute.clock.busy
+        counts = summary.frames
+        pairs = max(1, counts["paired"] + counts["fallback"] - self._folder.done)
+        arms = {
+            arm: {
+                stage: 1e3 * busy[f"{stage} {arm}"] / pairs
+                for stage in ("fuse", "detect", "merge")
+                if f"{stage} {arm}" in busy
+            }
+            for arm in self._arms
+        }
+        evaluate = {"busy_s": busy["evaluate"], "wait_s": 0.0}
+        return {
+            "wall_s": wall_s,
+            "pairs": pairs,
+            "stages": {**self._stages, "evaluate": evaluate},
+            "parts": {name: {"busy_s": seconds} for name, seconds in busy.items()},
+            "arms_ms_per_pair": arms,
+            "machine": {"device": _device_name(self._device), "threads": torch.get_num_threads()},
+        }
+
+    def _inputs(self) -> dict[str, Any]:
+        """What identifies the files that the configuration names."""
+        known = self._identities.items()
+        inputs: dict[str, Any] = {"arms": {arm: its.get("weights_sha256") for arm, its in known}}
+        if self._detector is not None:
+            inputs["detector"] = self._detector.fingerprint.get("weights_sha256")
+        if self._calibration is not None:
+            inputs["registration"] = [list(row) for row in self._calibration.homography]
+        return inputs
+
+    def _build_sinks(self) -> Iterator[Sink]:
+        """One after the other: one that can't be built finds those before it open, to be closed."""
+        images = [name for name, arm in self._arms.items() if not isinstance(arm, LateArm)]
+        context = RunContext(
+            folder=self._folder.path,
+            arms=tuple(self._arms),
+            image_arms=tuple(images),
+            detector=self._detector,
+            frame_rate=self._source.frame_rate,
+            labelled=self._source.has_labels,
+            protocol=describe(self._config, self._identities, self._calibration, self._device),
+            classes=self._config.classes,
+            done=self._folder.done,
+            baselines=baselines(self._config),
+        )
+        for name, sink in self._config.sinks.items():
+            yield sink.module.build(sink.config, context, name)
+
+
+def _check_classes(config: Config, names: Mapping[int, str]) -> None:
+    unknown = sorted(set(config.evaluation.classes or ()) - set(names))
+    if unknown:
+        raise ConfigError(
+            f"evaluation.classes: the detector has no class {unknown[0]}; its ids are "
+            f"{', '.join(map(str, sorted(names)))}"
+        )
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return platform.processor() or platform.machine()

@@ -1,0 +1,1 @@
+"""How two images lie to each other: registration, misalignment, perturbation."""

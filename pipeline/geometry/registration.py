@@ -1,0 +1,207 @@
+"""Registration: the calibration of two cameras, and the infrared image on the visible one's grid.
+
+One homography for all pairs holds where the cameras are fixed to each other and the scene is far
+against the distance between them. What is near is off by its parallax, whatever the calibration.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from common.errors import DataError
+from pipeline.frames import Frame, FramePair, Image
+
+Points = NDArray[np.float64]
+Homography = NDArray[np.float64]
+
+_FLATTEST = 1e-6  # least determinant of a homography between unit squares, of norm 1
+_Number = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+_Row = tuple[_Number, _Number, _Number]
+_Side = Annotated[int, Field(ge=1, le=1 << 15, strict=True)]  # OpenCV's remapping ends there
+_Pixels = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Count = Annotated[int, Field(ge=0, strict=True)]
+
+
+class Residual(BaseModel):
+    """How far pairs' own estimates lie from the common one, in visible pixels.
+
+    A pair counts by the mean distance of the infrared image's four corners.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    median: _Pixels
+    p95: _Pixels = Field(description="95th percentile")
+
+
+class Made(BaseModel):
+    """Where a calibration comes from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str = Field(description="the program or the person")
+    model: Literal["translation", "similarity", "affine", "homography"] = "homography"
+    pairs: _Count = Field(0, description="that were looked at")
+    used: _Count = Field(0, description="that agreed and were used")
+    residual_px: Residual | None = Field(None, description="None where fewer than two were used")
+
+
+class Calibration(BaseModel):
+    """How the infrared camera's pixels map to the visible one's.
+
+    Whole numbers are pixel centres, as in OpenCV: the top left pixel's is (0, 0).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: Literal[1] = Field(alias="schema")
+    homography: tuple[_Row, _Row, _Row] = Field(description="infrared (x, y, 1) to visible pixels")
+    ir_size: tuple[_Side, _Side] = Field(description="height, width, pixels")
+    vis_size: tuple[_Side, _Side] = Field(description="height, width, pixels")
+    made: Made | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    @property
+    def matrix(self) -> Homography:
+        """The homography, float64 [3, 3]."""
+        return np.array(self.homography, np.float64)
+
+    def _problems(self) -> Iterator[str]:
+        """What no two cameras can be, one line each."""
+        # Between unit squares, so that neither the sizes nor the matrix's scale matter.
+        scaled = _from_unit_square(self.vis_size, inverse=True) @ self.matrix
+        scaled = scaled @ _from_unit_square(self.ir_size)
+        norm = np.linalg.norm(scaled)
+        if norm == 0 or abs(np.linalg.det(scaled / norm)) < _FLATTEST:
+            yield "homography can't be inverted: it maps the infrared image to a line or a point"
+            return
+        seen = np.column_stack([corners(self.ir_size), np.ones(4)]) @ self.matrix.T  # [4, 3]
+        if seen[:, 2].min() <= 0 <= seen[:, 2].max():
+            yield "homography turns a part of the infrared image behind the camera"
+            return
+        x, y = (seen[:, :2] / seen[:, 2:]).T
+        height, width = self.vis_size
+        if x.max() <= 0 or y.max() <= 0 or x.min() >= width or y.min() >= height:
+            yield f"homography maps no infrared pixel into the {width}x{height} visible image"
+
+
+class Register:
+    """Puts the infrared image of pairs on the visible image's pixel grid; the visible one stays.
+
+    Pixels between infrared ones are interpolated linearly. Those that the infrared camera doesn't
+    see are black: continuing the border would draw stripes of a person at it over what may be a
+    wide margin, which fusion and detector would take for measured. Black adds nothing to a maximum
+    and reads as cold.
+
+    Attributes:
+        covered: Visible pixels that lie on an infrared one, bool [H, W].
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        self._calibration = calibration
+        seen = np.full(calibration.ir_size, 255, np.uint8)
+        self._mask = self._warp(seen, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+        self.covered = self._mask > 0
+
+    def __call__(self, pair: FramePair) -> FramePair:
+        """The pair with its infrared frame of the visible size; a frame that is missing stays so.
+
+        Raises:
+            DataError: A frame has another size than the calibration's.
+        """
+        calibration = self._calibration
+        for what, frame, size in (
+            ("infrared", pair.ir, calibration.ir_size),
+            ("visible", pair.vis, calibration.vis_size),
+        ):
+            if frame is not None:
+                _check_size(pair.key, what, frame, size)
+        if pair.ir is None:
+            return pair
+        # The border goes on inside its own pixels, or half of each would fade to black.
+        image = self._warp(pair.ir.image, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+        image = np.asarray(cv2.copyTo(image, self._mask))
+        return replace(pair, ir=replace(pair.ir, image=image))
+
+    def _warp(self, image: Image, between: int, border: int) -> Image:
+        """An infrared image, uint8 or uint16 [h, w] or [h, w, 3], at [H, W] or [H, W, 3]."""
+        height, width = self._calibration.vis_size
+        return np.asarray(
+            cv2.warpPerspective(
+                image, self._calibration.matrix, (width, height), flags=between, borderMode=border
+            )
+        )
+
+
+def corners(size: tuple[int, int]) -> Points:
+    """Centres of the corner pixels of an image of (height, width), clockwise, float64 [4, 2]."""
+    bottom, right = size[0] - 1, size[1] - 1
+    return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float64)
+
+
+def project(homography: Homography, points: Points) -> Points:
+    """Where a homography maps points (x, y), float64 [n, 2]."""
+    seen = np.column_stack([points, np.ones(len(points))]) @ homography.T  # [n, 3]
+    return np.asarray(seen[:, :2] / seen[:, 2:])
+
+
+def read(path: Path) -> Calibration:
+    """Read a calibration file.
+
+    Raises:
+        DataError: The file is missing, is not JSON, or holds no possible calibration.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such calibration; irvis calibrate makes one") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not JSON ({error}); irvis calibrate makes one") from error
+    try:
+        return Calibration.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        reason = first["msg"].removeprefix("Value error, ")
+        text = f"{where}: {reason}" if where else reason
+        raise DataError(f"{path}: not a calibration ({text}); irvis calibrate makes one") from error
+
+
+def write(path: Path, calibration: Calibration) -> None:
+    """Write a calibration file.
+
+    Raises:
+        DataError: The file can't be written.
+    """
+    content = calibration.model_dump(mode="json", by_alias=True)
+    try:
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+
+
+def _check_size(key: str, what: str, frame: Frame, size: tuple[int, int]) -> None:
+    if frame.size != size:
+        raise DataError(
+            f"pair {key}: the {what} image has {frame.size[1]}x{frame.size[0]}, its calibration "
+            f"is for {size[1]}x{size[0]}; calibrate at the size that is used"
+        )
+
+
+def _from_unit_square(size: tuple[int, int], *, inverse: bool = False) -> Homography:
+    sides = np.array([size[1], size[0], 1.0])
+    return np.diag(1 / sides if inverse else sides)

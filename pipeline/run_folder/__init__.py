@@ -1,0 +1,1 @@
+"""The folder of a run: while it is made, resumed, and read back."""

@@ -1,0 +1,246 @@
+"""The run folder: `<name>.partial` while the run works, `<name>` when it is whole."""
+
+import fcntl
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+import yaml
+
+from common.errors import ConfigError, DataError
+from common.files import writing
+from pipeline.config.sections import RunConfig
+
+RUNS = Path("runs")
+SUFFIX = ".partial"
+CONFIG = "config.yaml"
+# What only the work needs: the pairs done, the lock, and the results sink's lines.
+PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
+INPUTS = "inputs.json"  # what the files were that the configuration names
+
+
+class Work(Protocol):
+    """What a run folder is for: the configuration of a run or a training."""
+
+    @property
+    def run(self) -> RunConfig:
+        """The folder's name, and whether an unfinished one is continued."""
+        ...
+
+    def dump(self) -> dict[str, Any]:
+        """The whole configuration as plain values."""
+        ...
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """A run folder under construction.
+
+    Attributes:
+        path: Where the files are: partial until ``complete``.
+        final: Where they will be.
+        done: Pairs that an earlier, broken-off run finished; a whole number of batches.
+        resumed: Whether an earlier run made the folder.
+    """
+
+    path: Path
+    final: Path
+    lock: IO[str]
+    done: int = 0
+    resumed: bool = False
+
+    def check_inputs(self, inputs: dict[str, Any]) -> None:
+        """Note what the run works with; a run that goes on must work with the same.
+
+        Args:
+            inputs: What identifies the contents of weights and the like, as plain values.
+
+        Raises:
+            ConfigError: One is another than when the run began; the text names it.
+            DataError: The note can't be written.
+        """
+        path = self.path / INPUTS
+        if not path.is_file():
+            with writing(path):
+                path.write_text(json.dumps(inputs) + "\n", encoding="utf-8")
+        elif changed := _difference(json.loads(path.read_text(encoding="utf-8")), inputs):
+            raise ConfigError(
+                f"run.resume: the file of {changed} is not what it was when the run began; bring "
+                "it back or start a new run"
+            )
+
+    def record(self, pairs: int) -> None:
+        """Note that all sinks have so many pairs on disk.
+
+        Raises:
+            DataError: It can't be written.
+        """
+        path = self.path / PROGRESS
+        with writing(path), path.open("a", encoding="utf-8") as file:
+            file.write(f"\n{pairs}\n")  # the run before may have left half a line on a full disk
+
+    def complete(self) -> None:
+        """Give the folder its name."""
+        if self.final.exists():
+            self.final.rmdir()  # run.dir may be there, empty
+        for name in (PROGRESS, LOCK, FRAMES, INPUTS):
+            (self.path / name).unlink(missing_ok=True)
+        self.path.rename(self.final)
+        self.lock.close()
+
+    def abandon(self) -> bool:
+        """Remove the folder if this run made it and finished nothing in it; whether it is gone."""
+        self.lock.close()
+        if self.resumed or (self.path / PROGRESS).exists():
+            return False
+        shutil.rmtree(self.path)
+        return True
+
+
+def open_folder(config: Work) -> RunFolder:
+    """Make the partial folder of a new run, or find that of the run to be resumed.
+
+    Raises:
+        ConfigError: `run.dir` is in use, or the run can't be resumed.
+        DataError: The folder can't be made, or not be written; then it is removed.
+    """
+    if config.run.resume:
+        return _resume(config)
+    final, partial = _reserve(config.run)
+    lock = _lock(partial)
+    try:
+        _write_config(partial, config)
+    except DataError:
+        lock.close()
+        shutil.rmtree(partial)
+        raise
+    return RunFolder(partial, final, lock)
+
+
+def _write_config(folder: Path, config: Work) -> None:
+    """Write the configuration, whole or not at all: a resume compares with it."""
+    path, draft = folder / CONFIG, folder / f"{CONFIG}.draft"
+    with writing(path):
+        draft.write_text(
+            yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8"
+        )
+        draft.replace(path)
+
+
+def _reserve(run: RunConfig) -> tuple[Path, Path]:
+    if run.dir is not None:
+        partial = partial_of(run.dir)
+        if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
+            raise ConfigError(f"run.dir: {run.dir} is in use; name a new or empty folder")
+        if not _make(partial):
+            raise ConfigError(
+                f"run.dir: an unfinished run is in {partial}; continue it with run.resume=true or "
+                "remove it"
+            )
+        return run.dir, partial
+    number = 1
+    while True:
+        final = RUNS / (run.name if number == 1 else f"{run.name}-{number}")
+        if not final.exists() and _make(partial_of(final)):
+            return final, partial_of(final)
+        number += 1
+
+
+def _make(folder: Path) -> bool:
+    """Make a folder; whether it is new. Two runs that start at once never get the same one."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        return False
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot make the run folder {folder} ({error})") from error
+    return True
+
+
+def _resume(config: Work) -> RunFolder:
+    name = config.run.name
+    partial = partial_of(config.run.dir) if config.run.dir else latest(name, SUFFIX)
+    if partial is None or not partial.is_dir():
+        where = partial or RUNS / f"{name}{SUFFIX}"
+        raise ConfigError(f"run.resume: there is no unfinished run in {where}")
+    if not (partial / CONFIG).is_file():
+        raise ConfigError(
+            f"run.resume: {partial} was left before its run began; remove it and start a new run"
+        )
+    lock = _lock(partial)
+    check_same(partial, config)
+    final = partial.with_name(partial.name.removesuffix(SUFFIX))
+    return RunFolder(partial, final, lock, _done(partial), resumed=True)
+
+
+def check_same(folder: Path, config: Work) -> None:
+    """What is in a folder must have been made with this configuration.
+
+    The name may differ, and sinks may be left out or added: they change no number. One that was
+    there must be as it was: a file can't be half of one setting and half of another.
+
+    Raises:
+        ConfigError: It was made with another one; the text names the first key that differs.
+    """
+    before = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
+    now = config.dump()
+    old, new = (
+        {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
+    )
+    both = old["sinks"].keys() & new["sinks"].keys()
+    for plain in (old, new):
+        plain["sinks"] = {name: plain["sinks"][name] for name in sorted(both)}
+    if changed := _difference(old, new):
+        raise ConfigError(
+            f"run.resume: {folder} was begun with another {changed}; repeat its settings "
+            f"({folder / CONFIG}) or start anew"
+        )
+
+
+def latest(name: str, suffix: str = "") -> Path | None:
+    """The folder of this name, or of this name and a number, that has the highest number."""
+    pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?{re.escape(suffix)}")
+    found = [
+        (int(match[1] or 1), folder)
+        for folder in (RUNS.iterdir() if RUNS.is_dir() else ())
+        if (match := pattern.fullmatch(folder.name))
+    ]
+    return max(found)[1] if found else None
+
+
+def _done(partial: Path) -> int:
+    """The last complete line of the progress file."""
+    path = partial / PROGRESS
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
+    whole = [line for line in lines if line.isascii() and line.isdecimal()]
+    return int(whole[-1]) if whole else 0
+
+
+def _lock(partial: Path) -> IO[str]:
+    """Hold the folder for this process; the system lets go of it however the process ends."""
+    lock = (partial / LOCK).open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise ConfigError(f"run.resume: the run in {partial} is still going on") from error
+    return lock
+
+
+def partial_of(final: Path) -> Path:
+    """Where a run folder is while the run works."""
+    return final.with_name(final.name + SUFFIX)
+
+
+def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: ANN401  (YAML values)
+    """Dotted key of the first value that differs."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for name in [*before, *now]:
+            where = f"{key}.{name}".lstrip(".")
+            if found := _difference(before.get(name), now.get(name), where):
+                return found
+        return None
+    return None if before == now else key

@@ -1,0 +1,38 @@
+"""What a run's counts and times say, in one line each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
+    """How much of the input the numbers speak of.
+
+    Args:
+        frames: ``frames`` of ``results.json``.
+        objects: ``objects`` of the same.
+    """
+    pairs = frames["paired"]
+    text = f"{pairs} of {pairs + frames['failed']} pairs"
+    if objects["labelled"]:
+        text += f", {objects['scored']} of {objects['labelled']} objects"
+    for count, what in (
+        (frames["unpaired"], "frame(s) without a partner"),
+        (frames["fallback"], "from one camera alone, which no score counts"),
+        (frames["dropped"], "frame(s) dropped"),
+    ):
+        if count:
+            text += f"; {count} {what}"
+    if any(count for name, count in frames.items() if name != "paired"):
+        text += " (reasons in ledger.csv)"
+    return text
+
+
+def bottleneck(timing: Mapping[str, Any]) -> str:
+    """Which of the stages that run side by side the others waited for."""
+    stages = {name: s["busy_s"] for name, s in timing["stages"].items() if name != "evaluate"}
+    slowest = max(stages, key=lambda name: stages[name])
+    parts = {name: part["busy_s"] for name, part in timing["parts"].items() if " " in name}
+    most = f", most of it {max(parts, key=lambda name: parts[name])}" if parts else ""
+    share = stages[slowest] / timing["wall_s"]
+    detail = most if slowest == "compute" else ""
+    return f"Bottleneck: {slowest}, busy {share:.0%} of the time{detail}"

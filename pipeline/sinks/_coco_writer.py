@@ -1,0 +1,107 @@
+"""COCO files that are written while their entries come, however many these are."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, Self
+
+from common.files import writing
+from eval.coco import ground_truth_json
+from eval.coco_files import ImageEntry
+from eval.evaluation import key_of
+from eval.labels import Labels
+
+
+class PredictionsFile:
+    """A JSON file with a list, one entry a line; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        with writing(path):
+            path.parent.mkdir(exist_ok=True)
+            self._file = path.open("w", encoding="utf-8")
+        self._separator = "["
+
+    def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Append entries."""
+        with writing(self._path):
+            for entry in entries:
+                self._file.write(self._separator + json.dumps(entry, allow_nan=False))
+                self._separator = ",\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with writing(self._path), self._file:
+            self._file.write("[]\n" if self._separator == "[" else "]\n")
+
+
+class GroundTruthFile:
+    """`ground_truth.json`; a context manager. The bytes are those of the data set dumped at once.
+
+    Attributes:
+        images: How many there are.
+        sizes: Their heights and widths.
+    """
+
+    def __init__(self, path: Path, names: Mapping[int, str]) -> None:
+        self._path, self._names = path, names
+        self.images, self.sizes = 0, set[tuple[int, int]]()
+        self._annotations = 0
+        self._content: list[tuple[str, int, int, str]] = []
+        with writing(path):
+            self._file = path.open("w", encoding="utf-8")
+            # the annotations stand after all images
+            self._rest = TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115
+            self._file.write('{"images": [')
+
+    def add(self, image: ImageEntry, labels: Labels) -> None:
+        """Append an image with its labels."""
+        entries = ground_truth_json([image], [labels], self._names)["annotations"]
+        judged = []
+        with writing(self._path):
+            self._file.write(", " * (self.images > 0) + json.dumps(image, allow_nan=False))
+            for entry in entries:
+                entry["id"] += self._annotations
+                self._rest.write(", " * (entry["id"] > 1) + json.dumps(entry, allow_nan=False))
+                judged.append([entry["category_id"], entry["iscrowd"], entry["bbox"]])
+        self.images += 1
+        self._annotations += len(entries)
+        self.sizes.add((image["height"], image["width"]))
+        self._content.append(
+            (key_of(image), image["height"], image["width"], _json(sorted(judged)))
+        )
+
+    def content_hash(self) -> str:
+        """What ``eval.evaluation.content_hash`` gives, from a short text an image."""
+        digest = hashlib.sha256(b"[")
+        for number, entry in enumerate(self._sorted()):
+            *image, labels = entry
+            digest.update(f"{',' * (number > 0)}{_json(image)[:-1]},{labels}]".encode())
+        digest.update(b"]")
+        return digest.hexdigest()
+
+    def _sorted(self) -> Iterator[tuple[str, int, int, str]]:
+        """By key, size and labels; the labels' order isn't that of their text."""
+        for _, same in groupby(sorted(self._content), key=lambda entry: entry[:3]):
+            yield from sorted(same, key=lambda entry: json.loads(entry[3]))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        categories = [{"id": number, "name": name} for number, name in sorted(self._names.items())]
+        with writing(self._path), self._file, self._rest:
+            self._file.write('], "annotations": [')
+            self._rest.seek(0)
+            shutil.copyfileobj(self._rest, self._file)
+            self._file.write(f'], "categories": {json.dumps(categories)}}}\n')
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,172 @@
+"""The page of a run, from what its folder holds."""
+
+import csv
+import itertools
+import shlex
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from jinja2 import UndefinedError
+
+from common.files import writing
+from eval.agreement import CountsOverTime, agreement, counts_over_time
+from eval.coco_files import load_json
+from eval.operating_points import CONFIDENCE
+from eval.report import charts
+from eval.report.page import Chart, Run, render, within_budget
+from eval.report.svg import svg
+from eval.report.tables import scored_arms, sections
+from pipeline.run_folder.folder import CONFIG
+from pipeline.run_folder.results_file import NAME, legible, read_results, unlike
+from pipeline.run_folder.summary import bottleneck, coverage
+
+GALLERY, PAGE = "gallery", "report.html"
+_LEDGER = 200  # rows of the ledger that a page shows
+
+Json = Mapping[str, Any]
+
+
+def publish(folder: Path, name: str) -> None:
+    """Write the page of a run into its folder while that is still partial.
+
+    Args:
+        folder: The run folder; all else is in it.
+        name: Its name, once it is whole.
+
+    Raises:
+        errors.DataError: The page can't be written.
+    """
+    results = read_results(folder, by_its_run=True)
+    with drawing(), complete(folder):
+        text = render(name, [describe_run(folder, folder.with_name(name), results)])
+    save(folder / PAGE, text)
+
+
+def save(path: Path, text: str) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # a name may hold bytes that are no text
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Charts are drawn in here; a name in a script that the font lacks is the page's to show."""
+    with charts.style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        yield
+
+
+@contextmanager
+def complete(folder: Path) -> Iterator[None]:
+    """The template finds everything that it asks for in a run's files, or this says what not."""
+    try:
+        yield
+    except UndefinedError as error:
+        raise unlike(folder, f"lacks something that the page shows ({error.message})") from error
+
+
+def describe_run(folder: Path, final: Path, results: Json) -> Run:
+    """All that a page says of a run.
+
+    Args:
+        folder: Where its files are.
+        final: Where they will be.
+        results: The contents of its ``results.json``.
+    """
+    pictures = _gallery(folder / GALLERY)
+    moments, objects = within_budget(
+        [item for item in pictures if "images" in item],
+        [item for item in pictures if "strip" in item],
+    )
+    config = folder / CONFIG
+    timing = read_timing(folder)
+    ledger, ledger_rows = _ledger(folder / "ledger.csv")
+    counts, agreed = read_detections(folder, results)
+    with legible(folder / "timing.json"):
+        slowest = "" if timing is None else bottleneck(timing)
+    with legible(folder / NAME):
+        return Run(
+            name=final.resolve().name,
+            results=results,
+            headline=coverage(results["frames"], results["objects"]),
+            command=command(final),
+            timing=timing,
+            sections=list(sections(results)),
+            charts=_drawn(folder, results, counts),
+            moments=moments,
+            objects=objects,
+            bottleneck=slowest,
+            ledger=ledger,
+            ledger_rows=ledger_rows,
+            settings=config.read_text(encoding="utf-8") if config.is_file() else "",
+            agreement=agreed,
+        )
+
+
+def command(folder: Path) -> str:
+    return f"irvis run {shlex.quote(str(folder / CONFIG))}"
+
+
+def _drawn(folder: Path, results: Json, counts: CountsOverTime | None) -> list[Chart]:
+    return [
+        Chart(name, text, svg(figure, name, text))
+        for name, text, figure in draw_charts(folder, results, counts)
+    ]
+
+
+def draw_charts(
+    folder: Path, results: Json, counts: CountsOverTime | None
+) -> Iterator[tuple[str, str, Any]]:
+    path = folder / "curves.json"
+    curves: Any = load_json(path) if path.is_file() else None
+    with legible(path):
+        yield from charts.charts(results, curves, read_timing(folder), counts)
+
+
+def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
+    path = folder / "timing.json"
+    return load_json(path) if path.is_file() else None
+
+
+def read_detections(folder: Path, results: Json) -> tuple[CountsOverTime | None, Any]:
+    """For a run with a detector but without labels: detections over the run, and agreement."""
+    if results["protocol"]["detector"] is None or scored_arms(results):
+        return None, None
+    path = folder / "ground_truth.json"
+    truth: Any = load_json(path)
+    with legible(path):
+        found = {arm: _sure(folder / "predictions" / f"{arm}.json") for arm in results["arms"]}
+        images = truth["images"]
+        if not images:
+            return None, None
+        return (
+            counts_over_time(images, found, confidence=CONFIDENCE),
+            agreement(images, found, confidence=CONFIDENCE),
+        )
+
+
+def _sure(path: Path) -> list[Any]:
+    """What an arm detects at the confidence of the report; the rest would fill the memory."""
+    every: Any = load_json(path)
+    return [item for item in every if item["score"] >= CONFIDENCE]
+
+
+def _gallery(folder: Path) -> list[Any]:
+    """What the sink of kind report kept, in the order of the run; nothing if there was none."""
+    items: list[Any] = [load_json(path) for path in sorted(folder.glob("*.json"))]
+    with legible(folder):
+        return sorted(items, key=lambda item: item["number"])
+
+
+def _ledger(path: Path) -> tuple[list[dict[str, str]], int]:
+    """The first rows, and how many there are."""
+    if not path.is_file():
+        return [], 0
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        first = list(itertools.islice(rows, _LEDGER))
+        return first, len(first) + sum(1 for _ in rows)

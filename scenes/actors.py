@@ -1,0 +1,123 @@
+"""Everybody and everything on a street at one moment, drawn and ready to be put on the canvas."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.backdrop import FAR_M
+from scenes.cars import car_shapes, footprint
+from scenes.casting import Outfit, Vehicle
+from scenes.climate import Moment
+from scenes.drawing import Camera, Shape, Sprite, draw
+from scenes.people import person_shapes
+from scenes.props import Picture, draw_tree, lamp_shapes, place
+from scenes.street import STRETCH_M, TREE_KINDS, Street
+from scenes.traffic import CAR, PERSON, Pose
+
+_PEOPLE_M = 68.0  # beyond this nobody is drawn: they are smaller than any label
+_CARS_M = 85.0
+_NEAREST_M = 0.8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Actor:
+    """Something drawn.
+
+    Attributes:
+        class_id: COCO's, None for what isn't labelled.
+        track: Of the person or car; 0 for what isn't labelled.
+        place: World x and z in metres.
+        speed: Along z in m/s.
+        sprite: Its picture.
+        lights: Polygons of it that shine.
+        ground: The polygon (k, 3) of its shadow on the ground, None without one.
+        ground_k: How warm that ground is over the air, None where it isn't warmed.
+        beams: x and z of the heading of its headlights, None where they are off.
+    """
+
+    class_id: int | None
+    track: int
+    place: tuple[float, float]
+    speed: float
+    sprite: Sprite
+    lights: list[Shape]
+    ground: NDArray[np.float64] | None = None
+    ground_k: float | None = None
+    beams: tuple[float, float] | None = None
+
+
+class Props:
+    """The trees and lamps of a street."""
+
+    def __init__(self, street: Street) -> None:
+        self._street = street
+        self._tree = lru_cache(maxsize=TREE_KINDS)(self._draw_tree)
+
+    def actors(self, camera: Camera, moment: Moment) -> Iterator[Actor]:
+        """Those that the camera may see."""
+        first = int((camera.z + _NEAREST_M) // STRETCH_M)
+        for number in range(first, first + 4):
+            for tree in self._street.stretch(number).trees:
+                if _NEAREST_M < tree.z - camera.z < FAR_M:
+                    picture = self._tree(tree.kind)
+                    sprite = place(picture, camera, tree.x, tree.z, tree.height)
+                    if sprite is not None:
+                        yield Actor(None, 0, (tree.x, tree.z), 0.0, sprite, [])
+        for x, z in self._street.lamps(camera.z + 1.5, camera.z + FAR_M):
+            shapes, lights = lamp_shapes(x, z, moment.lit)
+            if _in_view(camera, x, z, 1.4):
+                yield Actor(None, 0, (x, z), 0.0, draw(camera, shapes), lights)
+
+    def _draw_tree(self, kind: int) -> Picture:
+        return draw_tree(np.random.default_rng([*self._street.seed, 9, kind]))
+
+
+def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int) -> Actor | None:
+    """Somebody or a car as the camera sees them; None where it doesn't.
+
+    Args:
+        pose: Who and where.
+        camera: The view.
+        moment: Temperatures, and whether lamps are on.
+        sun: Side, -1 or 1, away from which shadows fall.
+    """
+    away = pose.place[1] - camera.z
+    if isinstance(pose.figure, Vehicle):
+        if not -1.5 < away < _CARS_M or not _in_view(camera, *pose.place, 2.9):
+            return None
+        return _driven(pose, pose.figure, camera, moment)
+    if not _NEAREST_M < away < _PEOPLE_M or not _in_view(camera, *pose.place, 0.8):
+        return None
+    return _walking(pose, pose.figure, camera, moment, sun)
+
+
+def _in_view(camera: Camera, x: float, z: float, radius: float) -> bool:
+    """Whether something this wide may reach the canvas."""
+    depth = max(z + radius - camera.z, 0.5)
+    middle, half = camera.focal * (x - camera.x), camera.focal * radius
+    left, right = -camera.centre_x * depth, (camera.canvas[1] - camera.centre_x) * depth
+    return middle + half > left and middle - half < right
+
+
+def _walking(pose: Pose, outfit: Outfit, camera: Camera, moment: Moment, sun: int) -> Actor:
+    x, z = pose.place
+    shapes = person_shapes(outfit.at(moment), pose.place, pose.heading, pose.walked)
+    turn = np.arange(12) * (np.pi / 6)
+    shadow = np.stack(
+        [x + 0.32 * np.cos(turn) - 0.1 * sun, np.zeros(12), z + 0.26 * np.sin(turn)], axis=1
+    )
+    sprite = draw(camera, shapes, moment.air_c)
+    return Actor(PERSON, pose.track, pose.place, pose.speed, sprite, [], shadow)
+
+
+def _driven(pose: Pose, vehicle: Vehicle, camera: Camera, moment: Moment) -> Actor:
+    car = vehicle.at(moment)
+    shapes, lights = car_shapes(car, pose.place, pose.heading, camera)
+    under = footprint(car, pose.place, pose.heading, camera)
+    warm = 0.6 * moment.heavy_k + 2.5 if vehicle.running else None
+    sprite = draw(camera, shapes, moment.air_c)
+    beams = pose.heading if car.lamps else None
+    return Actor(CAR, pose.track, pose.place, pose.speed, sprite, lights, under, warm, beams)

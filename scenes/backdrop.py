@@ -1,0 +1,215 @@
+"""The empty street as the camera sees it: the stretches' textures, warped into the picture."""
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.climate import Moment
+from scenes.drawing import SUPERSAMPLING, Camera, largest
+from scenes.sky import Sky
+from scenes.street import STRETCH_M, Block, Street
+from scenes.surfaces import ACROSS, ALONG, HALF_M, TOP_M, WALL, Map
+from scenes.textures import AHEAD, Textures, warp
+
+FAR_M = 118.0  # the last that is painted; beyond it there is the skyline
+# Depths where the textures' resolution changes; each band is drawn from copies shrunk for it.
+_GROUND_BANDS = (0.5, 6.0, 9.0, 13.0, 19.0, 28.0, 42.0, 63.0, FAR_M)
+_WALL_BANDS = (2.0, 7.0, 11.0, 17.0, 26.0, 40.0, 62.0, FAR_M)
+_GABLE_M = 14.0  # how much of a house's side is seen over a lower one, or past a side street
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """An empty street on the canvas, and at the size of the image.
+
+    Attributes:
+        planes: uint8 [h, w, 4]: red, green, blue, temperature code.
+        light: uint8 [H, W, 4]: as ``Texture.light``.
+        depth: float32 [H, W], metres; infinite in the sky.
+        wall: bool [h, w], where the facades of the two sides are.
+        wall_depth: float32 [w], metres to the plane of the facades by column.
+    """
+
+    planes: NDArray[np.uint8]
+    light: NDArray[np.uint8]
+    depth: Map
+    wall: NDArray[np.bool_]
+    wall_depth: Map
+
+
+class Backdrop:
+    """Draws the street without anybody on it; keeps the textures near the camera."""
+
+    def __init__(
+        self, street: Street, seed: tuple[int, int], canvas: tuple[int, int], *, wet: bool
+    ) -> None:
+        self._street = street
+        self._textures = Textures(street, wet=wet)
+        self._sky = Sky(np.random.default_rng([*seed, 8]), canvas)
+
+    def view(self, camera: Camera, moment: Moment) -> View:
+        """The street from a camera."""
+        h, w = camera.canvas
+        small = (h // SUPERSAMPLING, w // SUPERSAMPLING)
+        view = View(
+            planes=np.zeros((h, w, 4), np.uint8),
+            light=np.zeros((*small, 4), np.uint8),
+            depth=np.full(small, np.inf, np.float32),
+            wall=np.zeros((h, w), bool),
+            wall_depth=np.full(w, np.inf, np.float32),
+        )
+        self._sky.paint(view.planes, camera, moment)
+        self._draw_ground(view, camera)
+        # What stands behind the facades is drawn before them: they hide it.
+        for side in (-1, 1):
+            self._draw_gables(view, camera, side)
+        for side in (-1, 1):
+            self._draw_side(view, camera, side)
+        return view
+
+    def _first(self, camera: Camera) -> int:
+        return int((camera.z + 1.0) // STRETCH_M)
+
+    def _blocks(self, camera: Camera, side: int) -> list[tuple[int, Block]]:
+        """The houses of a side, nearest first, each with its stretch."""
+        first = self._first(camera)
+        return [
+            (number, block)
+            for number in range(first, first + AHEAD)
+            for block in self._street.stretch(number).sides[(side + 1) // 2]
+        ]
+
+    def _draw_ground(self, view: View, camera: Camera) -> None:
+        f, first = camera.focal, self._first(camera)
+        rows = (np.arange(view.depth.shape[0]) + 0.5) * SUPERSAMPLING
+        below = rows - camera.horizon
+        metres = f * camera.height / np.maximum(below, 1e-3)
+        view.depth[below > 0] = np.minimum(metres, 2000)[below > 0, None]
+        to_canvas = np.array([[f, camera.centre_x, 0], [0, camera.horizon, f * camera.height],
+                              [0, 1, 0]])  # fmt: skip
+        for near, far in pairwise(_GROUND_BANDS):
+            # The last band is continued to the horizon.
+            low = camera.horizon + (f * camera.height / far if far < FAR_M else 0)
+            high = camera.horizon + f * camera.height / near
+            middle = math.sqrt(near * far)
+            factors = (
+                _power(ALONG / (f * camera.height / middle**2)), _power(ACROSS / (f / middle)),
+            )  # fmt: skip
+            texture = self._textures.joined(first, 0, factors)
+            dx, dz = ACROSS / factors[1], ALONG / factors[0]
+            to_world = np.array([
+                [1 / dx, 0, -HALF_M + 0.5 / dx - camera.x],
+                [0, 1 / dz, first * STRETCH_M + 0.5 / dz - camera.z],
+                [0, 0, 1],
+            ])  # fmt: skip
+            box = (0, round(low), camera.canvas[1], round(high))
+            warp(texture, to_canvas @ to_world, view.planes, view.light, box)
+
+    def _draw_side(self, view: View, camera: Camera, side: int) -> None:
+        f, x = camera.focal, side * self._street.wall - camera.x
+        across = (np.arange(camera.canvas[1]) + 0.5 - camera.centre_x) * side
+        metres = f * abs(x) / np.maximum(across, 1e-3)
+        seen = (across > 0) & (metres < FAR_M)
+        heights = _along([block for _, block in self._blocks(camera, side)], camera.z + metres)
+        roof = camera.horizon + f * (camera.height - heights) / metres
+        base = camera.horizon + f * camera.height / metres
+        columns = np.flatnonzero(seen)
+        step = SUPERSAMPLING
+        part = slice(columns[0] // step * step, -(-(columns[-1] + 1) // step) * step)
+        small = slice(part.start // step, part.stop // step)
+        rows = np.arange(camera.canvas[0])[:, None] + 0.5
+        mask = (rows >= roof[part]) & (rows < base[part]) & (seen & (heights > 0))[part]
+        cover = largest(mask.view(np.uint8))
+        planes, light = np.empty_like(view.planes), np.empty_like(view.light)
+        self._warp_side(planes, light, camera, side)
+        cv2.copyTo(planes[:, part], mask.view(np.uint8), view.planes[:, part])
+        cv2.copyTo(light[:, small], cover, view.light[:, small])
+        away = np.minimum(metres, FAR_M)[part][::step].astype(np.float32)
+        np.copyto(view.depth[:, small], away[None], where=cover > 0)
+        view.wall[:, part] = mask
+        view.wall_depth[seen] = metres[seen]
+
+    def _warp_side(
+        self, planes: NDArray[np.uint8], light: NDArray[np.uint8], camera: Camera, side: int
+    ) -> None:
+        """Draw the facades, up to where no house is taller."""
+        f, first = camera.focal, self._first(camera)
+        x = side * self._street.wall - camera.x
+        to_canvas = np.array([[camera.centre_x, 0, f * x], [camera.horizon, -f, f * camera.height],
+                              [1, 0, 0]])  # fmt: skip
+        for near, far in pairwise(_WALL_BANDS):
+            ends = sorted(camera.centre_x + f * x / d for d in (near, far))
+            middle = math.sqrt(near * far)
+            factors = (_power(WALL / (f / middle)), _power(WALL / (f * abs(x) / middle**2)))
+            texture = self._textures.joined(first, side, factors)
+            dy, dz = WALL / factors[0], WALL / factors[1]
+            to_world = np.array([
+                [1 / dz, 0, first * STRETCH_M + 0.5 / dz - camera.z],
+                [0, -1 / dy, TOP_M - 0.5 / dy],
+                [0, 0, 1],
+            ])  # fmt: skip
+            top = camera.horizon + f * (camera.height - TOP_M) / near
+            bottom = camera.horizon + f * camera.height / near
+            box = (round(ends[0]), round(top), round(ends[1]), round(bottom) + 1)
+            warp(texture, to_canvas @ to_world, planes, light, box)
+
+    def _draw_gables(self, view: View, camera: Camera, side: int) -> None:
+        """Sides of houses that stand over the one before them, or beyond a side street."""
+        blocks = self._blocks(camera, side)
+        for (_, before), (number, block) in reversed(list(pairwise(blocks))):
+            away = block.start - camera.z
+            if block.height <= before.height or not 1.0 < away < FAR_M:
+                continue
+            scale = camera.focal / away
+            edge = camera.centre_x + scale * (side * self._street.wall - camera.x)
+            wide = scale * min(_GABLE_M, block.end - block.start)
+            box = np.array([
+                edge if side > 0 else edge - wide,
+                camera.horizon + scale * (camera.height - block.height),
+                edge + wide if side > 0 else edge,
+                camera.horizon + scale * camera.height,
+            ])  # fmt: skip
+            self._draw_gable(view, (number, block), side, box, away)
+
+    def _draw_gable(
+        self,
+        view: View,
+        house: tuple[int, Block],
+        side: int,
+        box: NDArray[np.float64],
+        away: float,
+    ) -> None:
+        """The house's front once more, on its side that faces the camera."""
+        number, block = house
+        scale = (box[3] - box[1]) / block.height
+        factor = _power(WALL / scale)
+        texture = self._textures.shrunk(number, side, (factor, factor))
+        density = WALL / factor
+        left, top = (block.start - number * STRETCH_M) * density, (TOP_M - block.height) * density
+        by = scale / density
+        shift = (box[0] - left * by) if side > 0 else (box[2] + left * by)
+        matrix = np.array([[by * side, 0, shift], [0, by, box[1] - top * by], [0, 0, 1]])
+        whole = tuple(np.rint(box).astype(int).tolist())
+        warp(texture, matrix, view.planes, view.light, whole)
+        # Every pixel that it covers in part is of its light, not of the sky's.
+        step = SUPERSAMPLING
+        x0, y0 = (max(edge // step, 0) for edge in whole[:2])
+        x1, y1 = (max(-(-edge // step), 0) for edge in whole[2:])
+        view.depth[y0:y1, x0:x1] = away
+        view.light[y0:y1, x0:x1, 1] //= 2
+
+
+def _power(ratio: float) -> int:
+    """The power of two, at most 16, by which a texture is shrunk."""
+    return 1 << min(max(math.floor(math.log2(max(ratio, 1e-6)) + 0.3), 0), 4)
+
+
+def _along(blocks: list[Block], z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Height of the building at each z."""
+    starts = np.array([block.start for block in blocks])
+    heights = np.array([block.height for block in blocks])
+    return heights[np.clip(np.searchsorted(starts, z, side="right") - 1, 0, len(blocks) - 1)]

@@ -1,0 +1,298 @@
+"""A car as polygons: an extruded body, a tapered cabin with glass, wheels and lamps."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.drawing import RGB, Camera, Shape, ellipse, tint
+
+Points = NDArray[np.float64]
+Plan = tuple[float, float]  # x and z
+
+WHITE_LAMP: RGB = (255, 246, 220)
+RED_LAMP: RGB = (255, 40, 25)
+_TYRE: RGB = (28, 28, 30)
+_RIM: RGB = (120, 122, 126)
+_GLASS: RGB = (48, 58, 68)
+_TRIM: RGB = (38, 38, 41)
+# Radius in metres, colour, how far it stands out, and kelvins over the tyre where it is warm.
+_WHEEL = ((0.33, _TYRE, 0.0, 0.0), (0.21, _RIM, 0.01, 2.0), (0.08, _TYRE, 0.015, 4.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The side view of a car, in metres from the middle of its footprint, forward and up.
+
+    Attributes:
+        body: Outline of the lower body, from the rear bottom over the top to the front bottom;
+            the third point is the boot's edge, the fifth the bonnet's front edge.
+        cabin: Rear base, rear roof, front roof, front base.
+        axles: Of the rear and the front wheels.
+        half_width: Of the body.
+    """
+
+    body: tuple[tuple[float, float], ...]
+    cabin: tuple[tuple[float, float], ...]
+    axles: tuple[float, float]
+    half_width: float
+
+
+def _profile(
+    length: float, waist: float, cabin: Sequence[tuple[float, float]], half_width: float
+) -> Profile:
+    half = length / 2
+    body = (
+        (-half, 0.3),
+        (-half - 0.04, 0.58),
+        (-half + 0.06, waist),
+        (cabin[3][0], waist),
+        (half - 0.12, waist - 0.17),
+        (half + 0.03, 0.58),
+        (half, 0.3),
+    )
+    return Profile(body, tuple(cabin), (-0.3 * length, 0.31 * length), half_width)
+
+
+PROFILES = (
+    _profile(4.5, 0.95, ((-1.7, 0.95), (-1.0, 1.43), (0.2, 1.45), (1.05, 0.95)), 0.88),
+    _profile(3.9, 0.97, ((-1.88, 0.97), (-1.5, 1.5), (0.1, 1.52), (0.95, 0.97)), 0.84),
+    _profile(4.5, 1.08, ((-2.15, 1.08), (-1.85, 1.68), (0.15, 1.72), (1.05, 1.08)), 0.92),
+    _profile(4.3, 1.1, ((-2.1, 1.1), (-2.0, 1.88), (0.9, 1.9), (1.6, 1.1)), 0.86),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Car:
+    """How a car looks; temperatures in Celsius.
+
+    Attributes:
+        profile: Its shape.
+        paint: Colour, 0 to 255.
+        body_c: Of the paint far from the engine.
+        glass_c: Of the windows, which mirror the cold sky.
+        engine_c: Of the grille; the bonnet lies between it and the body.
+        wheel_c: Of the wheels.
+        lamps: Whether the lamps are lit.
+    """
+
+    profile: Profile
+    paint: RGB
+    body_c: float
+    glass_c: float
+    engine_c: float
+    wheel_c: float
+    lamps: bool
+
+
+class _Frame:
+    """The car's own axes: forward, up, left; and which of its faces the camera sees."""
+
+    def __init__(self, place: Plan, heading: Plan, camera: Camera) -> None:
+        dx, dz = heading
+        east, north = camera.x - place[0], camera.z - place[1]
+        self.eye = np.array([east * dx + north * dz, camera.height, north * dx - east * dz])
+        self._turn = np.array([[dx, 0.0, dz], [0.0, 1.0, 0.0], [-dz, 0.0, dx]])
+        self._move = np.array([place[0], 0.0, place[1]])
+
+    def world(self, points: Sequence[Sequence[float]] | Points) -> Points:
+        turned: Points = np.asarray(points, np.float64) @ self._turn + self._move
+        return turned
+
+    def sees(self, point: Sequence[float], normal: Sequence[float]) -> bool:
+        return bool(np.dot(self.eye - np.asarray(point), np.asarray(normal)) > 0)
+
+
+def car_shapes(
+    car: Car, place: Plan, heading: Plan, camera: Camera
+) -> tuple[list[Shape], list[Shape]]:
+    """Draw a car.
+
+    Args:
+        car: Which.
+        place: World x and z of the footprint's middle, in metres.
+        heading: Unit vector, x and z, of its front.
+        camera: Decides which faces show.
+
+    Returns:
+        The polygons in painting order, and those that shine (a part of the silhouette too).
+    """
+    frame = _Frame(place, heading, camera)
+    sides = [side for side in (1, -1) if side * frame.eye[2] > car.profile.half_width]
+    shapes = [shape for side in (1, -1) if side not in sides for shape in _wheels(car, frame, side)]
+    shapes += _below(car, frame) + _bonnet_and_boot(car, frame)
+    lights: list[Shape] = []
+    for side in sides:
+        shapes += _side(car, frame, side)
+    front = frame.eye[0] > car.profile.body[-1][0]
+    rear = frame.eye[0] < car.profile.body[0][0]
+    if front or rear:
+        face, lamps = _end(car, frame, front=front)
+        shapes += face
+        lights += lamps
+    shapes += [shape for side in sides for shape in _wheels(car, frame, side)]
+    shapes += _cabin(car, frame, sides)
+    return shapes, lights if car.lamps else []
+
+
+def footprint(car: Car, place: Plan, heading: Plan, camera: Camera) -> Points:
+    """The ground under a car: (4, 3), a little wider than the car."""
+    half, w = car.profile.body[-1][0] + 0.1, car.profile.half_width + 0.12
+    corners = [(-half, 0.0, -w), (half, 0.0, -w), (half, 0.0, w), (-half, 0.0, w)]
+    return _Frame(place, heading, camera).world(corners)
+
+
+def _wheels(car: Car, frame: _Frame, side: int) -> list[Shape]:
+    """The two wheels of a side: tyre, rim and hub."""
+    warm = car.wheel_c > car.body_c + 1
+    shapes = []
+    for axle in car.profile.axles:
+        for radius, colour, out, warmer in _WHEEL:
+            rim = _disc(axle, 0.33, radius, side * (car.profile.half_width + out))
+            celsius = car.wheel_c + (warmer if warm else 0.0)
+            shapes.append(Shape(frame.world(rim), colour, celsius))
+    return shapes
+
+
+def _disc(x: float, y: float, radius: float, left: float) -> Points:
+    """Outline (k, 3) of a disc that stands along the car."""
+    flat = ellipse(radius, radius)
+    points = np.full((len(flat), 3), left)
+    points[:, :2] = flat
+    points[:, 0] += x
+    points[:, 1] += y
+    return points
+
+
+def _below(car: Car, frame: _Frame) -> list[Shape]:
+    """The tyres' treads and the dark below the body."""
+    w, half = car.profile.half_width, car.profile.body[-1][0] - 0.25
+    end = half if frame.eye[0] > 0 else -half
+
+    def upright(low: float, high: float, inner: float, outer: float) -> Points:
+        corners = ((low, outer), (high, outer), (high, inner), (low, inner))
+        return frame.world([(end, y, left) for y, left in corners])
+
+    treads = [upright(0.0, 0.4, side * (w - 0.24), side * w) for side in (1, -1)]
+    shapes = [Shape(tread, _TYRE, car.wheel_c) for tread in treads]
+    gap = upright(0.18, 0.4, w - 0.1, -w + 0.1)
+    return [*shapes, Shape(gap, (16, 16, 18), car.wheel_c + 1.0)]
+
+
+def _bonnet_and_boot(car: Car, frame: _Frame) -> list[Shape]:
+    w = car.profile.half_width
+    body, cabin = car.profile.body, car.profile.cabin
+    bonnet_c = 0.45 * car.engine_c + 0.55 * car.body_c
+    shapes = []
+    spans = ((cabin[3], body[4], 1.12, bonnet_c), (body[2], cabin[0], 1.08, car.body_c))
+    for (x0, y0), (x1, y1), bright, celsius in spans:
+        top = [(x0, y0, -w), (x1, y1, -w), (x1, y1, w), (x0, y0, w)]
+        shapes.append(Shape(frame.world(top), tint(car.paint, bright), celsius))
+    # Where the bonnet meets the bumper, so that no gap is seen through.
+    for (x0, y0), (x1, y1), celsius in (
+        (body[4], body[5], car.engine_c),
+        (body[2], body[1], car.body_c),
+    ):
+        slope = [(x0, y0, -w), (x1, y1, -w), (x1, y1, w), (x0, y0, w)]
+        if frame.sees((x1, y1, 0.0), (np.sign(x1), 0.3, 0.0)):
+            shapes.append(Shape(frame.world(slope), car.paint, celsius))
+    return shapes
+
+
+def _side(car: Car, frame: _Frame, side: int) -> list[Shape]:
+    w = car.profile.half_width * side
+    body = car.profile.body
+    flank = [(x, y, w) for x, y in body]
+    waist = car.profile.cabin[0][1]
+    sill = [
+        (body[0][0], 0.3, w),
+        (body[0][0], 0.5, w),
+        (body[-1][0], 0.5, w),
+        (body[-1][0], 0.3, w),
+    ]
+    x_door = (car.profile.cabin[1][0] + car.profile.cabin[2][0]) / 2
+    shapes = [
+        Shape(frame.world(flank), tint(car.paint, 0.88), car.body_c),
+        Shape(frame.world(sill), tint(car.paint, 0.62), car.body_c + 0.5),
+    ]
+    bonnet = [(0.55 * body[-1][0], waist - 0.1, w), (body[4][0], body[4][1], w)]
+    bonnet += [(body[-1][0], 0.45, w), (0.55 * body[-1][0], 0.45, w)]
+    warm = 0.25 * car.engine_c + 0.75 * car.body_c
+    shapes.append(Shape(frame.world(bonnet), tint(car.paint, 0.86), warm))
+    for axle in car.profile.axles:
+        rim = _disc(axle, 0.34, 0.4, w)
+        rim[:, 1] = np.maximum(rim[:, 1], 0.28)
+        shapes.append(Shape(frame.world(rim), _TRIM, 0.5 * (car.body_c + car.wheel_c)))
+    for x in (x_door, x_door + 0.95):
+        line = [(x, 0.42, w), (x + 0.03, 0.42, w), (x + 0.03, waist, w), (x, waist, w)]
+        shapes.append(Shape(frame.world(line), tint(car.paint, 0.6), car.body_c - 0.5))
+    return shapes
+
+
+def _end(car: Car, frame: _Frame, *, front: bool) -> tuple[list[Shape], list[Shape]]:
+    """The front or the rear: face, bumper, grille or plate, and its two lamps."""
+    w = car.profile.half_width
+    body = car.profile.body
+    (x, top), (x_mid, mid), (x_low, low) = body[4:7] if front else body[2::-1]
+
+    def quad(y0: float, y1: float, z0: float, z1: float) -> Points:
+        x0, x1 = np.interp([y0, y1], [low, mid, top], [x_low, x_mid, x])
+        return frame.world([(x0, y0, z0), (x0, y0, z1), (x1, y1, z1), (x1, y1, z0)])
+
+    hot = car.engine_c if front else car.body_c
+    shapes = [
+        Shape(quad(mid, top, -w, w), tint(car.paint, 0.97), 0.6 * hot + 0.4 * car.body_c),
+        Shape(quad(low, mid, -w, w), tint(car.paint, 0.8), 0.5 * hot + 0.5 * car.body_c),
+        Shape(quad(low, low + 0.12, -w, w), _TRIM, 0.5 * hot + 0.5 * car.wheel_c),
+    ]
+    if front:
+        shapes.append(Shape(quad(mid - 0.1, mid + 0.08, -0.55 * w, 0.55 * w), _TRIM, hot))
+    shapes.append(Shape(quad(0.46, 0.56, -0.24, 0.24), (205, 205, 195), hot - 2.0))
+    if not front and car.wheel_c > car.body_c + 1:  # the exhaust of a running engine
+        shapes.append(Shape(quad(low, low + 0.1, 0.35 * w, 0.6 * w), _TYRE, car.engine_c + 3))
+    colour = WHITE_LAMP if front else RED_LAMP
+    lamps = [
+        Shape(quad(mid + 0.02, min(mid + 0.17, top - 0.02), s * 0.6 * w, s * 0.95 * w), colour,
+              car.body_c + 3.0)
+        for s in (1, -1)
+    ]  # fmt: skip
+    dark = (206, 212, 216) if front else (150, 22, 22)
+    shapes += [Shape(lamp.points, dark, lamp.celsius if front else car.body_c) for lamp in lamps]
+    return shapes, lamps
+
+
+def _cabin(car: Car, frame: _Frame, sides: Sequence[int]) -> list[Shape]:
+    (rb, rb_y), (rr, rr_y), (fr, fr_y), (fb, fb_y) = car.profile.cabin
+    base, roof = car.profile.half_width * 0.97, car.profile.half_width * 0.8
+    glass_light = (86, 100, 112)
+    shapes: list[Shape] = []
+
+    def pane(corners: Sequence[Sequence[float]], inset: float, shade: float) -> None:
+        quad = np.asarray(corners, np.float64)
+        glass = quad + (quad.mean(axis=0) - quad) * inset
+        shapes.append(Shape(frame.world(quad), tint(car.paint, shade), car.body_c))
+        shapes.append(Shape(frame.world(glass), _GLASS, car.glass_c))
+        # A reflection of the sky in the glass's upper corner.
+        gleam = [
+            glass[1],
+            glass[2],
+            0.65 * glass[2] + 0.35 * glass[3],
+            0.75 * glass[1] + 0.25 * glass[0],
+        ]
+        shapes.append(Shape(frame.world(np.stack(gleam)), glass_light, car.glass_c - 1.0))
+
+    if frame.sees((fb, fb_y, 0), (fr_y - fb_y, fb - fr, 0)):
+        pane([(fb, fb_y, -base), (fr, fr_y, -roof), (fr, fr_y, roof), (fb, fb_y, base)], 0.1, 1.0)
+    if frame.sees((rb, rb_y, 0), (rb_y - rr_y, rr - rb, 0)):
+        pane([(rb, rb_y, -base), (rr, rr_y, -roof), (rr, rr_y, roof), (rb, rb_y, base)], 0.14, 1.0)
+    for side in sides:
+        b, r = side * base, side * roof
+        pane([(rb, rb_y, b), (rr, rr_y, r), (fr, fr_y, r), (fb, fb_y, b)], 0.14, 0.92)
+        x = (rr + fr) / 2
+        post = [(x - 0.05, rb_y, b), (x - 0.05, rr_y, r), (x + 0.05, rr_y, r), (x + 0.05, rb_y, b)]
+        shapes.append(Shape(frame.world(post), tint(car.paint, 0.85), car.body_c))
+    if frame.eye[1] > rr_y:
+        lid = [(rr, rr_y, -roof), (fr, fr_y, -roof), (fr, fr_y, roof), (rr, rr_y, roof)]
+        shapes.append(Shape(frame.world(lid), tint(car.paint, 1.15), car.body_c - 1.0))
+    return shapes

@@ -1,0 +1,129 @@
+"""Who is on a street: lots drawn for the looks and the warmth of people and cars."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from scenes.cars import PROFILES, Car
+from scenes.climate import Climate, Moment
+from scenes.drawing import RGB
+from scenes.people import Person
+
+_SKINS: tuple[RGB, ...] = ((224, 178, 150), (198, 146, 112), (141, 96, 68), (92, 62, 46))
+_HAIRS: tuple[RGB, ...] = ((30, 24, 20), (66, 44, 28), (140, 104, 60), (120, 118, 116))
+_TOPS: tuple[RGB, ...] = (
+    (176, 40, 44), (36, 62, 120), (60, 62, 66), (214, 210, 200), (70, 98, 62), (196, 150, 60),
+    (34, 34, 40), (120, 70, 120), (92, 142, 176), (150, 110, 82),
+)  # fmt: skip
+_LEGS: tuple[RGB, ...] = ((44, 54, 84), (34, 34, 38), (128, 112, 88), (78, 80, 86), (60, 48, 42))
+_PAINTS: tuple[RGB, ...] = (
+    (206, 208, 210), (34, 36, 40), (150, 154, 158), (160, 30, 34), (40, 66, 128), (90, 94, 98),
+    (206, 176, 74), (46, 88, 74), (124, 96, 74),
+)  # fmt: skip
+
+
+def _choose(rng: np.random.Generator, colours: tuple[RGB, ...]) -> RGB:
+    red, green, blue = colours[int(rng.integers(len(colours)))]
+    shade = float(rng.uniform(0.8, 1.15))
+    return red * shade, green * shade, blue * shade
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """A person and how far the outside of the clothes is from the air's to the skin's warmth.
+
+    Attributes:
+        person: At no particular temperature.
+        top, legs: 0 for air to 1 for skin.
+    """
+
+    person: Person
+    top: float
+    legs: float
+
+    def at(self, moment: Moment) -> Person:
+        """The person at a moment's temperatures."""
+        body = max(33.0 - moment.air_c, 1.0)
+        # The sun warms cloth as it does metal, but the body under it doesn't let it cool.
+        sun = 0.25 * max(moment.quick_k, 0.0)
+        return replace(
+            self.person,
+            top_c=moment.air_c + body * self.top + sun,
+            legs_c=moment.air_c + body * self.legs + sun,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Vehicle:
+    """A car and what its temperatures follow.
+
+    Attributes:
+        car: At no particular temperature.
+        running: Whether its engine runs.
+        rests: How far a parked car has taken the street's temperature, 0 to 1.
+        engine, wheel: Of the grille and the wheels over the body, in kelvin.
+        glass: Of the windows below the body, in kelvin.
+        bias: Of the body, in kelvin.
+    """
+
+    car: Car
+    running: bool
+    rests: float
+    engine: float
+    wheel: float
+    glass: float
+    bias: float
+
+    def at(self, moment: Moment) -> Car:
+        """The car at a moment's temperatures; those parked have no lamps on."""
+        metal = moment.quick_k * (0.5 if self.running else 0.8)
+        body = moment.air_c + self.bias + self.rests * 0.6 * moment.heavy_k
+        body += (1 - self.rests) * metal
+        return replace(
+            self.car,
+            body_c=body,
+            glass_c=body - self.glass,
+            engine_c=body + self.engine,
+            wheel_c=body + self.wheel,
+            lamps=self.running and moment.dark,
+        )
+
+
+def draw_outfit(rng: np.random.Generator, climate: Climate) -> Outfit:
+    """Draw somebody, dressed for the weather."""
+    # Clothes' outside lies between the air and the skin; nearer the skin where they are thin.
+    thin = float(rng.uniform(0.42, 0.7)) + (0.15 if climate.air_c > 20 else 0.0)
+    thin *= 0.7 if climate.wet else 1.0
+    coat = climate.air_c < 20 and rng.random() < 0.25
+    height = rng.uniform(1.15, 1.45) if rng.random() < 0.12 else rng.normal(1.71, 0.08)
+    person = Person(
+        height=float(height),
+        girth=float(rng.uniform(0.92, 1.18)),
+        skin=_choose(rng, _SKINS),
+        hair=_choose(rng, _HAIRS),
+        top=_choose(rng, _TOPS),
+        legs=_choose(rng, _LEGS),
+        shoes=_choose(rng, _HAIRS),
+        top_c=0.0,
+        legs_c=0.0,
+        coat=bool(coat),
+        pack=_choose(rng, _TOPS) if rng.random() < 0.3 else None,
+        phase=float(rng.uniform(0, 2 * np.pi)),
+    )
+    return Outfit(person, thin - 0.12 * coat, thin - float(rng.uniform(0.0, 0.12)))
+
+
+def draw_vehicle(rng: np.random.Generator, climate: Climate, *, running: bool) -> Vehicle:
+    """Draw a car, warm from running or parked for long."""
+    profile = PROFILES[int(rng.choice(len(PROFILES), p=(0.35, 0.3, 0.2, 0.15)))]
+    car = Car(profile, _choose(rng, _PAINTS), 0.0, 0.0, 0.0, 0.0, lamps=False)
+    dry = 0.5 if climate.wet else 1.0
+    if running:
+        engine, wheel = dry * float(rng.uniform(6, 17)), dry * float(rng.uniform(4, 13))
+        bias, glass = float(rng.uniform(0, 3)), float(rng.uniform(2, 7))
+        return Vehicle(car, True, 0.0, engine, wheel, dry * glass, bias)
+    # A car that has stood for hours takes the street's temperature: hard to see in infrared.
+    rests = float(rng.uniform(0.75, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.5))
+    cooling = float(rng.uniform(3, 8)) if rng.random() < 0.2 else 0.0
+    glass, bias = dry * float(rng.uniform(0.8, 5)), float(rng.uniform(-0.7, 0.7))
+    return Vehicle(car, False, rests, cooling, 0.0, glass, bias)

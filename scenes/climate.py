@@ -1,0 +1,183 @@
+"""Time of day and weather: what lights a street and what warms it, as a function of time."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from scenes.drawing import RGB
+
+Time = Literal["day", "dusk", "night", "dusk_to_night"]
+Weather = Literal["clear", "fog", "rain"]
+Traffic = Literal["sparse", "normal", "dense"]
+
+_LAMP_RGB: RGB = (1.0, 0.86, 0.62)
+# The sky's colours, as the picture shows them, by the sun's height in degrees.
+_HEIGHTS = (-14.0, -7.0, -2.0, 4.0, 16.0)
+_ZENITH = ((5, 7, 13), (17, 24, 46), (58, 78, 118), (104, 134, 180), (112, 158, 214))
+_HORIZON = ((11, 12, 18), (40, 38, 50), (186, 138, 112), (226, 190, 158), (202, 218, 232))
+_CLOUD = ((9, 10, 15), (30, 30, 42), (112, 96, 102), (188, 168, 160), (214, 217, 222))
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What a drive is to be like.
+
+    Attributes:
+        time: Time of day; ``dusk_to_night`` begins before sunset and ends in the dark.
+        weather: Fog and rain have no sun.
+        traffic: How many cars and people there are.
+        span_s: Seconds that ``dusk_to_night`` takes; the night lasts after it.
+    """
+
+    time: Time = "day"
+    weather: Weather = "clear"
+    traffic: Traffic = "normal"
+    span_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Light and warmth at one time; light is the share of its colour that a surface shows.
+
+    Attributes:
+        height: Of the sun over the horizon, in degrees.
+        sun: Light of the sun on a surface that faces it, red, green, blue.
+        ambient: Light of the sky, red, green, blue.
+        lamps: Light under a street lamp, red, green, blue; 0 where they are off.
+        lit: How far lamps and windows are on, 0 to 1.
+        gain: Of the visible camera, which follows the daylight.
+        zenith, horizon, cloud: Colours of the sky, 0 to 255 in the picture.
+        air_c: Temperature of the air in Celsius.
+        sky_k: Apparent temperature of the sky over the air's, in kelvin; below 0.
+        heavy_k: By how much the sun has warmed road and walls where it reaches them fully.
+        quick_k: The same for sheet metal and cloth, which follow at once; at night, in the open,
+            they are colder than the air.
+    """
+
+    height: float
+    sun: RGB
+    ambient: RGB
+    lamps: RGB
+    lit: float
+    gain: float
+    zenith: RGB
+    horizon: RGB
+    cloud: RGB
+    air_c: float
+    sky_k: float
+    heavy_k: float
+    quick_k: float
+
+    @property
+    def dark(self) -> bool:
+        """Whether cars have their lamps on."""
+        return self.lit > 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Climate:
+    """Season and weather of a clip.
+
+    Attributes:
+        conditions: What was asked for.
+        first, last: Height of the sun at the start and at the end of the span, in degrees.
+        hot: Whether sun-heated walls and road come near the temperature of people.
+        air_c: Of the air at the start, in Celsius.
+        sunny: 0 overcast to 1 cloudless.
+        fog: Extinction of visible light per metre.
+        fog_ir: Extinction of long-wave infrared per metre.
+    """
+
+    conditions: Conditions
+    first: float
+    last: float
+    hot: bool
+    air_c: float
+    sunny: float
+    fog: float
+    fog_ir: float
+
+    @property
+    def wet(self) -> bool:
+        """Whether it rains."""
+        return self.conditions.weather == "rain"
+
+    def at(self, seconds: float) -> Moment:
+        """Light and warmth at a time."""
+        part = min(max(seconds / self.conditions.span_s, 0.0), 1.0)
+        height = self.first + (self.last - self.first) * part
+        clear = self.conditions.weather == "clear"
+        sky = 0.6 * _step(-9, 14, height) * (1.0 if clear else 0.85)
+        direct = 0.5 * _step(0, 14, height) * self.sunny
+        lit = 1 - _step(-4.5, 0.5, height)
+        # Cameras reach full daylight brightness, but not at night: the gain has an end.
+        gain = min(1.0 / (0.12 + sky + 0.55 * direct), 1.75)
+        low = 1 - _step(2, 16, height)
+        blue = 1 - _step(-3, 6, height)
+        dimmed = 1.0 if clear else 0.55
+        season = 1.0 if self.air_c > 20 else 0.6  # the sun of cool days is weak
+        return Moment(
+            height,
+            sun=(direct, direct * (1 - 0.16 * low), direct * (1 - 0.42 * low)),
+            ambient=(sky * (1 - 0.2 * blue) + 0.028, sky * (1 - 0.1 * blue) + 0.028,
+                     sky * (1 + 0.08 * blue) + 0.031),
+            lamps=_scaled(_LAMP_RGB, 0.55 * lit),
+            lit=lit,
+            gain=gain,
+            zenith=self._sky(_ZENITH, height),
+            horizon=self._sky(_HORIZON, height),
+            cloud=self._sky(_CLOUD, height),
+            air_c=self.air_c - 3.5 * _step(0, 14, self.first - height),
+            sky_k=-8.0 if self.wet else -3.0 if not clear else -30.0 + 9.0 * (1 - self.sunny),
+            heavy_k=(2.5 + 9.5 * _step(-15, 12, height)) * self.sunny * season,
+            quick_k=self.sunny * season * 11.0 * _step(2, 22, height)
+            - 3.0 * dimmed * (1 - _step(-3, 5, height)),
+        )  # fmt: skip
+
+    def _sky(self, table: tuple[RGB, ...], height: float) -> RGB:
+        """A colour of the sky; without the sun it is grey."""
+        colour = [float(np.interp(height, _HEIGHTS, part)) for part in zip(*table, strict=True)]
+        grey = 0.3 * colour[0] + 0.6 * colour[1] + 0.1 * colour[2]
+        dull = 0.0 if self.conditions.weather == "clear" else 0.85
+        red, green, blue = (0.97 * dull * grey + (1 - dull) * part for part in colour)
+        return red, green, blue
+
+
+def draw_climate(rng: np.random.Generator, conditions: Conditions) -> Climate:
+    """Draw a climate: half the days are hot and most dusks mild, when people hardly stand out."""
+    first, last = _heights(rng, conditions.time)
+    clear = conditions.weather == "clear"
+    warm = rng.random() < 0.5
+    hot = clear and conditions.time == "day" and warm
+    air = float(rng.uniform(2, 17))
+    if hot:
+        air = float(rng.uniform(27, 31.5))
+    elif conditions.time in ("dusk", "dusk_to_night") and clear:
+        air = float(rng.uniform(22, 27))  # road and walls come from over 33 degrees down
+    sunny = float(rng.uniform(0.55, 1.0)) if clear else 0.12
+    sunny *= 0.8 if hot else 1.0  # hot days are hazy
+    sight = {"clear": (700.0, 1100.0), "fog": (38.0, 75.0), "rain": (170.0, 300.0)}
+    fog = 3.0 / float(rng.uniform(*sight[conditions.weather]))
+    # Long waves pass between the droplets of fog more easily; rain's drops stop both alike.
+    share = {"clear": 0.3, "fog": 0.22, "rain": 0.6}[conditions.weather]
+    return Climate(conditions, first, last, hot, air, sunny, fog, share * fog)
+
+
+def _heights(rng: np.random.Generator, time: Time) -> tuple[float, float]:
+    if time == "dusk_to_night":
+        return 2.0, -13.0
+    low, high = {"day": (18.0, 50.0), "dusk": (-3.0, 0.5), "night": (-30.0, -14.0)}[time]
+    height = float(rng.uniform(low, high))
+    return height, height
+
+
+def _step(low: float, high: float, value: float) -> float:
+    """0 below ``low`` to 1 above ``high``, smoothly."""
+    part = min(max((value - low) / (high - low), 0.0), 1.0)
+    return part * part * (3 - 2 * part)
+
+
+def _scaled(colour: RGB, factor: float) -> RGB:
+    red, green, blue = colour
+    return red * factor, green * factor, blue * factor

@@ -1,0 +1,196 @@
+"""A walking person as polygons: a skeleton with a gait, dressed."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.drawing import RGB, Shape, ellipse, limb, tint, upright
+
+SKIN_C = 33.0
+_STRIDE_M = 1.45  # two steps of an adult
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """How somebody looks and walks; lengths in metres, colours 0 to 255, temperatures in Celsius.
+
+    Attributes:
+        height: Head to foot.
+        girth: 1 for an average build.
+        skin, hair, top, legs, shoes: Colours.
+        top_c, legs_c: Temperatures of the clothes' outside.
+        coat: Whether the top reaches the knees.
+        pack: Colour of a backpack, None without one.
+        phase: Of the gait, in radians.
+    """
+
+    height: float
+    girth: float
+    skin: RGB
+    hair: RGB
+    top: RGB
+    legs: RGB
+    shoes: RGB
+    top_c: float
+    legs_c: float
+    coat: bool
+    pack: RGB | None
+    phase: float
+
+
+class _Body:
+    """Places points of the body, given as forward, up and right of its middle, in the world."""
+
+    def __init__(self, place: tuple[float, float], heading: tuple[float, float]) -> None:
+        self.place = place
+        self.heading = heading
+        self.lift = 0.0
+
+    def at(self, forward: float, up: float, right: float) -> Points:
+        dx, dz = self.heading
+        x = self.place[0] + forward * dx + right * dz
+        z = self.place[1] + forward * dz - right * dx
+        return np.array([x, up + self.lift, z])
+
+
+def person_shapes(
+    person: Person, place: tuple[float, float], heading: tuple[float, float], walked: float
+) -> list[Shape]:
+    """Draw somebody in mid-step.
+
+    Args:
+        person: Who.
+        place: World x and z of the feet, in metres.
+        heading: Unit vector, x and z, that the person faces.
+        walked: Metres since the walk began; standing still is any constant.
+
+    Returns:
+        Polygons in painting order; the lower foot touches the ground.
+    """
+    body = _Body(place, heading)
+    swing = person.phase + 2 * np.pi * walked / (_STRIDE_M * person.height / 1.75)
+    steps = ((swing, 1), (swing + np.pi, -1))
+    ankles = [_leg_joints(body, person, angle, side)[2] for angle, side in steps]
+    body.lift = 0.035 * person.height - min(ankle[1] for ankle in ankles)
+    legs = [_leg(person, _leg_joints(body, person, angle, side)) for angle, side in steps]
+    arms = [_arm(body, person, angle + np.pi, side) for angle, side in steps]
+    # The far limbs come first: of the pair, the one whose first polygon lies deeper.
+    legs.sort(key=lambda shapes: -shapes[0].points[:, 2].mean())
+    arms.sort(key=lambda shapes: -shapes[0].points[:, 2].mean())
+    back = _backpack(body, person)
+    facing_away = heading[1] > 0.3
+    middle = _torso(body, person)
+    trunk = middle + back if facing_away else back + middle
+    return arms[0] + legs[0] + legs[1] + trunk + _head(body, person) + arms[1]
+
+
+def _leg_joints(body: _Body, person: Person, swing: float, side: int) -> list[Points]:
+    """Hip, knee, ankle and toe."""
+    h = person.height
+    thigh = 0.46 * np.sin(swing) + 0.06
+    shin = thigh - 0.12 - 0.75 * max(0.0, np.cos(swing))
+    hip = np.array([0.0, 0.5 * h])
+    knee = hip + 0.24 * h * np.array([np.sin(thigh), -np.cos(thigh)])
+    ankle = knee + 0.235 * h * np.array([np.sin(shin), -np.cos(shin)])
+    toe = ankle + 0.085 * h * np.array([np.cos(shin * 0.6), np.sin(shin * 0.6) - 0.15])
+    right = 0.052 * h * person.girth * side
+    return [body.at(joint[0], joint[1], right) for joint in (hip, knee, ankle, toe)]
+
+
+def _leg(person: Person, joints: list[Points]) -> list[Shape]:
+    hip, knee, ankle, toe = joints
+    h = person.height
+    g = h * person.girth
+    shade = tint(person.legs, 0.86)
+    shoe_c = 0.7 * person.legs_c + 0.3 * person.top_c - 2.0
+    return [
+        Shape(limb(ankle, toe, (0.026 * h, 0.02 * h)), person.shoes, shoe_c),
+        Shape(limb(knee, ankle, (0.036 * g, 0.025 * g)), shade, person.legs_c - 1.0),
+        Shape(limb(hip, knee, (0.056 * g, 0.038 * g)), person.legs, person.legs_c),
+    ]
+
+
+def _arm(body: _Body, person: Person, swing: float, side: int) -> list[Shape]:
+    h = person.height
+    g = h * person.girth
+    upper = 0.42 * np.sin(swing)
+    lower = upper + 0.3 + 0.15 * np.sin(swing)
+    shoulder = np.array([0.0, 0.79 * h])
+    elbow = shoulder + 0.17 * h * np.array([np.sin(upper), -np.cos(upper)])
+    wrist = elbow + 0.15 * h * np.array([np.sin(lower), -np.cos(lower)])
+    right = 0.114 * g * side
+    a = body.at(shoulder[0], shoulder[1], right)
+    b = body.at(elbow[0], elbow[1], right + 0.02 * side)
+    c = body.at(wrist[0], wrist[1], right + 0.015 * side)
+    sleeve = tint(person.top, 0.84)
+    hand = ellipse(0.023 * h, 0.03 * h, 8)
+    return [
+        Shape(upright(hand, c[0], c[1] - 0.02 * h, c[2]), person.skin, SKIN_C - 2.5),
+        Shape(limb(b, c, (0.027 * g, 0.022 * g)), sleeve, person.top_c - 0.5),
+        Shape(limb(a, b, (0.034 * g, 0.028 * g)), sleeve, person.top_c),
+    ]
+
+
+def _torso(body: _Body, person: Person) -> list[Shape]:
+    h = person.height
+    dx, dz = body.heading
+    # Seen from the side a trunk is two thirds as wide as from the front.
+    half = h * person.girth * (0.078 * abs(dx) + 0.106 * abs(dz)) / max(abs(dx) + abs(dz), 1e-6)
+    x, y, z = body.at(0.0, 0.0, 0.0)
+    hem = 0.3 if person.coat else 0.465
+    flare = 1.05 if person.coat else 0.86
+    right_edge = [(0.38, 0.845), (0.82, 0.83), (1.0, 0.79), (0.9, 0.66), (0.8, 0.58)]
+    right_edge += [(0.9, 0.5), (flare, hem)]
+    outline = [(a * half, b * h) for a, b in right_edge]
+    outline += [(-a, b) for a, b in reversed(outline)]
+    # A lit side and a warmer chest give the trunk some form in both images.
+    lit = [(a * 0.55 - 0.3 * half, b * 0.94 + 0.035 * h) for a, b in outline]
+    neck = limb(body.at(0.0, 0.8 * h, 0.0), body.at(0.0, 0.87 * h, 0.0), (0.035 * h, 0.033 * h))
+    shapes = [
+        Shape(upright(outline, x, y, z), person.top, person.top_c),
+        Shape(upright(lit, x, y, z), tint(person.top, 1.13), person.top_c + 1.2),
+    ]
+    if not person.coat:
+        belt = [(-0.85 * half, 0.465 * h), (0.85 * half, 0.465 * h)]
+        belt += [(0.85 * half, 0.49 * h), (-0.85 * half, 0.49 * h)]
+        shapes.append(Shape(upright(belt, x, y, z), tint(person.legs, 0.6), person.top_c - 1.0))
+    return [Shape(neck, tint(person.skin, 0.85), SKIN_C), *shapes]
+
+
+def _backpack(body: _Body, person: Person) -> list[Shape]:
+    if person.pack is None:
+        return []
+    h = person.height
+    dx, dz = body.heading
+    x, y, z = body.at(-0.11 * h, 0.0, 0.0)
+    half = h * (0.055 * abs(dx) + 0.09 * abs(dz))
+    outline = [(-half, 0.58 * h), (half, 0.58 * h), (half, 0.77 * h), (0.6 * half, 0.81 * h)]
+    outline += [(-0.6 * half, 0.81 * h), (-half, 0.77 * h)]
+    pocket = [(a * 0.7, 0.58 * h + (b - 0.58 * h) * 0.45) for a, b in outline]
+    cold = person.top_c - 4.0
+    return [
+        Shape(upright(outline, x, y, z), person.pack, cold),
+        Shape(upright(pocket, x, y, z), tint(person.pack, 0.8), cold - 0.5),
+    ]
+
+
+def _head(body: _Body, person: Person) -> list[Shape]:
+    h = person.height
+    dx, dz = body.heading
+    x, y, z = body.at(0.012 * h, 0.93 * h, 0.0)
+    hair_shift = -0.018 * h * dx
+    skull = ellipse(0.053 * h, 0.068 * h)
+    hair = Shape(upright(skull * 1.06, x + hair_shift, y + 0.012 * h, z), person.hair, SKIN_C - 3.0)
+    if dz > 0.3:  # from behind there is only hair, and the ears' warmth below it
+        nape = upright(skull * (0.7, 0.5), x, y - 0.035 * h, z)
+        return [Shape(nape, tint(person.skin, 0.9), SKIN_C), hair]
+    face = upright(skull * (0.86, 0.84), x + 0.02 * h * dx, y - 0.014 * h, z)
+    eyes = upright(skull * (0.55, 0.12), x + 0.026 * h * dx, y + 0.004 * h, z)
+    return [
+        hair,
+        Shape(face, person.skin, SKIN_C + 1.0),
+        Shape(eyes, tint(person.skin, 0.62), SKIN_C + 1.2),
+    ]

@@ -1,0 +1,111 @@
+"""What stands on the pavement: trees and street lamps; temperatures are over the air's."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.drawing import RGB, Camera, Shape, Sprite, draw, ellipse, limb, upright
+
+LAMP_HEIGHT_M = 5.2
+LAMP_LIGHT: RGB = (255, 222, 160)
+_DRAWN_M, _DENSITY = 7.0, 64.0  # height of the trees as drawn, pixels a metre
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """Something flat that was drawn once, in ever smaller copies.
+
+    Attributes:
+        planes: uint8 [h, w, 4] each, coloured outside the silhouette too, so that edges stay clean.
+        cover: uint8 [h, w] each, 255 inside the silhouette.
+        foot: Column and row, in the first copy, of the place where it stands.
+    """
+
+    planes: tuple[NDArray[np.uint8], ...]
+    cover: tuple[NDArray[np.uint8], ...]
+    foot: tuple[float, float]
+
+
+def draw_tree(rng: np.random.Generator) -> Picture:
+    """A tree of seven metres."""
+    side = int(_DRAWN_M * _DENSITY * 1.15)
+    camera = Camera((side, side), _DENSITY, side / 2, side - 4.0, 0.0, 0.0, z=-1.0)
+    sprite = draw(camera, tree_shapes(_DRAWN_M, rng))
+    cover = (255 * sprite.silhouette).astype(np.uint8)
+    mean = [int(c) for c in sprite.planes[sprite.silhouette].mean(axis=0)]
+    filled = np.where(sprite.silhouette[..., None], sprite.planes, np.array(mean, np.uint8))
+    planes, covers = [np.asarray(filled, np.uint8)], [cover]
+    for _ in range(4):
+        size = (planes[-1].shape[1] // 2, planes[-1].shape[0] // 2)
+        planes.append(
+            np.asarray(cv2.resize(planes[-1], size, interpolation=cv2.INTER_AREA), np.uint8)
+        )
+        covers.append(
+            np.asarray(cv2.resize(covers[-1], size, interpolation=cv2.INTER_AREA), np.uint8)
+        )
+    foot = (side / 2 - sprite.left, side - 4.0 - sprite.top)
+    return Picture(tuple(planes), tuple(covers), foot)
+
+
+def place(picture: Picture, camera: Camera, x: float, z: float, height: float) -> Sprite | None:
+    """Stand a tree at x and z; only its part on the canvas is drawn, None where there is none."""
+    per_metre = camera.focal / (z - camera.z)
+    scale = per_metre * height / _DRAWN_M / _DENSITY
+    level = int(np.clip(np.floor(-np.log2(scale)), 0, len(picture.planes) - 1))
+    left = camera.centre_x + per_metre * (x - camera.x) - scale * picture.foot[0]
+    top = camera.horizon + per_metre * camera.height - scale * picture.foot[1]
+    shape = picture.planes[0].shape
+    x0, x1 = np.clip(np.round([left, left + scale * shape[1]]), 0, camera.canvas[1]).astype(int)
+    y0, y1 = np.clip(np.round([top, top + scale * shape[0]]), 0, camera.canvas[0]).astype(int)
+    if x1 <= x0 or y1 <= y0:
+        return None
+    by = scale * 2**level
+    matrix = np.array([[by, 0, left - x0 + by / 2 - 0.5], [0, by, top - y0 + by / 2 - 0.5]])
+    size = (int(x1 - x0), int(y1 - y0))
+    planes = cv2.warpAffine(picture.planes[level], matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    cover = cv2.warpAffine(picture.cover[level], matrix, size)
+    return Sprite(int(x0), int(y0), np.asarray(planes * (cover > 127)[..., None], np.uint8))
+
+
+def tree_shapes(height: float, rng: np.random.Generator) -> list[Shape]:
+    """A trunk, two boughs and a crown of leaf clumps, dark below and light above."""
+    bark: RGB = (82, 66, 52)
+    bark_k = 1.5
+    fork = np.array([0.0, 0.42 * height, 0.0])
+    girth = 0.022 * height
+    shapes = [Shape(limb(np.zeros(3), fork, (girth * 1.3, girth)), bark, bark_k)]
+    for lean in (-0.14, 0.16):
+        bough = np.array([lean * height, 0.66 * height, 0.0])
+        shapes.append(Shape(limb(fork, bough, (girth * 0.8, girth * 0.4)), bark, bark_k))
+    green = np.array([70.0, 104.0, 48.0]) * rng.uniform(0.8, 1.15)
+    green[0] += rng.uniform(-14, 46)
+    count = 260
+    angle, reach = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0, 1, count))
+    reach *= rng.uniform(0.8, 1.1, count)
+    across, up = reach * np.cos(angle) * 0.27 * height, reach * np.sin(angle) * 0.27 * height
+    for i in np.argsort(up + rng.normal(0, 0.06 * height, count)):
+        sun = 0.72 + 0.55 * (up[i] / (0.54 * height) + 0.5) + rng.normal(0, 0.12)
+        radius = rng.uniform(0.02, 0.045) * height
+        outline = ellipse(radius, radius * 0.8, 9) * rng.uniform(0.7, 1.3, (9, 1))
+        red, green_, blue = green * sun
+        place_up = 0.7 * height + up[i]
+        leaf = upright(outline, across[i], place_up, 0.0)
+        shapes.append(Shape(leaf, (red, green_, blue), float(rng.normal(0, 0.5) + 0.4 * sun - 0.4)))
+    return shapes
+
+
+def lamp_shapes(x: float, z: float, lit: float) -> tuple[list[Shape], list[Shape]]:
+    """A post with an arm over the road: its polygons, and the one that shines; ``lit`` 0 to 1."""
+    steel: RGB = (96, 100, 104)
+    arm = x - np.sign(x) * 1.2
+    top = np.array([x, LAMP_HEIGHT_M, z])
+    head = upright(ellipse(0.3, 0.1, 10), float(arm), LAMP_HEIGHT_M, z)
+    shapes = [
+        Shape(limb(np.array([x, 0.0, z]), top, (0.09, 0.055)), steel, 0.5),
+        Shape(limb(top, np.array([arm, LAMP_HEIGHT_M + 0.1, z]), (0.05, 0.04)), steel, 0.5),
+        Shape(head, (150, 152, 150), 0.5 + 14.0 * lit),
+    ]
+    red, green, blue = (lit * c for c in LAMP_LIGHT)
+    return shapes, [Shape(head - (0, 0.04, 0), (red, green, blue))] if lit > 0 else []

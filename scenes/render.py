@@ -1,0 +1,227 @@
+"""Clips: a drive seen by a visible and an infrared camera, with the truth about all it shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.labels import Labels
+from scenes.actors import Actor, Props, draw_pose
+from scenes.backdrop import Backdrop
+from scenes.canvas import Canvas
+from scenes.climate import Climate, Conditions, Moment, draw_climate
+from scenes.drawing import SUPERSAMPLING, Camera, temperature
+from scenes.ego import Ego
+from scenes.lighting import actor_light, beams, street_light
+from scenes.sensors import InfraredSensor, VisibleSensor
+from scenes.street import Street
+from scenes.surfaces import Map
+from scenes.traffic import Cast
+from scenes.truth import Truth, find_truth
+
+SMALLEST = 64  # pixels a side, below which nothing can be told apart
+_MOST_ACTORS = 254  # the canvas numbers them in 8 bit
+_TIMES = {"day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3}
+_WINDOW_LIGHT = (255.0, 206.0, 140.0)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """One moment of a clip.
+
+    Attributes:
+        ir: uint8 [H, W].
+        ir16: uint16 [H, W], what ``ir`` was made of: hundredths of a kelvin, absolute.
+        vis: uint8 [H, W, 3], RGB.
+        truth: Boxes, tracks, visibility and depth, in the visible image.
+    """
+
+    ir: NDArray[np.uint8]
+    ir16: NDArray[np.uint16]
+    vis: NDArray[np.uint8]
+    truth: Truth
+
+    @property
+    def labels(self) -> Labels:
+        """The boxes with COCO class ids (0 person, 2 car)."""
+        return self.truth.labels
+
+
+class Clip:
+    """A drive along a street; every frame is a pure function of the settings and its index."""
+
+    def __init__(
+        self,
+        seed: int,
+        number: int,
+        *,
+        size: tuple[int, int],
+        frame_rate: Fraction,
+        night: bool = False,
+        conditions: Conditions | None = None,
+        ir_homography: NDArray[np.float64] | None = None,
+        ir_delay: float = 0.0,
+    ) -> None:
+        """Lay out the street; stretches of it are painted when they come into view.
+
+        Args:
+            seed: Of the run, from 0.
+            number: Of the clip, from 0: each is another street.
+            size: Height and width in pixels, at least 64 each.
+            frame_rate: Frames per second.
+            night: Short for the conditions of a clear night; else a clear day.
+            conditions: Time of day, weather and traffic; the street is the same under all.
+            ir_homography: 3x3, from pixels of the visible image to those of the infrared one.
+            ir_delay: Seconds by which the infrared camera's frames are later.
+
+        Raises:
+            ValueError: The size is too small.
+        """
+        if min(size) < SMALLEST:
+            raise ValueError(f"a scene needs {SMALLEST} pixels a side, got {size[0]}x{size[1]}")
+        self.size = size
+        self.conditions = conditions or Conditions("night" if night else "day")
+        street = (seed, number)
+        self._seed = (*street, _TIMES[self.conditions.time])
+        self.climate: Climate = draw_climate(
+            np.random.default_rng([*self._seed, 1]), self.conditions
+        )
+        self.street = Street(street)
+        self.ego = Ego(self.street, size)
+        self._cast = Cast(self.street, self.ego, self.climate)
+        canvas = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
+        self._backdrop = Backdrop(self.street, street, canvas, wet=self.climate.wet)
+        self._props = Props(self.street)
+        self._frame_rate = frame_rate
+        self._homography, self._delay = ir_homography, ir_delay
+        self._visible = VisibleSensor(np.random.default_rng([*self._seed, 2]), size, self.climate)
+        self._infrared = InfraredSensor(np.random.default_rng([*self._seed, 3]), size, self.climate)
+
+    def seconds(self, index: int) -> float:
+        """When the visible camera takes a frame."""
+        return float(index / self._frame_rate)
+
+    def actors(self, index: int) -> list[Actor]:
+        """Everything in front of the backdrop at a visible frame, deepest first."""
+        seconds = self.seconds(index)
+        return self._actors(seconds, self.ego.camera(seconds), self.climate.at(seconds))
+
+    def scene(self, index: int) -> Scene:
+        """Frame ``index``, from 0, with its truth."""
+        canvas = self._compose(self.seconds(index))
+        other = self._compose(self.seconds(index) + self._delay) if self._delay else canvas
+        vis_rng, ir_rng = (np.random.default_rng([*self._seed, 4 + i, index]) for i in (0, 1))
+        counts = self._infrared.measure(self._warmth(other), other.moment, ir_rng)
+        return Scene(
+            ir=self._infrared.display(counts, other.moment),
+            ir16=counts,
+            vis=self._photograph(canvas, vis_rng),
+            truth=find_truth(canvas.actors, canvas.owner, canvas.camera),
+        )
+
+    def truth(self, index: int) -> Truth:
+        """The truth about frame ``index`` alone."""
+        canvas = self._compose(self.seconds(index))
+        return find_truth(canvas.actors, canvas.owner, canvas.camera)
+
+    def labels(self, index: int) -> Labels:
+        """The labels of frame ``index`` alone."""
+        return self.truth(index).labels
+
+    def mask(self, index: int) -> NDArray[np.int64]:
+        """Whose each canvas pixel is: track ids, int64 [2 H, 2 W], 0 for nobody's."""
+        canvas = self._compose(self.seconds(index))
+        return np.array([0] + [actor.track for actor in canvas.actors])[canvas.owner]
+
+    def _actors(self, seconds: float, camera: Camera, moment: Moment) -> list[Actor]:
+        drawn = (draw_pose(p, camera, moment, self.street.sun) for p in self._cast.poses(seconds))
+        actors = [actor for actor in drawn if actor is not None]
+        actors += self._props.actors(camera, moment)
+        return sorted(actors, key=lambda actor: -actor.place[1])[-_MOST_ACTORS:]
+
+    def _compose(self, seconds: float) -> Canvas:
+        camera, moment = self.ego.camera(seconds), self.climate.at(seconds)
+        actors = self._actors(seconds, camera, moment)
+        view = self._backdrop.view(camera, moment)
+        return Canvas(view, camera, moment, actors, self.ego.speed(seconds))
+
+    def _photograph(self, canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
+        moment, view = canvas.moment, canvas.view
+        lit_by = beams(canvas.actors, canvas.camera, moment)
+        light = street_light(view, canvas.camera, moment, lit_by)
+        light *= _three(canvas.shadows)
+        table = np.zeros((1, 256, 3), np.float32)
+        table[0, 1 : len(canvas.actors) + 1] = actor_light(
+            canvas.actors, self.street, moment, lit_by
+        )
+        owned = canvas.small_owner
+        cv2.copyTo(cv2.LUT(_three(owned), table), owned, light)
+        colours = cv2.resize(canvas.planes, self.size[::-1], interpolation=cv2.INTER_AREA)
+        colours = cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB)
+        picture = cv2.multiply(colours, light, scale=moment.gain, dtype=cv2.CV_32F)
+        # By clear weather the sky has its haze already.
+        depth = canvas.depth if self.conditions.weather != "clear" else _seen(canvas.depth)
+        clear = np.exp(-np.float32(self.climate.fog) * depth)
+        veil = [part + 13 * moment.lit for part in moment.horizon]
+        image = np.asarray(picture, np.float32) * _three(clear) + _tinted(1 - clear, veil)
+        shine = None
+        if moment.lit > 0:
+            windows = view.light[:, :, 3] * np.float32(moment.lit / 255)
+            shine = _tinted(windows, _WINDOW_LIGHT)
+            cv2.copyTo(canvas.shine, owned, shine)
+            shine *= _three(clear)
+            if self.climate.wet:
+                shine += _mirrored(shine, canvas)
+        return self._visible.expose(image, shine, canvas.flow(), moment, rng)
+
+    def _warmth(self, canvas: Canvas) -> Map:
+        """Apparent temperature over the air's, float32 [H, W], as the infrared camera sees it."""
+        codes = canvas.planes[:, :, 3].astype(np.float32)
+        codes = np.asarray(cv2.resize(codes, self.size[::-1], interpolation=cv2.INTER_AREA))
+        kelvin = temperature(codes)
+        warming = canvas.view.light[:, :, 0] * np.float32(canvas.moment.heavy_k / 255)
+        kelvin += warming * (canvas.small_owner == 0)
+        # What is between is as warm as the air; the sky's temperature is apparent already.
+        kelvin *= np.exp(-np.float32(self.climate.fog_ir) * _seen(canvas.depth))
+        if self._homography is None:
+            return kelvin
+        return warp(kelvin, self._homography)
+
+
+def _seen(depth: Map) -> Map:
+    """Depth of the street, 0 for the sky, whose colour and temperature are apparent already."""
+    return np.asarray(cv2.threshold(depth, 1e6, 0, cv2.THRESH_TOZERO_INV)[1], np.float32)
+
+
+def _mirrored(shine: Map, canvas: Canvas) -> Map:
+    """Lights in the wet road: smeared downwards, for it is rough."""
+    reach = canvas.depth.shape[0] // 5
+    smeared = cv2.blur(shine, (3, reach), anchor=(1, reach - 1))
+    ground = (canvas.small_owner == 0) & ~canvas.view.wall[::SUPERSAMPLING, ::SUPERSAMPLING]
+    ground[: round(canvas.camera.horizon / SUPERSAMPLING)] = False
+    share = np.float32(1.6) * ground.astype(np.float32)
+    mirrored: Map = np.asarray(smeared, np.float32) * _three(share)
+    return mirrored
+
+
+def _three(plane: NDArray[Any]) -> NDArray[Any]:
+    """Three channels of one; OpenCV is many times as fast on those as broadcasting is."""
+    return np.asarray(cv2.merge([plane, plane, plane]))
+
+
+def _tinted(plane: Map, colour: Sequence[float]) -> Map:
+    """A plane times a colour: three channels."""
+    return np.asarray(cv2.merge([plane * np.float32(part) for part in colour]), np.float32)
+
+
+def warp(image: Map, homography: NDArray[np.float64]) -> Map:
+    """An image as seen through a 3x3 homography of pixel centres; the border is continued."""
+    size = (image.shape[1], image.shape[0])
+    out = cv2.warpPerspective(
+        image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(out, np.float32)

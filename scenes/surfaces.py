@@ -1,0 +1,200 @@
+"""Ground and facades of one stretch, painted once as textures in their own metres."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from scenes.drawing import temperature_code
+from scenes.street import STRETCH_M, Block, Street, Stretch
+
+Map = NDArray[np.float32]
+
+ACROSS, ALONG = 24.0, 16.0  # texels a metre of the ground: over the road, along it
+WALL = 20.0  # texels a metre of the facades
+HALF_M = 16.0  # the ground's texture reaches this far to both sides of the middle
+TOP_M = 17.5  # and the facades' this high
+LAMP_FULL = 100.0  # code of the light under a street lamp
+_HEDGE = np.array([62, 92, 48], np.float32)
+_FRAME = np.array([188, 184, 176], np.float32)
+_GLASS = np.array([0.85, 1.0, 1.15], np.float32)
+_TILE = 256  # samples a side of the tiles of noise
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Texture:
+    """A painted surface.
+
+    Attributes:
+        paint: uint8 [rows, columns, 4]: red, green, blue, temperature code over the air's.
+        light: uint8 [rows, columns, 4]: how far the sun's warmth reaches it, how much sunlight does
+            (255: all), light of the street lamps (``LAMP_FULL`` is full), own light of windows.
+    """
+
+    paint: NDArray[np.uint8]
+    light: NDArray[np.uint8]
+
+
+class SurfacePainter:
+    """Paints the stretches of a street."""
+
+    def __init__(self, street: Street, *, wet: bool) -> None:
+        self._street, self._wet = street, wet
+        rng = np.random.default_rng([*street.seed, 7])
+        self._rough, self._cloudy = _noise(rng, 0.0), _noise(rng, 9.0)
+
+    def ground(self, stretch: Stretch) -> Texture:
+        """Road, pavements and side street: rows along z, nearest first; columns along x."""
+        street, start = self._street, stretch.number * STRETCH_M
+        x = _centres(-HALF_M, HALF_M, ACROSS)[None, :]
+        z = _centres(start, start + STRETCH_M, ALONG)[:, None]
+        grain, patches = self._sample(self._rough, z, x, 9.0), self._sample(self._cloudy, z, x, 2.0)
+        on_road = np.repeat(np.abs(x) < street.road, z.size, axis=0)
+        if stretch.junction is not None:
+            on_road |= (z > stretch.junction[0]) & (z < stretch.junction[1])
+        joints = (z % 1.2 < 0.06) | (x % 1.2 < 0.05)
+        tone = np.where(on_road, street.asphalt + 5 * grain + 5 * patches,
+                        138 + 7 * grain + 5 * patches - 16 * joints)  # fmt: skip
+        tone = np.where((np.abs(np.abs(x) - street.road) < 0.12) & on_road, 176, tone)
+        tone *= 0.62 if self._wet else 1.0
+        paint = _markings(street, stretch, on_road, x, z)
+        tone = np.where(paint, (150 if self._wet else 205) + 10 * patches + 8 * grain, tone)
+        rgb = np.dstack([tone, tone, tone * np.where(paint, 1.0, 1.025)])
+        rgb[:, :, 1] *= np.where(paint, 1.0, 1.005)
+        kelvin = 1.0 + 0.7 * patches + 0.35 * grain - np.where(on_road, 0.0, 1.0) - 0.8 * paint
+        sun = _soften(np.repeat(x * street.sun > shadow_edge(street), z.size, axis=0), 0.3 * ACROSS)
+        lamps = self._lamp_light(x, np.zeros_like(x), z)
+        return Texture(_paint(rgb, kelvin), _light(0.4 + 0.6 * sun, sun, lamps, 0.0 * sun))
+
+    def facade(self, stretch: Stretch, side: int) -> Texture:
+        """One side's houses: rows from ``TOP_M`` down to the ground, columns along z.
+
+        They are painted to the top whatever their height: the backdrop cuts them.
+        """
+        start = stretch.number * STRETCH_M
+        z = _centres(start, start + STRETCH_M, WALL)[None, :]
+        y = _centres(0.0, TOP_M, WALL)[::-1, None]
+        shape = (y.size, z.size)
+        rgb, kelvin = np.zeros((*shape, 3), np.float32), np.zeros(shape, np.float32)
+        glow, solid = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+        for block in stretch.sides[(side + 1) // 2]:
+            columns = slice(*np.searchsorted(z[0], (block.start, block.end)).tolist())
+            if block.height and columns.start < columns.stop:
+                part = self._house(block, z[:, columns], y)
+                for whole, piece in zip((rgb, kelvin, glow, solid), part, strict=True):
+                    whole[:, columns] = piece
+        sun = np.full(shape, float(side != self._street.sun), np.float32)
+        warming = (0.5 + 0.5 * sun) * solid
+        lamps = self._lamp_light(np.full_like(z, side * self._street.wall), y, z)
+        return Texture(_paint(rgb, kelvin), _light(warming, sun, lamps, glow))
+
+    def _house(self, block: Block, z: Map, y: Map) -> tuple[Any, Any, Any, Any]:
+        """Colour, kelvins, glow of windows, and what the sun warms, of a block's columns."""
+        stain, grain = self._sample(self._cloudy, y, z, 3.0), self._sample(self._rough, y, z, 7.0)
+        if block.height < 3.1:  # a hedge along a garden
+            leaves = 1 + 0.3 * grain + 0.22 * stain
+            return leaves[..., None] * _HEDGE, 0.6 * grain + 0.5 * stain, 0.0, 0.25
+        tone = 1 + 0.05 * stain + 0.035 * grain - 0.16 * (y % block.storey < 0.14)
+        tone = np.where((y > block.height - 0.35) | (y < 0.5), 0.78 * tone, tone)
+        rgb = tone[..., None] * np.asarray(block.paint, np.float32)
+        kelvin = block.warmer + 0.8 * stain + 0.4 * grain
+        frame, pane, lot, height = _windows(z, y, block)
+        rgb[frame] = _FRAME
+        glass = (40 + 55 * lot + 40 * height)[..., None] * _GLASS
+        rgb[pane] = glass[pane]
+        # Panes mirror the cold sky; a few rooms behind them are heated.
+        kelvin = np.where(frame, kelvin + 0.5, kelvin)
+        kelvin = np.where(pane, 3.0 * lot - 2.0 * height - 4.0, kelvin)
+        glow = np.where(pane & (lot > 0.8), 0.25 + 0.4 * (lot * 57 % 1), 0)
+        return rgb, kelvin, glow, np.where(pane, 0.15, 1.0)
+
+    def _sample(self, tile: Map, rows: Map, columns: Map, scale: float) -> Map:
+        """The noise at a grid of surface coordinates in metres, ``scale`` samples a metre."""
+        u, v = np.broadcast_arrays(columns * scale % _TILE, rows * scale % _TILE)
+        u, v = np.ascontiguousarray(u, np.float32), np.ascontiguousarray(v, np.float32)
+        return np.asarray(
+            cv2.remap(tile, u, v, cv2.INTER_LINEAR, None, cv2.BORDER_WRAP), np.float32
+        )
+
+    def _lamp_light(self, x: Map, y: Map, z: Map) -> Map:
+        """Light of the street lamps, 1 at the brightest; drawn coarsely, for it is smooth."""
+        rows, columns = np.broadcast_shapes(x.shape, y.shape, z.shape)
+        x, y, z = (part[:: 4 if len(part) > 1 else 1, :: 4 if part.shape[1] > 1 else 1]
+                   for part in (x, y, z))  # fmt: skip
+        light = lamp_light(self._street, x, y, z)
+        return np.asarray(cv2.resize(light, (columns, rows)), np.float32)
+
+
+def lamp_light(street: Street, x: Map, y: Map, z: Map) -> Map:
+    """Light of the street lamps at points of the world, any shapes that broadcast; 0 to about 1."""
+    light = np.zeros(np.broadcast_shapes(x.shape, y.shape, z.shape), np.float32)
+    for lamp_x, lamp_z in street.lamps(float(z.min()) - 25, float(z.max()) + 25):
+        inward = lamp_x - np.sign(lamp_x) * 1.2
+        squared = (x - inward) ** 2 + (z - lamp_z) ** 2 + 0.25 * (y - 2.0) ** 2
+        light += (1 + squared / 14.0) ** -1.7
+    return np.minimum(light, np.float32(1.2))
+
+
+def shadow_edge(street: Street) -> float:
+    """How far, towards the sunny side, the shadow of the houses reaches over the ground."""
+    return -0.35 * street.road
+
+
+def _noise(rng: np.random.Generator, blur: float) -> Map:
+    """A tile of noise that wraps, of mean 0 and deviation 1."""
+    tile: Map = rng.standard_normal((_TILE, _TILE), np.float32)
+    if blur:
+        wide = np.asarray(cv2.GaussianBlur(np.tile(tile, (2, 2)), (0, 0), blur), np.float32)
+        middle = slice(_TILE // 2, -_TILE // 2)
+        tile = wide[middle, middle]
+    tile = (tile - tile.mean()) / tile.std()
+    return tile
+
+
+def _centres(start: float, end: float, density: float) -> Map:
+    count = round((end - start) * density)
+    return (start + (np.arange(count) + 0.5) / density).astype(np.float32)
+
+
+def _soften(mask: NDArray[np.bool_], sigma: float) -> Map:
+    return np.asarray(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), sigma), np.float32)
+
+
+def _paint(rgb: NDArray[Any], kelvin: NDArray[Any]) -> NDArray[np.uint8]:
+    colours = np.clip(rgb, 0, 255).astype(np.uint8)
+    return np.dstack([colours, temperature_code(kelvin)])
+
+
+def _light(warming: Map, sun: Map, lamps: Map, glow: Map) -> NDArray[np.uint8]:
+    planes = np.dstack([255 * warming, 255 * sun, LAMP_FULL * lamps, 255 * glow])
+    return np.clip(planes + 0.5, 0, 255).astype(np.uint8)
+
+
+def _markings(
+    street: Street, stretch: Stretch, on_road: NDArray[np.bool_], x: Map, z: Map
+) -> NDArray[np.bool_]:
+    """Where the road is painted white: dashes, edge lines, and a crossing before a junction."""
+    clear_of_mouth = np.ones_like(z, bool)
+    crossing = np.zeros_like(on_road)
+    if stretch.junction is not None:
+        near, far = stretch.junction
+        clear_of_mouth = (z < near - 4) | (z > far + 1)
+        crossing = (z > near - 3.6) & (z < near - 0.9) & (x % 1.0 < 0.5)
+        crossing = crossing & (np.abs(x) < street.road - 0.2)
+    middle = (np.abs(x) < 0.07) & (z % 6.0 < 3.2)
+    edges = np.abs(np.abs(x) - street.road + 0.3) < 0.06
+    paint: NDArray[np.bool_] = on_road & (((middle | edges) & clear_of_mouth) | crossing)
+    return paint
+
+
+def _windows(z: Map, y: Map, block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Map, Map]:
+    """Windows of a facade: where frames and panes are, a lot drawn for each, height in it."""
+    column, storey = np.floor(z / block.bay), np.floor(y / block.storey)
+    in_u, in_y = z / block.bay - column, y / block.storey - storey
+    frame = (np.abs(in_u - 0.5) < 0.31) & (np.abs(in_y - 0.55) < 0.29) & (y < block.height - 0.5)
+    pane = (np.abs(in_u - 0.5) < 0.26) & (np.abs(in_y - 0.55) < 0.25) & frame
+    pane &= np.abs(in_u - 0.5) > 0.02
+    lot = np.sin(column * 12.9898 + storey * 78.233 + block.start) * 437.585453 % 1
+    return frame, pane, lot.astype(np.float32), np.broadcast_to(in_y, frame.shape)

@@ -1,0 +1,325 @@
+"""Every fault in every stage: none hangs, none loses what was finished, none goes unseen."""
+
+import csv
+import errno
+import json
+import re
+import resource
+import shutil
+import signal
+
+import cv2
+import numpy as np
+import pytest
+
+from common.errors import DataError, IrvisError
+from fusion.fusers import maximum
+from pipeline.config import config
+from pipeline.engine import ledger, runner
+from pipeline.engine.compute import Compute
+from tests.helpers import children, toy_recording, toys
+from tests.helpers.stand import full_disk
+from tests.helpers.threads import prompt
+from tests.helpers.toy_sink import FailingSink
+
+QUIET = {"results": {"kind": "results"}, "log": {"kind": "jsonl"}}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _warm():
+    children.warm()
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch):
+    """A checkpoint after every batch; each test within seconds, and no thread left."""
+    monkeypatch.setattr(runner, "CHECKPOINT", 1)
+    with prompt(30):
+        yield
+    assert FailingSink.opened == []
+
+
+def settings(here, *, resume=False, sinks=None, on_bad_pair=None, **source):
+    found = toy_recording.settings(here / "out", **{"frames": 20, **source})
+    found["run"] |= {"resume": resume, "on_bad_pair": on_bad_pair}
+    found["sinks"] = QUIET if sinks is None else sinks
+    return found
+
+
+def execute(settings):
+    return runner.run(config.check(settings), lambda done, total: None)
+
+
+def finished(here):
+    """Pairs that the partial folder has, all of which must be readable."""
+    partial = here / "out.partial"
+    done = int((partial / "progress.log").read_text().split()[-1])
+    lines = [json.loads(line) for line in (partial / "log.jsonl").read_text().splitlines()]
+    assert [line["number"] for line in lines] == list(range(len(lines)))
+    assert len(lines) >= done
+    return done
+
+
+def files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "timing.json"
+    }
+
+
+def assert_resumes(here, **source):
+    """What broke off goes on, and ends with the files of a run that didn't break off."""
+    resumed = execute(settings(here, resume=True, **source))
+    whole = settings(here, **source)
+    whole["run"]["dir"] = str(here / "whole")
+    ours, theirs = files(resumed.folder), files(execute(whole).folder)
+    # may name a sink that was left out since
+    for found in (ours, theirs):
+        del found["config.yaml"]
+    assert ours == theirs
+
+
+def fail_at(monkeypatch, owner, name, call, error):
+    """Have a function raise at one of its calls, from 0."""
+    calls, original = [], getattr(owner, name)
+
+    def failing(*arguments, **named):
+        calls.append(None)
+        if len(calls) == call + 1:
+            raise error
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, failing)
+
+
+# --- a stage fails ---
+
+
+@pytest.mark.parametrize("camera", ["ir", "vis"])
+def test_a_bug_of_a_decoder_ends_the_run(here, camera):
+    with pytest.raises(RuntimeError, match=f"{camera}: the decoder has a bug at 17"):
+        execute(settings(here, **{camera: {"bug": 17}}))
+    assert finished(here) >= 4  # the frames of half a second may still be out of order
+
+
+@pytest.mark.parametrize("error", [DataError("a fault"), ValueError("a fault")])
+@pytest.mark.parametrize(("owner", "name", "call"), [
+    (ledger.Ledger, "paired", 14),  # admission
+    (Compute, "upload", 3),
+    (Compute, "run", 3),
+    (toys.BrightBox, "__call__", 9),  # three arms a batch
+])  # fmt: skip
+def test_a_stage_that_fails_ends_the_run_and_keeps_what_was_done(
+    here, monkeypatch, owner, name, call, error
+):
+    with monkeypatch.context() as patch:
+        fail_at(patch, owner, name, call, error)
+        with pytest.raises(type(error), match="a fault") as caught:
+            execute(settings(here))
+    done = finished(here)
+    assert done == 12
+    if isinstance(error, IrvisError):
+        assert str(caught.value) == f"a fault (what was finished is in {here}/out.partial)"
+    else:
+        assert str(caught.value) == "a fault"  # a bug: as it is
+    assert_resumes(here)
+
+
+def test_a_fuser_that_fails_late(here, monkeypatch):
+    fuser, calls = maximum.build(maximum.Config()), []
+
+    def late(*, ir, vis):
+        calls.append(None)
+        return fuser(ir=ir, vis=vis) * (float("nan") if len(calls) == 3 else 1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(maximum, "build", lambda config: late)
+        with pytest.raises(
+            DataError, match=r"NaN or infinite values at pair 000008 .*out\.partial"
+        ):
+            execute(settings(here))
+    assert finished(here) == 8
+    assert_resumes(here)
+
+
+@pytest.mark.parametrize("how", ["full", "bug", "data"])
+@pytest.mark.parametrize("at", ["build", "write", "flush", "finish", "exit"])
+@pytest.mark.parametrize("place", [0, 2])
+def test_a_sink_that_fails_closes_the_others(here, at, how, place):
+    """Before and after them in the order of the configuration."""
+    bad = {"kind": "tests.helpers.toy_sink", "at": at, "how": how, "pair": 9}
+    names = ["results", "log"]
+    names.insert(place, "bad")
+    sinks = {name: bad if name == "bad" else QUIET[name] for name in names}
+    expected = {"full": OSError, "bug": RuntimeError, "data": DataError}[how]
+    with pytest.raises(expected) as caught:
+        execute(settings(here, sinks=sinks))
+    if how == "full":
+        assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, "/full/disk")
+    assert not (here / "out").exists()
+    if at in ("build", "flush") and place == 0:  # nothing was finished
+        assert (here / "out.partial").exists() == (at == "flush")
+        return
+    if at != "build":
+        assert finished(here) == {"write": 8, "flush": 0, "finish": 20, "exit": 20}[at]
+        assert_resumes(here)
+
+
+def test_the_files_of_a_sink_are_closed_when_the_next_cannot_be_built(here):
+    sinks = {
+        "first": {"kind": "tests.helpers.toy_sink", "at": "finish"},
+        "second": {"kind": "tests.helpers.toy_sink", "at": "build", "how": "data"},
+    }
+    closed = []
+    close = FailingSink.__exit__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FailingSink, "__exit__", lambda s, *e: closed.append(s) or close(s, *e))
+        with pytest.raises(DataError, match="the sink"):
+            execute(settings(here, sinks=sinks))
+    assert len(closed) == 1
+    assert not list(here.iterdir())  # nothing was done
+
+
+@pytest.mark.parametrize("camera", ["ir", "vis"])
+def test_on_bad_pair_fail_ends_at_the_first_with_its_reason(here, camera):
+    with pytest.raises(DataError, match=f"{camera}: frame 18 is damaged .*out.partial"):
+        execute(settings(here, on_bad_pair="fail", **{camera: {"lost": [18]}}))
+    assert finished(here) >= 4
+
+
+# --- the disk is full ---
+
+
+@pytest.mark.parametrize("name", ["ledger.csv", "progress.log", "timing.json", "config.yaml"])
+def test_a_full_disk_under_the_runs_own_files_names_them(here, monkeypatch, name):
+    """As /dev/full does it, which takes nothing."""
+    opened = runner.Path.open
+
+    def full(path, *arguments, **named):
+        if path.name.startswith(name):
+            path.touch()
+            return opened(runner.Path("/dev/full"), *arguments, **named)
+        return opened(path, *arguments, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Path, "open", full)
+        with pytest.raises(DataError, match=f"{name}: cannot be written .No space left on device"):
+            execute(settings(here, vis={"missing": [10]}))
+    partial = here / "out.partial"
+    assert partial.exists() == (name in ("progress.log", "timing.json"))  # else nothing was done
+    if partial.exists():
+        assert_resumes(here, vis={"missing": [10]})
+
+
+@pytest.mark.parametrize("size", [300, 3000, 9000, 30_000, 60_000])
+def test_a_disk_that_gets_full(here, size):
+    """No file can be longer than so many bytes; with every sink, whichever meets it first."""
+    every = toy_recording.settings(here)["sinks"]
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        with full_disk(size), pytest.raises(DataError) as caught:
+            execute(settings(here, sinks=every, frames=40))
+    finally:
+        signal.signal(signal.SIGXFSZ, old)
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+    text = str(caught.value)
+    assert re.match(rf"{here}/out\.partial/\S+: cannot be ", text)
+    assert "\n" not in text
+    if (here / "out.partial").exists():
+        finished(here)
+        resumed = settings(here, sinks=every, frames=40, resume=True)
+        assert execute(resumed).summary.frames["paired"] == 40
+
+
+# --- a camera dies, and the other goes on ---
+
+DEAD = {
+    "black": ({"black": [10, 20]}, "shows one level all over", range(10, 20)),
+    "frozen": ({"frozen": [0, 20]}, "has shown the same picture", range(9, 20)),
+    "stopped": ({"end": 5}, "has given no frame for", range(15, 30)),
+    "torn": ({"torn": 5}, "has given no frame for", range(15, 30)),
+}
+
+
+@pytest.mark.parametrize("fault", list(DEAD))
+@pytest.mark.parametrize("camera", ["ir", "vis"])
+def test_fused_falls_back_to_the_camera_that_survives(here, camera, fault):
+    faults, why, dead = DEAD[fault]
+    other = "vis" if camera == "ir" else "ir"
+    sinks = {**QUIET, "saved": {"kind": "images"}}
+    outcome = execute(settings(here, sinks=sinks, frames=30, **{camera: faults}))
+    frames = outcome.summary.frames
+    assert frames["fallback"] == len(dead)
+    stopped = fault in ("stopped", "torn")
+    assert frames["paired"] == (5 if stopped else 30 - len(dead))
+    assert frames["unpaired"] == (10 if stopped else 0)
+    assert frames["failed"] == (fault == "torn")
+    lines = [json.loads(line) for line in (outcome.folder / "log.jsonl").read_text().splitlines()]
+    with (outcome.folder / "ledger.csv").open(newline="") as file:
+        rows = {row["key"]: row for row in csv.DictReader(file) if row["status"] == "fallback"}
+    prefix = "ir_" if stopped and camera == "vis" else ""
+    assert list(rows) == [f"{prefix}{moment:06d}" for moment in dead]
+    for key, row in rows.items():
+        assert why in row["reason"]
+        assert {"ir": "infrared", "vis": "visible"}[camera] in row["reason"]
+        assert row[f"{other}_frame"] == key.removeprefix("ir_").lstrip("0")
+        assert (row[f"{camera}_frame"] == "") == stopped
+    for line in lines:
+        seen, key = line["detections"], line["key"]
+        images = {
+            arm: cv2.imread(str(outcome.folder / "saved" / arm / f"{key}.png"))
+            for arm in ("fused", "ir", "vis")
+        }
+        if key in rows:
+            assert np.array_equal(images["fused"], images[other])
+            assert images["fused"].any()
+            assert not images[camera].any()
+            assert seen[camera] == []
+            assert seen["fused"] == seen[other] == seen["late"]
+        else:
+            assert images[camera].any()
+    assert any(line["detections"]["late"] for line in lines if line["key"] in rows)
+
+
+@pytest.mark.parametrize("camera", ["ir", "vis"])
+def test_a_dead_camera_ends_a_run_that_is_to_fail(here, camera):
+    with pytest.raises(DataError, match=r"pair 000010: the .* camera shows one level all over"):
+        execute(settings(here, on_bad_pair="fail", **{camera: {"black": [10, 20]}}))
+
+
+def test_both_cameras_black_are_a_dark_night_and_no_fallback(here):
+    dark = {"black": [5, 10]}
+    frames = execute(settings(here, ir=dark, vis=dark)).summary.frames
+    assert (frames["paired"], frames["fallback"]) == (20, 0)
+
+
+# --- the process is told to end ---
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_signal_ends_the_run_and_a_resume_ends_it_well(here, sent, code, times):
+    begun = children.event()
+    (here / "run.yaml").write_text(json.dumps(settings(here, frames=60)))
+    arguments = ["run", str(here / "run.yaml")]
+    with children.child(children.irvis, arguments, here / "errors", 16, begun) as one:
+        assert begun.wait(children.LIMIT)
+        for _ in range(times):
+            children.send(one, sent)
+        assert children.end_of(one) == code
+    errors = (here / "errors").read_text()
+    if times == 1:
+        assert errors == "irvis: stopped; run.resume=true continues an unfinished run\n"
+    assert 16 <= finished(here) < 60
+    assert_resumes(here, frames=60)
+
+
+def test_a_full_disk_is_one_line_and_exit_code_2(here):
+    bad = {"kind": "tests.helpers.toy_sink", "at": "write", "pair": 9}
+    (here / "run.yaml").write_text(json.dumps(settings(here, sinks={**QUIET, "bad": bad})))
+    arguments = ["run", str(here / "run.yaml")]
+    with children.child(children.irvis, arguments, here / "errors", 0, children.event()) as one:
+        assert children.end_of(one) == 2
+    assert (here / "errors").read_text() == "irvis: /full/disk: No space left on device\n"
+    shutil.rmtree(here / "out.partial")

@@ -1,0 +1,311 @@
+"""Runs against each other: differences by hand, images in any order, and what is refused."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from scipy.stats import norm, t
+
+from common.errors import ConfigError, DataError
+from eval.bootstrap import draw
+from eval.fingerprint import fingerprint
+from pipeline.commands import evaluate
+from pipeline.commands.compare import compare, report
+from pipeline.config import config
+from pipeline.engine import runner
+from tests.helpers import toys
+
+IMAGES = 12
+
+
+def run(folder, root, **more):
+    """A cheap run in the folder."""
+    settings = toys.settings(root, **more)
+    settings["run"] = {"dir": str(folder)}
+    return runner.run(config.check(settings), lambda done, total: None).folder
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """Two runs: `maximum` finds the box on all images, as IR does; VIS on every other one."""
+    folder = tmp_path_factory.mktemp("compare")
+    root = toys.write_pairs(folder / "pairs", IMAGES)
+    arms = toys.settings(root)["arms"]
+    run(folder / "first", root)
+    fused = {**arms, "fused": {"kind": "vis_only"}, "more": {"kind": "average"}}
+    run(folder / "second", root, arms=fused)
+    return folder
+
+
+@pytest.fixture
+def runs(made, here):
+    """The two runs, to be changed."""
+    for name in ("first", "second"):
+        shutil.copytree(made / name, here / name)
+    return here
+
+
+def edit(path, change):
+    """Change the contents of a JSON file in place."""
+    data = json.loads(path.read_text())
+    change(data)
+    path.write_text(json.dumps(data))
+
+
+def ap(recall):
+    """AP of detections that all hit: precision 1 up to their recall, then straight to (1, 0)."""
+    x = np.linspace(0, 1, 101)
+    y = np.minimum(1, (1 - x) / max(1 - recall, 1e-9))
+    return (y[1:] + y[:-1]).sum() / 200 if recall else 0
+
+
+def by_arm(comparison):
+    return {entry["arm"]: entry for entry in comparison["differences"]}
+
+
+def cells(text, *beginning):
+    """The cells of the table row that begins so."""
+    rows = [[c.strip() for c in line.strip("│").split("│")] for line in text.splitlines()]
+    return next(row for row in rows if row[: len(beginning)] == list(beginning))
+
+
+def test_differences_by_hand(made):
+    comparison = compare([made / "first", made / "second"])
+    assert list(by_arm(comparison)) == ["fused", "ir", "vis", "late"]  # not `more`
+    fused = by_arm(comparison)["fused"]
+    assert (fused["run"], fused["less"]) == ("second", "first")
+    assert fused["recall"]["difference"] == pytest.approx(-0.5)
+    # the second run finds the images 0, 2, ... 10
+    found = [ap(count / IMAGES) for count in draw(IMAGES, 2000, 0)[:, ::2].sum(axis=1)]
+    level = norm.cdf(np.sqrt(IMAGES / (IMAGES - 1)) * t.ppf(0.025, IMAGES - 1))
+    expected = np.quantile(np.array(found) - 0.995, [level, 1 - level])
+    assert expected[1] < 0
+    for name in ("map50", "map50_95"):
+        assert fused[name]["difference"] == pytest.approx(0.75 - 0.995)
+        assert fused[name]["ci95"] == pytest.approx(expected.tolist(), abs=1e-9)
+        assert fused[name]["verdict"] == "worse"
+
+
+def test_equal_arms_do_not_differ_at_all(made):
+    comparison = compare([made / "first", made / "second"])
+    nothing = {"difference": 0, "ci95": [0, 0], "verdict": "no evidence"}
+    for arm in ("ir", "vis", "late"):
+        entry = by_arm(comparison)[arm]
+        for name in ("precision", "recall", "map50", "map50_95"):
+            assert entry[name] == nothing
+
+
+def test_scores_are_those_of_the_results_and_can_be_written(made, tmp_path):
+    comparison = compare([made / "first", made / "second"])
+    evaluate.write(tmp_path / "c.json", comparison)
+    assert json.loads((tmp_path / "c.json").read_text()) == comparison
+    assert list(comparison["runs"]) == ["first", "second"]
+    assert list(comparison["runs"]["second"]["arms"]) == ["fused", "ir", "vis", "late", "more"]
+    for name, part in comparison["runs"].items():
+        results = json.loads((made / name / "results.json").read_text())
+        assert comparison["fingerprint"] == fingerprint(results["protocol"])
+        assert part["folder"] == str(made / name)
+        for arm, scores in part["arms"].items():
+            detection = results["arms"][arm]["detection"]
+            assert scores["map50"] == detection["yolo"]["map50"]
+            assert scores["coco_map50_95"] == detection["coco"]["map50_95"]
+            assert scores["ci95"] == detection["ci95"]
+
+
+def test_images_pair_by_key_whatever_their_order_and_ids(runs):
+    before = compare([runs / "first", runs / "second"])
+    ids = {number: 1000 - 7 * number for number in range(1, IMAGES + 1)}
+
+    def turn(data):
+        for image in data["images"]:
+            image["id"] = ids[image["id"]]
+            del image["key"]  # its file's name is its key then
+        for label in data["annotations"]:
+            label["image_id"] = ids[label["image_id"]]
+        data["images"].reverse()
+        data["annotations"].reverse()
+
+    def turn_predictions(data):
+        for found in data:
+            found["image_id"] = ids[found["image_id"]]
+        data.reverse()
+
+    edit(runs / "second/ground_truth.json", turn)
+    for path in (runs / "second/predictions").iterdir():
+        edit(path, turn_predictions)
+    after = compare([runs / "first", runs / "second"])
+    assert after == before
+    turned = by_arm(compare([runs / "second", runs / "first"]))["fused"]["map50"]
+    assert turned["difference"] == -by_arm(before)["fused"]["map50"]["difference"]
+
+
+def test_three_runs_are_held_against_the_first_that_has_the_arm(runs):
+    shutil.copytree(runs / "second", runs / "third")
+    comparison = compare([runs / name for name in ("first", "second", "third")])
+    pairs = [(entry["arm"], entry["run"], entry["less"]) for entry in comparison["differences"]]
+    arms = ("fused", "ir", "vis", "late")
+    both = [(arm, name, "first") for arm in arms for name in ("second", "third")]
+    assert pairs == [*both, ("more", "third", "second")]
+
+
+def test_folders_of_one_name_go_by_their_paths(runs, monkeypatch):
+    shutil.copytree(runs / "second", runs / "again" / "first")
+    monkeypatch.chdir(runs)
+    folders = [runs / "first", runs / "again/first", runs / "second"]
+    relative = [folder.relative_to(runs) for folder in folders]
+    assert list(compare(relative)["runs"]) == ["first", "again/first", "second"]
+
+
+def test_notes_say_what_else_differs(runs):
+    def change(results):
+        results["protocol"]["compute"]["dtype"] = "other"
+        results["protocol"]["perturb"] = {"ir_noise": 20.0}
+        results["warnings"].append("mind the gap")
+
+    edit(runs / "second/results.json", change)
+    shutil.copytree(runs / "second", runs / "third")
+    comparison = compare([runs / name for name in ("first", "second", "third")])
+    dtype = json.loads((runs / "first/results.json").read_text())["protocol"]["compute"]["dtype"]
+    assert comparison["notes"] == [
+        "perturb.ir_noise is absent in first, 20.0 in second and third",
+        "arms.fused.kind is maximum in first, vis_only in second and third",
+        f"compute.dtype is {dtype} in first, other in second and third",
+    ]
+    few = "12 images with labels are few: 95% intervals are too narrow"
+    assert comparison["warnings"] == [few, "second, third: mind the gap"]
+
+
+def protocol(key, value):
+    def change(runs):
+        def set_value(results):
+            *sections, name = key.split(".")
+            part = results["protocol"]
+            for section in sections:
+                part = part[section]
+            part[name] = value
+
+        edit(runs / "second/results.json", set_value)
+
+    return change
+
+
+def nothing_labelled(runs):
+    edit(runs / "second/results.json", lambda data: data["arms"]["ir"].update(detection=None))
+
+
+def no_score(runs):
+    edit(runs / "second/results.json", lambda data: data["arms"]["ir"]["detection"]["yolo"].clear())
+
+
+def other_labels(runs):
+    edit(runs / "second/ground_truth.json", lambda data: data["annotations"].pop())
+
+
+def without(name):
+    return lambda runs: (runs / "second" / name).unlink()
+
+
+def partial(runs):
+    (runs / "second").rename(runs / "second.partial")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (
+            protocol("detector.conf", 0.25),
+            ConfigError,
+            r"detector\.conf is 0\.25 in second, but 0\.0 in first; .*same detector settings: run",
+        ),
+        (protocol("classes", [0]), ConfigError, r"^classes is \[0\] in second, but \[0, 2\] in fi"),
+        (
+            protocol("ground_truth_sha256", 64 * "0"),
+            ConfigError,
+            r"ground_truth_sha256 is 0{59}… in second, but \w{59}… in first; .*labelled images",
+        ),
+        (protocol("detector", None), DataError, "second: had no detector"),
+        (
+            no_score,
+            DataError,
+            r"second/results\.json: has no arms\.ir\.detection\.yolo\.\w+; it was edited",
+        ),
+        (nothing_labelled, DataError, "second: has no labelled objects"),
+        (other_labels, DataError, r"second/ground_truth\.json: is not what results\.json beside"),
+        (partial, DataError, r"second\.partial: the run isn't finished; .*run\.resume=true"),
+        (lambda runs: shutil.rmtree(runs / "second"), DataError, "second: is no run folder: it ha"),
+        (
+            without("predictions/late.json"),
+            DataError,
+            r"second: is no whole.*/late\.json is missing",
+        ),
+        (without("ground_truth.json"), DataError, r"ground_truth\.json is missing; copy all of it"),
+    ],
+)
+def test_refused(runs, monkeypatch, change, error, message):
+    monkeypatch.chdir(runs)
+    change(runs)
+    with pytest.raises(error, match=message) as raised:
+        compare([runs.joinpath(name).relative_to(runs) for name in ("first", "second")])
+    assert "\n" not in str(raised.value)
+
+
+def test_all_keys_that_differ_are_named(runs):
+    protocol("detector.iou", 0.9)(runs)
+    protocol("detector.conf", 0.25)(runs)
+    with pytest.raises(ConfigError, match=r"detector\.conf is .*, detector\.iou differs too; "):
+        compare([runs / "first", runs / "second"])
+
+
+def test_two_runs_are_needed(made):
+    with pytest.raises(ConfigError, match="needs two runs"):
+        compare([made / "first"])
+    with pytest.raises(ConfigError, match="first: stands twice"):
+        compare([made / "first", made / "second", made / "second" / ".." / "first"])
+
+
+def test_the_tables(made, capsys):
+    comparison = compare([made / "first", made / "second"])
+    report(comparison)
+    text = capsys.readouterr().out
+    assert text.startswith(
+        f"Fingerprint {comparison['fingerprint']}: all runs have the same 12 images and their "
+        "labels, classes, detector and settings\n"
+        "Detector: bright box (none, weights 0), conf 0.0, NMS IoU 0.5; P, R, mAP: YOLO conv"
+    )
+    assert cells(text, "first", "fused")[2:5] == ["1.000", "1.000", "0.995 0.995…0.995"]
+    row = cells(text, "second", "fused")
+    assert row[2:4] == ["1.000", "0.500"]
+    assert row[4].startswith("0.750 ")
+    assert cells(text, "second", "more")[:2] == ["second", "more"]
+    row = cells(text, "fused", "second − first")
+    assert row[2].startswith("-0.245 -")
+    assert cells(text, "vis", "second − first")[2:] == [
+        "+0.000 +0.000…+0.000", "no evidence", "+0.000 +0.000…+0.000", "no evidence",
+    ]  # fmt: skip
+    assert "Warning: 12 images with labels are few" in text
+    assert text.endswith("Note: arms.fused.kind is maximum in first, vis_only in second\n")
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_runs_without_a_common_arm(runs, capsys):
+    def rename(results):
+        results["arms"] = {"alone": results["arms"]["fused"]}
+
+    edit(runs / "second/results.json", rename)
+    (runs / "second/predictions/fused.json").rename(runs / "second/predictions/alone.json")
+    comparison = compare([runs / "first", runs / "second"])
+    assert comparison["differences"] == []
+    report(comparison)
+    assert "there are no differences to show" in capsys.readouterr().out
+
+
+def test_one_image_has_no_intervals(here, capsys):
+    root = toys.write_pairs(here / "pairs", 1)
+    for name in ("a", "b"):
+        run(here / name, root)
+    comparison = compare([here / "a", here / "b"])
+    entry = by_arm(comparison)["fused"]["map50"]
+    assert entry == {"difference": 0, "ci95": None, "verdict": None}
+    report(comparison)
+    assert cells(capsys.readouterr().out, "fused", "b − a")[2:] == ["+0.000", "–", "+0.000", "–"]

@@ -1,0 +1,66 @@
+"""The contract that every component follows, over all modules that are there."""
+
+import importlib
+
+import pytest
+import torch
+from pydantic import BaseModel, ValidationError
+
+from common.errors import ConfigError
+from pipeline.config import components
+from pipeline.config.components import FOLDERS, kinds
+
+ALL = [(part, kind) for part in FOLDERS for kind in kinds(part)]
+FUSERS = [kind for kind in kinds("arms") if kind not in ("folder", "late")]
+
+
+def module_of(part, kind):
+    found = [f"{f}.{kind}" for f in FOLDERS[part] if kind in components._modules(f)]
+    assert len(found) == 1, f"{kind} is in two folders"
+    return importlib.import_module(found[0])
+
+
+def test_a_helper_beside_the_kinds_is_no_kind():
+    assert importlib.import_module("pipeline.sources._recordings")
+    assert "_recordings" not in kinds("source")
+    with pytest.raises(ConfigError, match="unknown '_recordings'"):
+        components.load("source", {"kind": "_recordings"}, "source")
+
+
+@pytest.mark.parametrize(("part", "kind"), ALL)
+def test_has_a_frozen_strict_config_and_build(part, kind):
+    module = module_of(part, kind)
+    assert module.__doc__
+    assert issubclass(module.Config, BaseModel)
+    assert module.Config.model_config["frozen"]
+    assert module.Config.model_config["extra"] == "forbid"
+    assert module.Config.__doc__
+    assert callable(module.build)
+    for name, field in module.Config.model_fields.items():
+        assert field.description, f"{kind}.{name} has no description"
+
+
+@pytest.mark.parametrize(("part", "kind"), ALL)
+def test_refuses_unknown_settings(part, kind):
+    with pytest.raises(ValidationError):
+        module_of(part, kind).Config(no_such_setting=1)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FUSERS if kind != "fusionmamba_released"])
+@pytest.mark.parametrize("size", [(32, 48), (37, 51)])
+def test_every_fuser_keeps_shape_range_order_and_gradient(kind, size):
+    module = module_of("arms", kind)
+    small = {"width": 8, "depths": (1, 1, 1, 1)} if kind == "fusionmamba" else {}
+    fuser = module.build(module.Config(**small))
+    torch.manual_seed(0)
+    ir, vis = torch.rand(2, 1, *size), torch.rand(2, 3, *size)
+    fused = fuser(ir=ir, vis=vis)
+    assert fused.shape == (2, 3, *size)
+    assert fused.dtype == torch.float32
+    assert 0 <= fused.min() <= fused.max() <= 1
+    alone = fuser(ir=ir[1:], vis=vis[1:])
+    assert torch.allclose(alone, fused[1:], atol=1e-5)
+    seen = vis if kind == "vis_only" else ir
+    seen.requires_grad_()
+    fuser(ir=ir, vis=vis).sum().backward()
+    assert seen.grad.abs().sum() > 0

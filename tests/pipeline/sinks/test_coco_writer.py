@@ -1,0 +1,74 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from common.errors import DataError
+from eval.coco import ground_truth_json
+from eval.evaluation import content_hash
+from eval.labels import Labels
+from pipeline.sinks._coco_writer import GroundTruthFile, PredictionsFile
+from tests.helpers.stand import full_disk
+
+NAMES = {2: "car", 0: 'a "person" 🚶'}
+
+boxes = st.lists(
+    st.tuples(st.floats(0, 50), st.floats(0, 50), st.floats(0.1, 50), st.floats(0.1, 50)),
+    max_size=3,
+).map(lambda rows: np.array(rows, np.float64).reshape(-1, 4) + np.array([0, 0, 50, 50]))
+
+
+@st.composite
+def labelled(draw):
+    """A key that may come twice, a size and labels, also of a class that doesn't count."""
+    xyxy = draw(boxes)
+    class_id = np.array([draw(st.sampled_from((0, 2, 7))) for _ in xyxy], np.int64)
+    key = draw(st.sampled_from(("a", "b", 'ü "🚗"')))
+    return (
+        key,
+        draw(st.sampled_from((48, 64))),
+        Labels(xyxy, class_id, draw(boxes)),
+        draw(st.booleans()),
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(labelled(), max_size=4))
+def test_bytes_and_hash_are_those_of_the_whole_data_set(tmp_path_factory, pairs):
+    path = tmp_path_factory.mktemp("coco") / "ground_truth.json"
+    images = [
+        {"id": i, "key": key, "file_name": f"{key}.png", "width": 64, "height": height}
+        | ({"light": "night"} if dark else {})
+        for i, (key, height, _, dark) in enumerate(pairs, 1)
+    ]
+    labels = [labels for _, _, labels, _ in pairs]
+    with GroundTruthFile(path, NAMES) as file:
+        for image, mine in zip(images, labels, strict=True):
+            file.add(image, mine)
+    whole = ground_truth_json(images, labels, NAMES)
+    assert path.read_text() == json.dumps(whole, allow_nan=False) + "\n"
+    assert file.content_hash() == content_hash(whole)
+    assert file.images == len(images)
+    assert file.sizes == {(height, 64) for _, height, _, _ in pairs}
+    assert [path.name for path in path.parent.iterdir()] == ["ground_truth.json"]
+
+
+@pytest.mark.parametrize("entries", [[], [{"a": 1}], [{"a": 1}, {"b": "🚗"}]])
+def test_predictions_are_a_list(tmp_path, entries):
+    path = tmp_path / "predictions" / "ir.json"
+    with PredictionsFile(path) as file:
+        file.extend(entries)
+    assert json.loads(path.read_text()) == entries
+    assert path.read_text().count("\n") == max(1, len(entries))
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
+    path = tmp_path / "ir.json"
+    with (
+        full_disk(1000),
+        pytest.raises(DataError, match=r"ir\.json: cannot be written"),
+        PredictionsFile(path) as file,
+    ):
+        file.extend({"image_id": i} for i in range(1000))

@@ -1,0 +1,143 @@
+"""The source of generated drives: keys, times, settings and faults."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from pipeline.frames import BadPair, FramePair
+from pipeline.images import to_eight_bit
+from pipeline.sources.scenes import Config, ScenesSource, build
+from scenes.climate import Conditions
+from scenes.faults import Faults
+from scenes.render import Clip
+
+SMALL = (64, 80)
+
+
+def test_the_source_gives_pairs_with_their_labels():
+    source = build(Config(frames=5, seed=7, size=(96, 128), clip=2, frame_rate=12.5))
+    assert isinstance(source, ScenesSource)
+    source.check()
+    with source:
+        pairs = list(source)
+        again = list(source)
+    assert source.count == len(pairs) == 5
+    assert source.has_labels
+    assert source.frame_rate == Fraction(25, 2)
+    assert [pair.key for pair in pairs] == [
+        "000000_day", "000001_day", "000002_night", "000003_night", "000004_day",
+    ]  # fmt: skip
+    times = [0, 80_000_000, 160_000_000, 240_000_000, 320_000_000]
+    assert [pair.whole().ir.timestamp_ns for pair in pairs] == times
+    assert [pair.whole().vis.timestamp_ns for pair in pairs] == times
+    for pair, other in zip(pairs, again, strict=True):
+        assert np.array_equal(pair.whole().ir.image, other.whole().ir.image)
+        assert np.array_equal(pair.whole().vis.image, other.whole().vis.image)
+        assert pair.whole().ir.size == pair.whole().vis.size == (96, 128)
+    fourth = Clip(7, 1, night=True, size=(96, 128), frame_rate=Fraction(25, 2)).scene(1)
+    assert np.array_equal(pairs[3].whole().ir.image, fourth.ir)
+    assert np.array_equal(source.labels("000003_night", (96, 128)).xyxy, fourth.labels.xyxy)
+    assert np.array_equal(source.label_classes("000003_night"), fourth.labels.class_id)
+
+
+@pytest.mark.parametrize("time", ["day", "dusk", "night"])
+def test_one_time_of_day(time):
+    source = build(Config(frames=3, clip=1, size=(64, 64), time=time))
+    assert all(pair.key.endswith(f"_{time}") for pair in source)
+
+
+def test_a_drive_from_dusk_into_night_spans_the_clip():
+    config = Config(frames=6, clip=6, size=SMALL, time="dusk_to_night", weather="rain")
+    pairs = list(build(config))
+    assert [pair.key.partition("_")[2] for pair in pairs] == ["dusk"] * 3 + ["night"] * 3
+    conditions = Conditions("dusk_to_night", "rain", span_s=0.5)
+    clip = Clip(0, 0, size=SMALL, frame_rate=Fraction(10), conditions=conditions)
+    assert np.array_equal(pairs[5].whole().vis.image, clip.scene(5).vis)
+
+
+def test_the_cameras_differ_as_set():
+    matrix = ((1.0, 0.0, 5.0), (0.0, 1.0, -2.0), (0.0, 0.0, 1.0))
+    config = Config(
+        frames=2, size=SMALL, time="day", ir_homography=matrix, ir_delay_ms=40, traffic="dense"
+    )
+    _, pair = build(config)
+    assert pair.whole().ir.timestamp_ns == 140_000_000
+    assert pair.whole().vis.timestamp_ns == 100_000_000
+    clip = Clip(
+        0, 0, size=SMALL, frame_rate=Fraction(10), ir_homography=np.array(matrix), ir_delay=0.04,
+        conditions=Conditions("day", traffic="dense"),
+    )  # fmt: skip
+    assert np.array_equal(pair.whole().ir.image, clip.scene(1).ir)
+
+
+def test_sixteen_bit_frames_go_through_the_range_given():
+    config = Config(frames=1, size=SMALL, time="night", ir_range=(26000, 31500))
+    (pair,) = build(config)
+    scene = Clip(0, 0, night=True, size=SMALL, frame_rate=Fraction(10)).scene(0)
+    assert np.array_equal(pair.whole().ir.image, to_eight_bit(scene.ir16, (26000, 31500), ""))
+    assert not np.array_equal(pair.whole().ir.image, scene.ir)
+
+
+def test_dropped_and_frozen_frames_are_accounted_for():
+    settings = {"frames": 40, "clip": 20, "size": (64, 64), "time": "day", "seed": 3}
+    perfect = list(build(Config(**settings)))
+    pairs = list(build(Config(**settings, dropped=0.3, frozen=0.3)))
+    faults = Faults(3, 0.3, 0.3)
+    assert len(pairs) == 40
+    states = {"dropped": 0, "frozen": 0, "bad": 0}
+    for index, (pair, whole) in enumerate(zip(pairs, perfect, strict=True)):
+        assert pair.key == whole.key
+        gone = [faults.drops(camera, index) for camera in ("ir", "vis")]
+        states["dropped"] += sum(gone)
+        if all(gone):
+            assert isinstance(pair, BadPair)
+            assert "both cameras dropped" in pair.reason
+            states["bad"] += 1
+            continue
+        assert isinstance(pair, FramePair)
+        assert [pair.ir is None, pair.vis is None] == gone
+        for camera, frame in (("ir", pair.ir), ("vis", pair.vis)):
+            if frame is None:
+                continue
+            shown = faults.shown(camera, index, index // 20 * 20)
+            assert (shown < index) == (faults.freezes(camera, index) and index % 20 > 0)
+            source = perfect[shown].whole()
+            expected = source.ir if camera == "ir" else source.vis
+            assert np.array_equal(frame.image, expected.image)
+            assert frame.timestamp_ns == index * 100_000_000
+            states["frozen"] += shown < index
+    # Of 80 frames about 24 each, and 3 or 4 pairs lost whole.
+    assert 14 <= states["dropped"] <= 34
+    assert 12 <= states["frozen"] <= 34
+    assert states["bad"] >= 1
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"size": (63, 320)}, {"frames": 0}, {"seed": -1}, {"time": "dawn"}, {"speed": 1},
+        {"weather": "snow"}, {"traffic": "none"}, {"dropped": 1.0}, {"ir_range": (5, 5)},
+        {"ir_delay_ms": float("nan")},
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_refused(settings):
+    with pytest.raises(ValidationError):
+        Config(**settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"dropped": 0.6, "frozen": 0.5}, "together they must stay below 1"),
+        ({"clip": 5, "ir_delay_ms": -600}, "longer than a clip, 500 ms"),
+        ({"time": "dusk_to_night", "clip": 1}, "at least 2 frames"),
+        ({"ir_homography": ((1, 0, 0), (2, 0, 0), (0, 0, 1))}, "can't be inverted"),
+        ({"ir_homography": ((1, 0, 900), (0, 1, 0), (0, 0, 1))}, "nothing of the picture inside"),
+        ({"ir_homography": ((1, 0, 0), (0, 1, 0), (-0.01, 0, 1))}, "behind the camera"),
+    ],
+)
+def test_impossible_settings_say_why(settings, reason):
+    with pytest.raises(ValidationError, match=reason):
+        Config(**settings)

@@ -1,0 +1,43 @@
+"""How far the network's 4x4 patches show: `python tools/grid.py WEIGHTS [WEIGHTS...]`.
+
+Fuses three generated pairs of seeds that nothing was trained on and prints, for each weights file
+or name, the square root of ``training.losses.grid_loss`` in grey levels of 255: the spread of the
+sixteen places of a patch in what the network adds to the mean of the pair.
+"""
+
+import argparse
+from fractions import Fraction
+
+import torch
+
+from fusion.color import rgb_to_ycbcr
+from fusion.fusers import fusionmamba
+from scenes.climate import Conditions
+from scenes.render import Clip
+from training.losses import grid_loss
+
+SCENES = ((12, Conditions("dusk")), (13, Conditions("night")), (15, Conditions("day", "fog")))
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="How far the network's patches show.")
+    parser.add_argument("weights", nargs="+", help="names or files of FusionMamba weights")
+    print(f"{'weights':60} {'dusk':>6} {'night':>6} {'fog':>6}")
+    for weights in parser.parse_args().weights:
+        fuser = fusionmamba.build(fusionmamba.Config(weights=weights))
+        spreads = []
+        for seed, conditions in SCENES:
+            clip = Clip(seed, 0, size=(256, 320), frame_rate=Fraction(10), conditions=conditions)
+            scene = clip.scene(30)
+            ir = torch.tensor(scene.ir).float()[None, None] / 255  # [1, 1, H, W]
+            vis = torch.tensor(scene.vis).float().permute(2, 0, 1)[None] / 255  # [1, 3, H, W]
+            y, _ = rgb_to_ycbcr(vis)  # [1, 1, H, W]
+            fused, _ = rgb_to_ycbcr(fuser(ir=ir, vis=vis))
+            spreads.append(255 * grid_loss(fused, ir, y).item() ** 0.5)
+        print(f"{weights:60} " + " ".join(f"{spread:6.2f}" for spread in spreads))
+
+
+if __name__ == "__main__":
+    main()
