@@ -46,6 +46,11 @@ def publish(folder: Path, name: str) -> None:
 
 
 def save(path: Path, text: str) -> None:
+    """Write a page, and the folders on its way.
+
+    Raises:
+        errors.DataError: It can't be written.
+    """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # a name may hold bytes that are no text
@@ -108,6 +113,7 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
 
 
 def command(folder: Path) -> str:
+    """What repeats a run."""
     return f"irvis run {shlex.quote(str(folder / CONFIG))}"
 
 
@@ -121,6 +127,7 @@ def _drawn(folder: Path, results: Json, counts: CountsOverTime | None) -> list[C
 def draw_charts(
     folder: Path, results: Json, counts: CountsOverTime | None
 ) -> Iterator[tuple[str, str, Any]]:
+    """Name, description and figure of each chart of a run."""
     path = folder / "curves.json"
     curves: Any = load_json(path) if path.is_file() else None
     with legible(path):
@@ -128,6 +135,7 @@ def draw_charts(
 
 
 def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
+    """The contents of ``timing.json``, None where there is none."""
     path = folder / "timing.json"
     return load_json(path) if path.is_file() else None
 
