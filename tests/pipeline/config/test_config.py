@@ -125,7 +125,7 @@ def test_a_component_imports_only_itself():
     import sys
 
     program = (
-        "import sys; from pipeline import components\n"
+        "import sys; from pipeline.config import components\n"
         "components.load('arms', {'kind': 'average'}, 'arms.a')\n"
         "print([m for m in sys.modules if m.startswith('fusion.fusers.')])\n"
         "print('ultralytics' in sys.modules)"

@@ -239,7 +239,7 @@ def connect(*given):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = connect
 import pathlib, time
 from pipeline.sinks import mlflow
-from tests.pipeline.sinks import stand
+from tests.helpers import stand
 
 sink = mlflow.build(mlflow.Config(), stand.context(pathlib.Path(sys.argv[1])), "log")
 sink.publish("toy")
