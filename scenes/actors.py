@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenes.backdrop import FAR_M
-from scenes.cars import car_shapes, footprint
-from scenes.casting import Outfit, Vehicle
+from scenes.cars import Car, car_shapes, footprint
+from scenes.casting import Vehicle
 from scenes.climate import Moment
 from scenes.drawing import Camera, Shape, Sprite, draw
-from scenes.people import person_shapes
+from scenes.people import Person, person_shapes
 from scenes.props import Picture, draw_tree, lamp_shapes, place
 from scenes.street import STRETCH_M, TREE_KINDS, Street
 from scenes.traffic import CAR, PERSON, Pose
@@ -75,7 +75,7 @@ class Props:
         return draw_tree(np.random.default_rng([*self._street.seed, 9, kind]))
 
 
-def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int) -> Actor | None:
+def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int, sunlit: float) -> Actor | None:
     """Somebody or a car as the camera sees them; None where it doesn't.
 
     Args:
@@ -83,15 +83,17 @@ def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int) -> Actor | N
         camera: The view.
         moment: Temperatures, and whether lamps are on.
         sun: Side, -1 or 1, away from which shadows fall.
+        sunlit: Share of the sun's warmth that falls there.
     """
     away = pose.place[1] - camera.z
     if isinstance(pose.figure, Vehicle):
         if not -1.5 < away < _CARS_M or not _in_view(camera, *pose.place, 2.9):
             return None
-        return _driven(pose, pose.figure, camera, moment)
+        car = pose.figure.at(moment, sunlit)
+        return _driven(pose, car, camera, moment, running=pose.figure.running)
     if not _NEAREST_M < away < _PEOPLE_M or not _in_view(camera, *pose.place, 0.8):
         return None
-    return _walking(pose, pose.figure, camera, moment, sun)
+    return _walking(pose, pose.figure.at(moment, sunlit), camera, moment, sun)
 
 
 def _in_view(camera: Camera, x: float, z: float, radius: float) -> bool:
@@ -102,9 +104,9 @@ def _in_view(camera: Camera, x: float, z: float, radius: float) -> bool:
     return middle + half > left and middle - half < right
 
 
-def _walking(pose: Pose, outfit: Outfit, camera: Camera, moment: Moment, sun: int) -> Actor:
+def _walking(pose: Pose, person: Person, camera: Camera, moment: Moment, sun: int) -> Actor:
     x, z = pose.place
-    shapes = person_shapes(outfit.at(moment), pose.place, pose.heading, pose.walked)
+    shapes = person_shapes(person, pose.place, pose.heading, pose.walked)
     turn = np.arange(12) * (np.pi / 6)
     shadow = np.stack(
         [x + 0.32 * np.cos(turn) - 0.1 * sun, np.zeros(12), z + 0.26 * np.sin(turn)], axis=1
@@ -113,11 +115,10 @@ def _walking(pose: Pose, outfit: Outfit, camera: Camera, moment: Moment, sun: in
     return Actor(PERSON, pose.track, pose.place, pose.speed, sprite, [], shadow)
 
 
-def _driven(pose: Pose, vehicle: Vehicle, camera: Camera, moment: Moment) -> Actor:
-    car = vehicle.at(moment)
+def _driven(pose: Pose, car: Car, camera: Camera, moment: Moment, *, running: bool) -> Actor:
     shapes, lights = car_shapes(car, pose.place, pose.heading, camera)
     under = footprint(car, pose.place, pose.heading, camera)
-    warm = 0.6 * moment.heavy_k + 2.5 if vehicle.running else None
+    warm = moment.under_k if running else None
     sprite = draw(camera, shapes, moment.air_c)
     beams = pose.heading if car.lamps else None
     return Actor(CAR, pose.track, pose.place, pose.speed, sprite, lights, under, warm, beams)

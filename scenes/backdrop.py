@@ -12,7 +12,7 @@ from scenes.climate import Moment
 from scenes.drawing import SUPERSAMPLING, Camera, largest
 from scenes.sky import Sky
 from scenes.street import STRETCH_M, Block, Street
-from scenes.surfaces import ACROSS, ALONG, HALF_M, TOP_M, WALL, Map
+from scenes.surfaces import ACROSS, ALONG, HALF_M, TOP_M, WALL, Exposure, Map
 from scenes.textures import AHEAD, Textures, warp
 
 FAR_M = 118.0  # the last that is painted; beyond it there is the skyline
@@ -45,10 +45,16 @@ class Backdrop:
     """Draws the street without anybody on it; keeps the textures near the camera."""
 
     def __init__(
-        self, street: Street, seed: tuple[int, int], canvas: tuple[int, int], *, wet: bool
+        self,
+        street: Street,
+        seed: tuple[int, int],
+        canvas: tuple[int, int],
+        *,
+        wet: bool,
+        exposure: Exposure,
     ) -> None:
         self._street = street
-        self._textures = Textures(street, wet=wet)
+        self._textures = Textures(street, wet=wet, exposure=exposure)
         self._sky = Sky(np.random.default_rng([*seed, 8]), canvas)
 
     def view(self, camera: Camera, moment: Moment) -> View:

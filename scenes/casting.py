@@ -7,7 +7,7 @@ import numpy as np
 from scenes.cars import PROFILES, Car
 from scenes.climate import Climate, Moment
 from scenes.drawing import RGB
-from scenes.people import Person
+from scenes.people import SKIN_C, Person
 
 _SKINS: tuple[RGB, ...] = ((224, 178, 150), (198, 146, 112), (141, 96, 68), (92, 62, 46))
 _HAIRS: tuple[RGB, ...] = ((30, 24, 20), (66, 44, 28), (140, 104, 60), (120, 118, 116))
@@ -41,13 +41,16 @@ class Outfit:
     top: float
     legs: float
 
-    def at(self, moment: Moment) -> Person:
-        """The person at a moment's temperatures."""
-        body = max(33.0 - moment.air_c, 1.0)
+    def at(self, moment: Moment, sunlit: float = 1.0) -> Person:
+        """The person at a moment's temperatures, where this share of the sun's warmth falls."""
+        # Skin sweats, but in air as warm as itself it grows warmer.
+        skin = SKIN_C + 0.5 * max(moment.air_c - (SKIN_C - 1), 0.0)
+        body = max(SKIN_C - moment.air_c, 1.0)
         # The sun warms cloth as it does metal, but the body under it doesn't let it cool.
-        sun = 0.25 * max(moment.quick_k, 0.0)
+        sun = 0.25 * max(moment.quick_k, 0.0) * sunlit
         return replace(
             self.person,
+            skin_c=skin,
             top_c=moment.air_c + body * self.top + sun,
             legs_c=moment.air_c + body * self.legs + sun,
         )
@@ -74,9 +77,13 @@ class Vehicle:
     glass: float
     bias: float
 
-    def at(self, moment: Moment) -> Car:
-        """The car at a moment's temperatures; those parked have no lamps on."""
-        metal = moment.quick_k * (0.5 if self.running else 0.8)
+    def at(self, moment: Moment, sunlit: float = 1.0) -> Car:
+        """The car at a moment's temperatures, where this share of the sun's warmth falls.
+
+        Those parked have no lamps on.
+        """
+        warm = max(moment.quick_k, 0.0) * sunlit + min(moment.quick_k, 0.0)
+        metal = warm * (0.5 if self.running else 0.8)
         body = moment.air_c + self.bias + self.rests * 0.6 * moment.heavy_k
         body += (1 - self.rests) * metal
         return replace(
@@ -104,6 +111,7 @@ def draw_outfit(rng: np.random.Generator, climate: Climate) -> Outfit:
         top=_choose(rng, _TOPS),
         legs=_choose(rng, _LEGS),
         shoes=_choose(rng, _HAIRS),
+        skin_c=0.0,
         top_c=0.0,
         legs_c=0.0,
         coat=bool(coat),

@@ -6,11 +6,13 @@ from typing import Literal
 import numpy as np
 
 from scenes.drawing import RGB
+from scenes.heat import Heat, hot_day, mild_day, smooth_step
 
-Time = Literal["day", "dusk", "night", "dusk_to_night"]
+Time = Literal["day", "dusk", "night", "dusk_to_night", "afternoon", "afternoon_to_night"]
 Weather = Literal["clear", "fog", "rain"]
 Traffic = Literal["sparse", "normal", "dense"]
 
+_SUMMER: tuple[Time, ...] = ("afternoon", "afternoon_to_night")
 _LAMP_RGB: RGB = (1.0, 0.86, 0.62)
 # The sky's colours, as the picture shows them, by the sun's height in degrees.
 _HEIGHTS = (-14.0, -7.0, -2.0, 4.0, 16.0)
@@ -24,10 +26,12 @@ class Conditions:
     """What a drive is to be like.
 
     Attributes:
-        time: Time of day; ``dusk_to_night`` begins before sunset and ends in the dark.
+        time: Time of day; ``dusk_to_night`` begins before sunset and ends in the dark. An
+            ``afternoon`` is a hot one, after hours of sun; ``afternoon_to_night`` goes on until the
+            night after it.
         weather: Fog and rain have no sun.
         traffic: How many cars and people there are.
-        span_s: Seconds that ``dusk_to_night`` takes; the night lasts after it.
+        span_s: Seconds that a drive into the night takes; the night lasts after it.
     """
 
     time: Time = "day"
@@ -53,6 +57,7 @@ class Moment:
         heavy_k: By how much the sun has warmed road and walls where it reaches them fully.
         quick_k: The same for sheet metal and cloth, which follow at once; at night, in the open,
             they are colder than the air.
+        under_k: How warm the ground under a running car is at least, before the sun's warmth.
     """
 
     height: float
@@ -68,6 +73,7 @@ class Moment:
     sky_k: float
     heavy_k: float
     quick_k: float
+    under_k: float
 
     @property
     def dark(self) -> bool:
@@ -103,20 +109,31 @@ class Climate:
         """Whether it rains."""
         return self.conditions.weather == "rain"
 
+    @property
+    def summer(self) -> bool:
+        """Whether it is a drive of a hot afternoon or of the night after it."""
+        return self.conditions.time in _SUMMER
+
+    def sunlit(self, share: float) -> float:
+        """How far the sun warms somebody or a car where this share of its light falls.
+
+        A mild sun warms all alike; a hot afternoon's tells who is in it from who is in the shade.
+        """
+        return share if self.summer else 1.0
+
     def at(self, seconds: float) -> Moment:
         """Light and warmth at a time."""
         part = min(max(seconds / self.conditions.span_s, 0.0), 1.0)
         height = self.first + (self.last - self.first) * part
         clear = self.conditions.weather == "clear"
-        sky = 0.6 * _step(-9, 14, height) * (1.0 if clear else 0.85)
-        direct = 0.5 * _step(0, 14, height) * self.sunny
-        lit = 1 - _step(-4.5, 0.5, height)
+        sky = 0.6 * smooth_step(-9, 14, height) * (1.0 if clear else 0.85)
+        direct = 0.5 * smooth_step(0, 14, height) * self.sunny
+        lit = 1 - smooth_step(-4.5, 0.5, height)
         # Cameras reach full daylight brightness, but not at night: the gain has an end.
         gain = min(1.0 / (0.12 + sky + 0.55 * direct), 1.75)
-        low = 1 - _step(2, 16, height)
-        blue = 1 - _step(-3, 6, height)
-        dimmed = 1.0 if clear else 0.55
-        season = 1.0 if self.air_c > 20 else 0.6  # the sun of cool days is weak
+        low = 1 - smooth_step(2, 16, height)
+        blue = 1 - smooth_step(-3, 6, height)
+        heat = self._heat(height)
         return Moment(
             height,
             sun=(direct, direct * (1 - 0.16 * low), direct * (1 - 0.42 * low)),
@@ -128,12 +145,19 @@ class Climate:
             zenith=self._sky(_ZENITH, height),
             horizon=self._sky(_HORIZON, height),
             cloud=self._sky(_CLOUD, height),
-            air_c=self.air_c - 3.5 * _step(0, 14, self.first - height),
+            air_c=self.air_c + heat.air_k,
             sky_k=-8.0 if self.wet else -3.0 if not clear else -30.0 + 9.0 * (1 - self.sunny),
-            heavy_k=(2.5 + 9.5 * _step(-15, 12, height)) * self.sunny * season,
-            quick_k=self.sunny * season * 11.0 * _step(2, 22, height)
-            - 3.0 * dimmed * (1 - _step(-3, 5, height)),
+            heavy_k=heat.heavy_k,
+            quick_k=heat.quick_k,
+            under_k=heat.under_k,
         )  # fmt: skip
+
+    def _heat(self, height: float) -> Heat:
+        """What the sun has warmed."""
+        clear = self.conditions.weather == "clear"
+        if self.summer:
+            return hot_day(height, self.first, self.sunny)
+        return mild_day(height, self.first, self.sunny, clear=clear, warm=self.air_c > 20)
 
     def _sky(self, table: tuple[RGB, ...], height: float) -> RGB:
         """A colour of the sky; without the sun it is grey."""
@@ -145,18 +169,25 @@ class Climate:
 
 
 def draw_climate(rng: np.random.Generator, conditions: Conditions) -> Climate:
-    """Draw a climate: half the days are hot and most dusks mild, when people hardly stand out."""
+    """Draw a climate: half the days are hot and most dusks mild, when people hardly stand out.
+
+    Afternoons are hotter still: 30 to 36 degrees, and hardly a cloud.
+    """
     first, last = _heights(rng, conditions.time)
     clear = conditions.weather == "clear"
     warm = rng.random() < 0.5
-    hot = clear and conditions.time == "day" and warm
+    summer = conditions.time in _SUMMER
+    hot = clear and (summer or (conditions.time == "day" and warm))
     air = float(rng.uniform(2, 17))
-    if hot:
+    if summer:
+        # Without its sun a summer's afternoon is mild.
+        air = float(rng.uniform(30, 36) if clear else rng.uniform(18, 24))
+    elif hot:
         air = float(rng.uniform(27, 31.5))
     elif conditions.time in ("dusk", "dusk_to_night") and clear:
         air = float(rng.uniform(22, 27))  # road and walls come from over 33 degrees down
-    sunny = float(rng.uniform(0.55, 1.0)) if clear else 0.12
-    sunny *= 0.8 if hot else 1.0  # hot days are hazy
+    sunny = float(rng.uniform(0.8 if summer else 0.55, 1.0)) if clear else 0.12
+    sunny *= 0.8 if hot and not summer else 1.0  # hot days are hazy
     sight = {"clear": (700.0, 1100.0), "fog": (38.0, 75.0), "rain": (170.0, 300.0)}
     fog = 3.0 / float(rng.uniform(*sight[conditions.weather]))
     # Long waves pass between the droplets of fog more easily; rain's drops stop both alike.
@@ -167,15 +198,13 @@ def draw_climate(rng: np.random.Generator, conditions: Conditions) -> Climate:
 def _heights(rng: np.random.Generator, time: Time) -> tuple[float, float]:
     if time == "dusk_to_night":
         return 2.0, -13.0
-    low, high = {"day": (18.0, 50.0), "dusk": (-3.0, 0.5), "night": (-30.0, -14.0)}[time]
+    if time == "afternoon_to_night":
+        return 30.0, -30.0  # from about four o'clock to eleven, at the 40th parallel in summer
+    low, high = {
+        "day": (18.0, 50.0), "dusk": (-3.0, 0.5), "night": (-30.0, -14.0), "afternoon": (15.0, 40.0)
+    }[time]  # fmt: skip
     height = float(rng.uniform(low, high))
     return height, height
-
-
-def _step(low: float, high: float, value: float) -> float:
-    """0 below ``low`` to 1 above ``high``, smoothly."""
-    part = min(max((value - low) / (high - low), 0.0), 1.0)
-    return part * part * (3 - 2 * part)
 
 
 def _scaled(colour: RGB, factor: float) -> RGB:

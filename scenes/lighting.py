@@ -11,7 +11,7 @@ from scenes.backdrop import View
 from scenes.climate import Moment
 from scenes.drawing import SUPERSAMPLING, Camera
 from scenes.street import Street
-from scenes.surfaces import LAMP_FULL, Map, lamp_light, shadow_edge
+from scenes.surfaces import LAMP_FULL, Map, lamp_light, sunlit
 
 _COARSE = 2  # image pixels between those for which headlights are worked out
 Beam = tuple[tuple[float, float], tuple[float, float]]  # place and heading, x and z
@@ -67,9 +67,7 @@ def actor_light(
         return np.zeros((0, 3), np.float32)
     place = np.array([actor.place for actor in actors], np.float32)
     x, z = place[:, :1], place[:, 1:]
-    edge = shadow_edge(street)
-    sunlit = 0.15 + 0.75 / (1 + np.exp(-(x * street.sun - edge) / 0.4))
-    light = np.array(moment.ambient) + sunlit * np.array(moment.sun)
+    light = np.array(moment.ambient) + sunlit(street, x) * np.array(moment.sun)
     if moment.lit > 0:
         # Clothes and paint stand upright and face the lamps less than the road does.
         under = lamp_light(street, x, np.ones_like(x), z)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scenes.drawing import RGB, Shape, ellipse, limb, tint, upright
 
-SKIN_C = 33.0
+SKIN_C = 33.0  # of a face in mild air; the rest of the skin is near it
 _STRIDE_M = 1.45  # two steps of an adult
 
 Points = NDArray[np.float64]
@@ -21,6 +21,7 @@ class Person:
         height: Head to foot.
         girth: 1 for an average build.
         skin, hair, top, legs, shoes: Colours.
+        skin_c: Temperature of the skin.
         top_c, legs_c: Temperatures of the clothes' outside.
         coat: Whether the top reaches the knees.
         pack: Colour of a backpack, None without one.
@@ -34,6 +35,7 @@ class Person:
     top: RGB
     legs: RGB
     shoes: RGB
+    skin_c: float
     top_c: float
     legs_c: float
     coat: bool
@@ -128,7 +130,7 @@ def _arm(body: _Body, person: Person, swing: float, side: int) -> list[Shape]:
     sleeve = tint(person.top, 0.84)
     hand = ellipse(0.023 * h, 0.03 * h, 8)
     return [
-        Shape(upright(hand, c[0], c[1] - 0.02 * h, c[2]), person.skin, SKIN_C - 2.5),
+        Shape(upright(hand, c[0], c[1] - 0.02 * h, c[2]), person.skin, person.skin_c - 2.5),
         Shape(limb(b, c, (0.027 * g, 0.022 * g)), sleeve, person.top_c - 0.5),
         Shape(limb(a, b, (0.034 * g, 0.028 * g)), sleeve, person.top_c),
     ]
@@ -157,7 +159,7 @@ def _torso(body: _Body, person: Person) -> list[Shape]:
         belt = [(-0.85 * half, 0.465 * h), (0.85 * half, 0.465 * h)]
         belt += [(0.85 * half, 0.49 * h), (-0.85 * half, 0.49 * h)]
         shapes.append(Shape(upright(belt, x, y, z), tint(person.legs, 0.6), person.top_c - 1.0))
-    return [Shape(neck, tint(person.skin, 0.85), SKIN_C), *shapes]
+    return [Shape(neck, tint(person.skin, 0.85), person.skin_c), *shapes]
 
 
 def _backpack(body: _Body, person: Person) -> list[Shape]:
@@ -183,14 +185,16 @@ def _head(body: _Body, person: Person) -> list[Shape]:
     x, y, z = body.at(0.012 * h, 0.93 * h, 0.0)
     hair_shift = -0.018 * h * dx
     skull = ellipse(0.053 * h, 0.068 * h)
-    hair = Shape(upright(skull * 1.06, x + hair_shift, y + 0.012 * h, z), person.hair, SKIN_C - 3.0)
+    hair = Shape(
+        upright(skull * 1.06, x + hair_shift, y + 0.012 * h, z), person.hair, person.skin_c - 3.0
+    )
     if dz > 0.3:  # from behind there is only hair, and the ears' warmth below it
         nape = upright(skull * (0.7, 0.5), x, y - 0.035 * h, z)
-        return [Shape(nape, tint(person.skin, 0.9), SKIN_C), hair]
+        return [Shape(nape, tint(person.skin, 0.9), person.skin_c), hair]
     face = upright(skull * (0.86, 0.84), x + 0.02 * h * dx, y - 0.014 * h, z)
     eyes = upright(skull * (0.55, 0.12), x + 0.026 * h * dx, y + 0.004 * h, z)
     return [
         hair,
-        Shape(face, person.skin, SKIN_C + 1.0),
-        Shape(eyes, tint(person.skin, 0.62), SKIN_C + 1.2),
+        Shape(face, person.skin, person.skin_c + 1.0),
+        Shape(eyes, tint(person.skin, 0.62), person.skin_c + 1.2),
     ]

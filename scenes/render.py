@@ -19,13 +19,15 @@ from scenes.ego import Ego
 from scenes.lighting import actor_light, beams, street_light
 from scenes.sensors import InfraredSensor, VisibleSensor
 from scenes.street import Street
-from scenes.surfaces import Map
+from scenes.surfaces import SUMMER, Exposure, Map, sunlit
 from scenes.traffic import Cast
 from scenes.truth import Truth, find_truth
 
 SMALLEST = 64  # pixels a side, below which nothing can be told apart
 _MOST_ACTORS = 254  # the canvas numbers them in 8 bit
-_TIMES = {"day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3}
+_TIMES = {
+    "day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3, "afternoon": 4, "afternoon_to_night": 5
+}  # fmt: skip
 _WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 
@@ -74,7 +76,8 @@ class Clip:
             size: Height and width in pixels, at least 64 each.
             frame_rate: Frames per second.
             night: Short for the conditions of a clear night; else a clear day.
-            conditions: Time of day, weather and traffic; the street is the same under all.
+            conditions: Time of day, weather and traffic; the street is the same under all, but
+                for its lamps: few in the night after a hot afternoon.
             ir_homography: 3x3, from pixels of the visible image to those of the infrared one.
             ir_delay: Seconds by which the infrared camera's frames are later.
 
@@ -90,11 +93,14 @@ class Clip:
         self.climate: Climate = draw_climate(
             np.random.default_rng([*self._seed, 1]), self.conditions
         )
-        self.street = Street(street)
+        self.street = Street(street, few_lamps=self.climate.summer)
         self.ego = Ego(self.street, size)
         self._cast = Cast(self.street, self.ego, self.climate)
         canvas = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
-        self._backdrop = Backdrop(self.street, street, canvas, wet=self.climate.wet)
+        exposure = SUMMER if self.climate.summer else Exposure()
+        self._backdrop = Backdrop(
+            self.street, street, canvas, wet=self.climate.wet, exposure=exposure
+        )
         self._props = Props(self.street)
         self._frame_rate = frame_rate
         self._homography, self._delay = ir_homography, ir_delay
@@ -138,7 +144,12 @@ class Clip:
         return np.array([0] + [actor.track for actor in canvas.actors])[canvas.owner]
 
     def _actors(self, seconds: float, camera: Camera, moment: Moment) -> list[Actor]:
-        drawn = (draw_pose(p, camera, moment, self.street.sun) for p in self._cast.poses(seconds))
+        poses = list(self._cast.poses(seconds))
+        light = sunlit(self.street, np.array([pose.place[0] for pose in poses]))
+        drawn = (
+            draw_pose(pose, camera, moment, self.street.sun, self.climate.sunlit(float(share)))
+            for pose, share in zip(poses, light, strict=True)
+        )
         actors = [actor for actor in drawn if actor is not None]
         actors += self._props.actors(camera, moment)
         return sorted(actors, key=lambda actor: -actor.place[1])[-_MOST_ACTORS:]

@@ -156,6 +156,8 @@ class InfraredSensor:
     def display(self, counts: NDArray[np.uint16], moment: Moment) -> NDArray[np.uint8]:
         """The same in 8 bit; the window follows the air's temperature."""
         span = self._above if self._hot else 36.0 - moment.air_c + self._above
+        # Sun-baked road and metal must not all be white: it opens as far as they are hotter.
+        span += max(moment.heavy_k - 12.0, 0.0)
         low = 100 * (moment.air_c + 273.15 - self._below)
         levels = (counts.astype(np.float32) - np.float32(low)) * np.float32(2.55 / span)
         return np.asarray(np.clip(np.rint(levels), 3, 255), np.uint8)

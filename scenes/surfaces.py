@@ -37,11 +37,32 @@ class Texture:
     light: NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """How far the sun's warmth reaches what a street is made of; 1 is a road in full sun.
+
+    Attributes:
+        shade: A road in the shade of the houses.
+        pavement: Times as much as the road beside it.
+        wall: A wall in the sun.
+        wall_shade: A wall on the other side.
+    """
+
+    shade: float = 0.4
+    pavement: float = 1.0
+    wall: float = 1.0
+    wall_shade: float = 0.5
+
+
+# On a hot day they differ: pale stone and upright walls take less than half of what asphalt takes.
+SUMMER = Exposure(shade=0.3, pavement=0.6, wall=0.5, wall_shade=0.2)
+
+
 class SurfacePainter:
     """Paints the stretches of a street."""
 
-    def __init__(self, street: Street, *, wet: bool) -> None:
-        self._street, self._wet = street, wet
+    def __init__(self, street: Street, *, wet: bool, exposure: Exposure) -> None:
+        self._street, self._wet, self._exposure = street, wet, exposure
         rng = np.random.default_rng([*street.seed, 7])
         self._rough, self._cloudy = _noise(rng, 0.0), _noise(rng, 9.0)
 
@@ -66,7 +87,9 @@ class SurfacePainter:
         kelvin = 1.0 + 0.7 * patches + 0.35 * grain - np.where(on_road, 0.0, 1.0) - 0.8 * paint
         sun = _soften(np.repeat(x * street.sun > shadow_edge(street), z.size, axis=0), 0.3 * ACROSS)
         lamps = self._lamp_light(x, np.zeros_like(x), z)
-        return Texture(_paint(rgb, kelvin), _light(0.4 + 0.6 * sun, sun, lamps, 0.0 * sun))
+        shade = self._exposure.shade
+        warming = (shade + (1 - shade) * sun) * np.where(on_road, 1.0, self._exposure.pavement)
+        return Texture(_paint(rgb, kelvin), _light(warming, sun, lamps, 0.0 * sun))
 
     def facade(self, stretch: Stretch, side: int) -> Texture:
         """One side's houses: rows from ``TOP_M`` down to the ground, columns along z.
@@ -86,7 +109,8 @@ class SurfacePainter:
                 for whole, piece in zip((rgb, kelvin, glow, solid), part, strict=True):
                     whole[:, columns] = piece
         sun = np.full(shape, float(side != self._street.sun), np.float32)
-        warming = (0.5 + 0.5 * sun) * solid
+        shade = self._exposure.wall_shade
+        warming = (shade + (self._exposure.wall - shade) * sun) * solid
         lamps = self._lamp_light(np.full_like(z, side * self._street.wall), y, z)
         return Texture(_paint(rgb, kelvin), _light(warming, sun, lamps, glow))
 
@@ -140,6 +164,12 @@ def lamp_light(street: Street, x: Map, y: Map, z: Map) -> Map:
 def shadow_edge(street: Street) -> float:
     """How far, towards the sunny side, the shadow of the houses reaches over the ground."""
     return -0.35 * street.road
+
+
+def sunlit(street: Street, x: Map) -> Map:
+    """Share of the sun's light, 0.15 to 0.9, that falls on who stands at x."""
+    share: Map = 0.15 + 0.75 / (1 + np.exp(-(x * street.sun - shadow_edge(street)) / 0.4))
+    return share
 
 
 def _noise(rng: np.random.Generator, blur: float) -> Map:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from scenes.drawing import SUPERSAMPLING
 from scenes.street import Street
-from scenes.surfaces import SurfacePainter, Texture
+from scenes.surfaces import Exposure, SurfacePainter, Texture
 
 AHEAD = 4  # stretches that are kept ready: from the camera's own on
 
@@ -20,9 +20,9 @@ class Textures:
     Factors are those by which rows and columns are shrunk.
     """
 
-    def __init__(self, street: Street, *, wet: bool) -> None:
+    def __init__(self, street: Street, *, wet: bool, exposure: Exposure) -> None:
         self._street = street
-        self._painter = SurfacePainter(street, wet=wet)
+        self._painter = SurfacePainter(street, wet=wet, exposure=exposure)
         self._painted = lru_cache(maxsize=24)(self._paint)
         self.shrunk = lru_cache(maxsize=160)(self._shrink)
         self.joined = lru_cache(maxsize=40)(self._join)

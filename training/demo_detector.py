@@ -1,10 +1,11 @@
 """Train the detector that judges generated scenes; it ships as ``detection/weights/demo``.
 
-    python -m training.demo_detector --out detection/weights/demo.safetensors
+    python -m training.demo_detector --start old.safetensors --out new.safetensors
 
 A small YOLOv5 learns persons and cars from generated streets alone. Infrared, visible and averaged
-images come in equal shares, so that no arm is favoured. A killed run goes on from its last
-checkpoint in the work folder when it is started again; each recipe has a folder of its own there.
+images come in equal shares, so that no arm is favoured. It goes on from earlier weights; without
+``--start`` it begins with random ones and takes five times as many steps. A killed run goes on from
+its last checkpoint when it is started again: each recipe has a folder of its own under ``--work``.
 """
 
 import argparse
@@ -25,10 +26,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.checksums import sha256
 from detection.detectors import yolov5
 from eval.average_precision import evaluate_yolo
 from eval.labels import Labels
 from fusion.fusers import average, ir_only, vis_only
+from pipeline.engine.device import choose_dtype
 from training import streets
 from training.config import ScheduleConfig
 
@@ -41,21 +44,27 @@ _ARMS = {
 }
 
 
-_SCHEDULE = ScheduleConfig(steps=3000, learning_rate=2e-3, warmup=200, ema=0.998, clip=150.0)
+_FROM_RANDOM = ScheduleConfig(steps=3000, learning_rate=2e-3, warmup=200, ema=0.998, clip=150.0)
+_GOING_ON = ScheduleConfig(steps=600, learning_rate=1e-3, warmup=50, ema=0.998, clip=150.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the network is trained, and on how many streets."""
+    """How the network is trained, and on how many streets.
 
-    clips: int = 720
+    Attributes:
+        begun_from: sha256 of the weights that it begins with; empty for random ones.
+    """
+
+    begun_from: str = ""
+    clips: int = 432
     frames: int = 4
-    dev_clips: int = 96
+    dev_clips: int = 72
     dev_frames: int = 2
-    batch: int = 15
+    batch: int = 12
     weight_decay: float = 0.01
-    save_every: int = 200
-    schedule: ScheduleConfig = _SCHEDULE
+    save_every: int = 100
+    schedule: ScheduleConfig = _FROM_RANDOM
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -197,9 +206,19 @@ def make_batch(scenes: Scenes, recipe: Recipe, step: int) -> dict[str, Tensor]:
     }
 
 
-def train(scenes: Scenes, recipe: Recipe, work: Path) -> Progress:
-    """Train to the end, from the work folder's checkpoint where there is one."""
-    progress = _start(recipe)
+def train(scenes: Scenes, recipe: Recipe, work: Path, start: Path | None = None) -> Progress:
+    """Train to the end, from the work folder's checkpoint where there is one.
+
+    Args:
+        scenes: What it learns from.
+        recipe: How.
+        work: Folder of the checkpoint and the log.
+        start: Weights to begin with; random ones without.
+
+    Raises:
+        WeightsError: ``start`` holds no network of this kind.
+    """
+    progress = _start(recipe, start)
     checkpoint = work / "checkpoint.pt"
     if checkpoint.exists():
         _restore(progress, checkpoint)
@@ -221,9 +240,12 @@ def train(scenes: Scenes, recipe: Recipe, work: Path) -> Progress:
     return progress
 
 
-def _start(recipe: Recipe) -> Progress:
+def _start(recipe: Recipe, weights: Path | None) -> Progress:
     torch.manual_seed(streets.FIRST_SEED)
-    network = yolov5.new_network(MODEL, NAMES).to(memory_format=torch.channels_last)
+    network = yolov5.new_network(MODEL, NAMES)
+    if weights is not None:
+        network.load_state_dict(yolov5.load_network(weights)[0].state_dict())
+    network = network.to(memory_format=torch.channels_last)
     decayed = [p for p in network.parameters() if p.requires_grad and p.ndim > 1]
     others = [p for p in network.parameters() if p.requires_grad and p.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
@@ -239,7 +261,8 @@ def _step(progress: Progress, batch: dict[str, Tensor], recipe: Recipe) -> list[
     for group in progress.optimizer.param_groups:
         group["lr"] = recipe.schedule.rate_at(progress.step)
     batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
+    bfloat16 = choose_dtype("auto", torch.device("cpu")) == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         loss, _ = progress.network.loss(batch)  # type: ignore[operator]
     progress.optimizer.zero_grad()
     loss.sum().backward()
@@ -300,10 +323,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the detector of generated scenes.")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     default = Path(tempfile.gettempdir()) / "irvis-demo-detector"
+    parser.add_argument("--start", type=Path, help="weights to go on from; default: random ones")
     parser.add_argument("--work", type=Path, default=default, help="scenes and checkpoint")
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # so small a network gains nothing from a second thread
+    start: Path | None = arguments.start
     recipe = Recipe()
+    if start is not None:
+        recipe = Recipe(begun_from=sha256(start), schedule=_GOING_ON)
     work = arguments.work / recipe.digest
     work.mkdir(parents=True, exist_ok=True)
     scenes = draw_scenes(work / "train.npy", streets.FIRST_SEED, recipe.clips, recipe.frames)
@@ -311,7 +338,7 @@ def main() -> None:
         work / "dev.npy", streets.VALIDATION_SEED, recipe.dev_clips, recipe.dev_frames
     )
     print("step,box,class,distribution,rate,seconds", flush=True)
-    progress = train(scenes, recipe, work)
+    progress = train(scenes, recipe, work, start)
     progress.network.load_state_dict(progress.average)
     about = {key: str(value) for key, value in recipe.plain.items()}
     about |= {"training_seeds": f"{streets.FIRST_SEED}-{streets.FIRST_SEED + recipe.clips - 1}"}

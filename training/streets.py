@@ -11,19 +11,21 @@ VALIDATION_SEED = 50_000  # of the first street that trained weights are judged 
 FIRST_SEED = 100_000  # of the first street to train on
 SIZE = (256, 320)  # height, width, pixels
 
-_TIMES: tuple[Time, ...] = ("day", "night", "dusk", "dusk_to_night")
+_TIMES: tuple[Time, ...] = (
+    "day", "night", "dusk", "dusk_to_night", "afternoon", "afternoon_to_night"
+)  # fmt: skip
 _WEATHERS: tuple[Weather, ...] = ("clear", "clear", "clear", "clear", "fog", "rain")
 _RATE, _FRAMES_APART = Fraction(10), 21  # 2.1 s later everybody has moved on
 
 
 def conditions(seed: int, frames: int = 4) -> Conditions:
-    """Four times of day take turns; of six streets of a time four are clear, one each fog and rain.
+    """Six times of day take turns; of six streets of a time four are clear, one each fog and rain.
 
     Args:
         seed: Of the street.
-        frames: So many moments are shown of it; dusk turns to night within them.
+        frames: So many moments are shown of it; the night falls within them.
     """
-    time, weather = _TIMES[seed % 4], _WEATHERS[seed // 4 % 6]
+    time, weather = _TIMES[seed % 6], _WEATHERS[seed // 6 % 6]
     span = float(frames * _FRAMES_APART / _RATE)
     return Conditions(time, weather, span_s=span)
 

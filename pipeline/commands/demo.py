@@ -8,8 +8,10 @@ from pipeline.commands.run import run_configuration
 from pipeline.config.config import DEFAULT
 
 SCENES: Mapping[str, tuple[str, ...]] = {
-    "dusk": (),  # the configuration's own: from dusk into night
+    "afternoon": (),  # the configuration's own: from a hot afternoon into the night
+    "heat": ("source.time=afternoon",),
     "day": ("source.time=day",),
+    "dusk": ("source.time=dusk_to_night",),
     "night": ("source.time=night",),
     "fog": ("source.time=day", "source.weather=fog"),
     "rain": ("source.time=dusk", "source.weather=rain"),
@@ -20,7 +22,10 @@ SCENES: Mapping[str, tuple[str, ...]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which drive, and overrides."""
     parser.add_argument(
-        "--scene", choices=list(SCENES), default="dusk", help="default dusk to night"
+        "--scene",
+        choices=list(SCENES),
+        default="afternoon",
+        help="default: a hot afternoon until the night",
     )
     parser.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. source.seed=3")
 
@@ -36,5 +41,5 @@ def overrides_of(scene: str) -> list[str]:
     Args:
         scene: One of ``SCENES``.
     """
-    name = [] if scene == "dusk" else [f"run.name=demo-{scene}"]
+    name = [] if scene == "afternoon" else [f"run.name=demo-{scene}"]
     return [*name, *SCENES[scene]]

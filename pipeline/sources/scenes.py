@@ -4,8 +4,10 @@ The frames come as clips, each a drive along another street. Seeds 0 to 49999 ar
 detector was validated on seeds from 50000 and trained on seeds from 100000.
 """
 
+import gc
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from threading import Lock
 from types import TracebackType
 from typing import Annotated, Literal, Self
 
@@ -28,6 +30,7 @@ _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Row = tuple[_Number, _Number, _Number]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _SECOND = 1_000_000_000  # in nanoseconds
+CLIPS = 4  # that are kept: the queues between the stages are shorter than three short clips
 
 
 class Config(BaseModel):
@@ -39,8 +42,8 @@ class Config(BaseModel):
     seed: int = Field(0, ge=0, description="the same seed gives the same bytes")
     size: tuple[_Side, _Side] = Field((256, 320), description="height, width, pixels")
     frame_rate: float = Field(10.0, ge=0.01, le=1000, description="frames per second")
-    time: Literal["day", "dusk", "night", "both", "dusk_to_night"] = Field(
-        "both", description="both: clips by day and at night take turns"
+    time: Time | Literal["both"] | Annotated[tuple[Time, ...], Field(min_length=1)] = Field(
+        "both", description="a time, or a list whose clips take turns; both: day and night"
     )
     weather: Weather = Field("clear", description="clear, fog or rain")
     traffic: Traffic = Field("normal", description="sparse, normal or dense")
@@ -63,6 +66,13 @@ class Config(BaseModel):
             raise ValueError(problem)
         return self
 
+    @property
+    def times(self) -> tuple[Time, ...]:
+        """Those that the clips have in turn."""
+        if self.time == "both":
+            return ("day", "night")
+        return (self.time,) if isinstance(self.time, str) else self.time
+
     def _problems(self) -> Iterator[str]:
         """What no drive can be, one line each."""
         length = self.clip / self.frame_rate
@@ -76,8 +86,9 @@ class Config(BaseModel):
                 f"ir_delay_ms {self.ir_delay_ms:g} is longer than a clip, {1000 * length:g} ms "
                 f"({self.clip} frames at {self.frame_rate:g} per second)"
             )
-        if self.time == "dusk_to_night" and self.clip < 2:
-            yield "time dusk_to_night needs clip of at least 2 frames: one has no change in it"
+        for time in self.times:
+            if time.endswith("_to_night") and self.clip < 2:
+                yield f"time {time} needs clip of at least 2 frames: one has no change in it"
         if self.ir_homography is not None:
             yield from _homography_problems(np.array(self.ir_homography), self.size)
 
@@ -118,7 +129,8 @@ class ScenesSource:
         self._config = config
         self._faults = Faults(config.seed, config.dropped, config.frozen)
         self._rate = Fraction(config.frame_rate).limit_denominator(1001)
-        self._current: tuple[int, Clip] | None = None
+        self._clips: dict[int, Clip] = {}  # in the order of painting
+        self._lock = Lock()
         self._last: tuple[int, Scene] | None = None
         self._known: tuple[int, Labels] | None = None
 
@@ -181,7 +193,8 @@ class ScenesSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._current = self._last = self._known = None
+        self._last = self._known = None
+        self._clips.clear()
 
     def _frame(self, camera: Camera, index: int) -> Frame | None:
         """A camera's frame; None where it is dropped."""
@@ -205,34 +218,46 @@ class ScenesSource:
         return self._last[1]
 
     def _time(self, number: int) -> Time:
-        if self._config.time == "both":
-            return "night" if number % 2 == 1 else "day"
-        return self._config.time
+        times = self._config.times
+        return times[number % len(times)]
 
     def _light(self, index: int) -> str:
-        """Day, dusk or night."""
+        """Day, afternoon, dusk or night."""
         number, within = divmod(index, self._config.clip)
         time = self._time(number)
-        if time != "dusk_to_night":
+        if not time.endswith("_to_night"):
             return time
         clip = self._clip(number)
-        return "night" if clip.climate.at(clip.seconds(within)).height < -6 else "dusk"
+        height = clip.climate.at(clip.seconds(within)).height
+        # Dusk ends with civil twilight, and begins where the sun no longer warms.
+        return "night" if height < -6 else "dusk" if height <= 2 else "afternoon"
 
     def _clip(self, number: int) -> Clip:
-        """A clip of the run; the last one is kept, for painting its street takes long."""
-        current = self._current
-        if current is None or current[0] != number:
-            config = self._config
-            span = float((config.clip - 1) / self._rate) or 1.0
-            homography = config.ir_homography
-            clip = Clip(
-                config.seed,
-                number,
-                size=config.size,
-                frame_rate=self._rate,
-                conditions=Conditions(self._time(number), config.weather, config.traffic, span),
-                ir_homography=None if homography is None else np.array(homography),
-                ir_delay=config.ir_delay_ms / 1000,
-            )
-            self._current = current = (number, clip)
-        return current[1]
+        """A clip of the run; the latest are kept, for painting a street takes long.
+
+        One thread draws frames while another asks for the labels of frames drawn before.
+        """
+        with self._lock:
+            clip = self._clips.get(number)
+            if clip is None:
+                if len(self._clips) == CLIPS:
+                    del self._clips[next(iter(self._clips))]
+                    # A clip and its caches hold one another: hundreds of MB, which would stay
+                    # until the collector happens to look, since few objects are made meanwhile.
+                    gc.collect()
+                self._clips[number] = clip = self._new_clip(number)
+            return clip
+
+    def _new_clip(self, number: int) -> Clip:
+        config = self._config
+        span = float((config.clip - 1) / self._rate) or 1.0
+        homography = config.ir_homography
+        return Clip(
+            config.seed,
+            number,
+            size=config.size,
+            frame_rate=self._rate,
+            conditions=Conditions(self._time(number), config.weather, config.traffic, span),
+            ir_homography=None if homography is None else np.array(homography),
+            ir_delay=config.ir_delay_ms / 1000,
+        )

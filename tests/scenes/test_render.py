@@ -47,6 +47,7 @@ def same(one: Scene, other: Scene) -> bool:
         Conditions("night", "rain"),
         Conditions("dusk", "fog"),
         Conditions("dusk_to_night", span_s=2.0),
+        Conditions("afternoon_to_night", span_s=2.0),
     ],
 )
 def test_a_frame_depends_on_the_settings_and_its_index_alone(conditions):
@@ -319,7 +320,9 @@ def test_the_delay_between_the_cameras_is_exact():
     assert np.abs(other.ir16.astype(int) - one.ir16).mean() > 1.3 * np.abs(difference).mean()
 
 
-@pytest.mark.parametrize("time", ["day", "dusk", "night", "dusk_to_night"])
+@pytest.mark.parametrize(
+    "time", ["day", "dusk", "night", "dusk_to_night", "afternoon", "afternoon_to_night"]
+)
 @pytest.mark.parametrize("weather", ["clear", "fog", "rain"])
 def test_the_climate_stays_within_what_the_canvas_holds(time, weather):
     for seed in range(30):
@@ -329,7 +332,7 @@ def test_the_climate_stays_within_what_the_canvas_holds(time, weather):
         assert -40 <= moment.sky_k < 0
         assert 1.0 <= moment.gain <= 1.75
         assert climate.fog_ir < climate.fog
-        assert -5 < moment.air_c < 35
+        assert -5 < moment.air_c <= 36
 
 
 def test_ellipse_meets_its_radii():

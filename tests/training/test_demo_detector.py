@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 import torch
 
+from detection import weights
+from detection.detectors import yolov5
 from eval.labels import Labels
 from training import demo_detector
 from training.config import ScheduleConfig
@@ -72,6 +74,17 @@ def test_a_batch_is_a_function_of_its_step(scenes):
     assert one["bboxes"].shape == (len(one["cls"]), 4)
     assert one["bboxes"].min() >= 0
     assert one["bboxes"].max() <= 1
+
+
+def test_it_goes_on_from_the_shipped_weights():
+    path = weights.find("demo")
+    assert path is not None
+    shipped, _ = yolov5.load_network(path)
+    begun = demo_detector._start(RECIPE, path).network
+    image = torch.from_numpy(np.random.default_rng(0).random((1, 3, 64, 96), np.float32))
+    with torch.no_grad():
+        ours, theirs = begun.eval()(image)[0], shipped.eval()(image)[0]
+    assert torch.allclose(ours, theirs, atol=1e-3)
 
 
 @pytest.mark.slow

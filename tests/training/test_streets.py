@@ -9,9 +9,10 @@ from training import streets
 
 def test_all_times_and_weathers_in_turn():
     kinds = [
-        streets.conditions(seed, 4) for seed in range(streets.FIRST_SEED, streets.FIRST_SEED + 24)
+        streets.conditions(seed, 4) for seed in range(streets.FIRST_SEED, streets.FIRST_SEED + 36)
     ]
-    for time in ("day", "night", "dusk", "dusk_to_night"):
+    times = ("day", "night", "dusk", "dusk_to_night", "afternoon", "afternoon_to_night")
+    for time in times:
         weathers = sorted(kind.weather for kind in kinds if kind.time == time)
         assert weathers == ["clear"] * 4 + ["fog", "rain"]
 
@@ -22,7 +23,7 @@ def test_moments_are_two_seconds_apart():
         0,
         size=(64, 80),
         frame_rate=Fraction(10),
-        conditions=Conditions("night", "fog", span_s=4.2),
+        conditions=Conditions("afternoon_to_night", "fog", span_s=4.2),
     )
     first, second = streets.scenes(100_001, 2, (64, 80))
     assert np.array_equal(first.vis, clip.scene(0).vis)

@@ -9,8 +9,10 @@ from pipeline.config import config
 from pipeline.config.config import DEFAULT
 
 WANTED = {
-    "dusk": ("dusk_to_night", "clear", "normal"),
+    "afternoon": ("afternoon_to_night", "clear", "normal"),
+    "heat": ("afternoon", "clear", "normal"),
     "day": ("day", "clear", "normal"),
+    "dusk": ("dusk_to_night", "clear", "normal"),
     "night": ("night", "clear", "normal"),
     "fog": ("day", "fog", "normal"),
     "rain": ("dusk", "rain", "normal"),
@@ -48,7 +50,7 @@ def test_a_scene_changes_the_drive_and_the_name_alone(scene):
     checked = config.load(DEFAULT, overrides_of(scene))
     source = checked.source.config
     assert (source.time, source.weather, source.traffic) == WANTED[scene]
-    assert checked.run.name == ("demo" if scene == "dusk" else f"demo-{scene}")
+    assert checked.run.name == ("demo" if scene == "afternoon" else f"demo-{scene}")
     for part, value in checked.dump().items():
         if part not in ("run", "source"):
             assert value == plain[part]

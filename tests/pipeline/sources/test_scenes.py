@@ -42,10 +42,36 @@ def test_the_source_gives_pairs_with_their_labels():
     assert np.array_equal(source.label_classes("000003_night"), fourth.labels.class_id)
 
 
-@pytest.mark.parametrize("time", ["day", "dusk", "night"])
+@pytest.mark.parametrize("time", ["day", "afternoon", "dusk", "night"])
 def test_one_time_of_day(time):
     source = build(Config(frames=3, clip=1, size=(64, 64), time=time))
     assert all(pair.key.endswith(f"_{time}") for pair in source)
+
+
+def test_streets_are_painted_once_though_labels_come_later(monkeypatch):
+    """A run asks for the labels of a frame when frames of the next clips are drawn already."""
+    painted = []
+
+    def paint(seed, number, **more):
+        painted.append(number)
+        return Clip(seed, number, **more)
+
+    monkeypatch.setattr("pipeline.sources.scenes.Clip", paint)
+    source = build(Config(frames=12, clip=2, size=(64, 64), time="day"))
+    keys = []
+    for pair in source:
+        keys.append(pair.key)
+        source.labels(keys[max(0, len(keys) - 6)], (64, 64))
+    assert painted == list(range(6))
+
+
+def test_clips_of_several_times_take_turns():
+    times = ("afternoon", "dusk", "night")
+    source = build(Config(frames=8, clip=2, size=(64, 64), time=times))
+    lights = [pair.key.partition("_")[2] for pair in source]
+    assert lights == [time for time in (*times, "afternoon") for _ in range(2)]
+    with pytest.raises(ValidationError, match="time dusk_to_night needs clip of at least 2"):
+        Config(clip=1, time=("day", "dusk_to_night"))
 
 
 def test_a_drive_from_dusk_into_night_spans_the_clip():
@@ -55,6 +81,13 @@ def test_a_drive_from_dusk_into_night_spans_the_clip():
     conditions = Conditions("dusk_to_night", "rain", span_s=0.5)
     clip = Clip(0, 0, size=SMALL, frame_rate=Fraction(10), conditions=conditions)
     assert np.array_equal(pairs[5].whole().vis.image, clip.scene(5).vis)
+
+
+def test_a_drive_from_the_afternoon_into_the_night_names_its_light():
+    pairs = list(build(Config(frames=7, clip=7, size=SMALL, time="afternoon_to_night")))
+    # The sun stands at 30, 20, 10, 0, -10, -20 and -30 degrees.
+    light = [pair.key.partition("_")[2] for pair in pairs]
+    assert light == ["afternoon"] * 3 + ["dusk"] + ["night"] * 3
 
 
 def test_the_cameras_differ_as_set():
@@ -133,6 +166,7 @@ def test_wrong_settings_are_refused(settings):
         ({"dropped": 0.6, "frozen": 0.5}, "together they must stay below 1"),
         ({"clip": 5, "ir_delay_ms": -600}, "longer than a clip, 500 ms"),
         ({"time": "dusk_to_night", "clip": 1}, "at least 2 frames"),
+        ({"time": "afternoon_to_night", "clip": 1}, "time afternoon_to_night needs clip"),
         ({"ir_homography": ((1, 0, 0), (2, 0, 0), (0, 0, 1))}, "can't be inverted"),
         ({"ir_homography": ((1, 0, 900), (0, 1, 0), (0, 0, 1))}, "nothing of the picture inside"),
         ({"ir_homography": ((1, 0, 0), (0, 1, 0), (-0.01, 0, 1))}, "behind the camera"),
