@@ -13,8 +13,8 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from eval.average_precision import IOU_THRESHOLDS, Matches, summarize
-from eval.bootstrap import DRAWS, STATISTICS, bootstrap
+from eval.average_precision import IOU_THRESHOLDS, STATISTICS, Matches, summarize
+from eval.bootstrap import DRAWS, bootstrap
 
 CLASSES = (0, 2)
 SKILL = {"fused": 1.9, "ir": 1.2}  # of the arms: log odds of finding a label in a scene like others

@@ -1,46 +1,42 @@
-"""What the memory layout is worth to the detector on a CPU: ``python benchmarks/detector.py``.
+"""What the memory layout is worth to the detector: ``python benchmarks/detector.py``.
 
 Times the network (no NMS) of YOLOv5s on four 480x640 images, in the default layout and with
-channels last, before and after ``keep_freed_memory``, in one run.
+channels last, before and after ``keep_freed_memory``, in one run; on a GPU where there is one.
 """
 
-import os
 import statistics
-import time
 
 import torch
 
 from common.memory import keep_freed_memory
 from detection.detectors import yolov5
+from pipeline.commands import bench
+from pipeline.engine.device import choose_device
 
 RUNS, IMAGES = 9, 4
 
 
-def milliseconds(network, layout):
+def milliseconds(network, layout, device):
     """Median milliseconds an image."""
     network = network.to(memory_format=layout)
-    images = torch.rand(IMAGES, 3, 480, 640).contiguous(memory_format=layout)
-    times = []
+    images = torch.rand(IMAGES, 3, 480, 640, device=device).contiguous(memory_format=layout)
     with torch.inference_mode():
-        for _ in range(RUNS + 1):  # the first warms up
-            start = time.perf_counter()
-            network(images)
-            times.append(time.perf_counter() - start)
-    return 1e3 * statistics.median(times[1:]) / IMAGES
+        times = bench.seconds(lambda: network(images), device, runs=RUNS)
+    return 1e3 * statistics.median(times) / IMAGES
 
 
 def main():
-    names = {i: str(i) for i in range(80)}
-    network = yolov5.new_network("yolov5s.yaml", names).eval()
-    print(f"{torch.get_num_threads()} threads, load {os.getloadavg()[0]:.2f}")
-    plain = milliseconds(network, torch.contiguous_format)
-    last = milliseconds(network, torch.channels_last)
+    names, device = {i: str(i) for i in range(80)}, choose_device("auto")
+    network = yolov5.new_network("yolov5s.yaml", names).eval().to(device)
+    print(bench.machine(device))
+    plain = milliseconds(network, torch.contiguous_format, device)
+    last = milliseconds(network, torch.channels_last, device)
     keep_freed_memory()
-    kept = milliseconds(network, torch.channels_last)
+    kept = milliseconds(network, torch.channels_last, device)
     print(
-        f"default layout {plain:.0f} ms an image, channels last {last:.0f} ms: {plain / last:.2f}x"
+        f"default layout {plain:.1f} ms an image, channels last {last:.1f} ms: {plain / last:.2f}x"
     )
-    print(f"and with freed memory kept {kept:.0f} ms: {plain / kept:.2f}x")
+    print(f"and with freed memory kept {kept:.1f} ms: {plain / kept:.2f}x")
 
 
 if __name__ == "__main__":

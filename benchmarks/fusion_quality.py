@@ -17,6 +17,7 @@ from pipeline.engine import runner
 METRICS = {"vif": "VIF", "scd": "SCD", "qabf": "Qabf", "ms_ssim": "MS-SSIM", "fmi": "FMI"}
 ARMS = {
     "tiny": {"kind": "fusionmamba", "weights": "tiny"},
+    "gate_unet": {"kind": "gate_unet", "weights": "gate_unet"},
     "tiny-paper": {"kind": "fusionmamba", "weights": "tiny-paper"},
     "average": {"kind": "average"},
     "maximum": {"kind": "maximum"},

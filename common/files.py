@@ -1,5 +1,6 @@
 """Writing files: what the system refuses becomes one line for the user."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,3 +22,14 @@ def writing(path: Path) -> Iterator[None]:
             f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
             "another folder"
         ) from error
+
+
+def write_json(path: Path, content: object, indent: int | None = None) -> None:
+    """Write plain values as JSON.
+
+    Raises:
+        DataError: The file can't be written.
+        ValueError: A number is NaN or infinite, which JSON doesn't have.
+    """
+    with writing(path):
+        path.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", "utf-8")

@@ -25,7 +25,11 @@ class AnchorHead(nn.Module):
         self.strides = [8 * 2**level for level in range(len(channels))]
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N]."""
+        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N], in the head's dtype."""
+        with torch.autocast(features[0].device.type, enabled=False):
+            return self._decode([feature.to(self.anchors.dtype) for feature in features])
+
+    def _decode(self, features: list[Tensor]) -> Tensor:
         decoded = []
         for feature, conv, anchors, stride in zip(
             features, self.m, self.anchors, self.strides, strict=True

@@ -16,6 +16,7 @@ from detection.boxes import Detections
 from eval.labels import Labels
 from eval.matching import area, drop_ignored, match
 
+STATISTICS = ("precision", "recall", "map50", "map50_95")  # of a ``YoloResult``
 CurveEnd = Literal["one", "last_recall"]
 
 IOU_THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, t
 
-from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, Matches
+from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, STATISTICS, Matches
 from eval.bootstrap_kernel import Ranked, resample
 
-STATISTICS = ("precision", "recall", "map50", "map50_95")
 DRAWS = 2000
 FEW_IMAGES = 50  # with fewer, intervals are too narrow; docs/evaluation.md has the simulation
 _CHUNK = 100  # draws of one thread at a time

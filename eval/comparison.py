@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.attribution import attribute, size_groups
-from eval.average_precision import YoloResult
-from eval.bootstrap import FEW_IMAGES, STATISTICS, Bootstrap, bootstrap
+from eval.average_precision import STATISTICS, YoloResult
+from eval.bootstrap import FEW_IMAGES, Bootstrap, bootstrap
 from eval.evaluation import ArmResult, to_json
 from eval.operating_points import CONFIDENCE
 

@@ -47,3 +47,14 @@ def test_nothing_imports_the_command_line_script():
                 assert "run_pipeline" not in names, path
                 if "ultralytics" in {name.split(".")[0] for name in names}:
                     assert path == ROOT / "detection" / "detectors" / "yolov5.py"
+
+
+@pytest.mark.parametrize("command", ["show", "compare", "report"])
+def test_what_only_reads_runs_starts_without_torch(command):
+    program = f"import sys, pipeline.cli, pipeline.commands.{command}; print(*sys.modules)"
+    shown = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = set(shown.stdout.split())
+    assert f"pipeline.commands.{command}" in loaded
+    assert not loaded & {"torch", "torchvision", "ultralytics"}

@@ -13,7 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from detection.detectors import yolov5
 from fusion.fusers.fusionmamba import SIZES
-from fusion.fusers.fusionmamba_released import ReleasedFuser
+from fusion.network.gate_unet import Architecture, GateUNet
+from fusion.network.network_fuser import NetworkFuser
 from fusion.network.released import ReleasedFusionMamba
 from pipeline.arms._fuser import FuserArm
 from pipeline.commands import bench
@@ -23,7 +24,12 @@ CPU = torch.device("cpu")
 
 def released():
     torch.manual_seed(0)
-    return ReleasedFuser(ReleasedFusionMamba(96, (2, 2, 9, 2))).eval()
+    return NetworkFuser(ReleasedFusionMamba(96, (2, 2, 9, 2))).eval()
+
+
+def control():
+    torch.manual_seed(0)
+    return NetworkFuser(GateUNet(Architecture())).eval()
 
 
 def milliseconds(run):
@@ -68,6 +74,7 @@ def main():
         table.add_column(name, justify="right")
     for size in SIZES:
         table.add_row(f"fusionmamba {size}", *of_fuser(bench.new_fuser(size)))
+    table.add_row("gate_unet", *of_fuser(control()))
     table.add_row("fusionmamba_released", *of_fuser(released()))
     table.add_row("YOLOv5s (anchor-free), no NMS", *of_detector())
     console = Console(width=120)

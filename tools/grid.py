@@ -1,22 +1,44 @@
 """How far the network's 4x4 patches show: `python tools/grid.py WEIGHTS [WEIGHTS...]`.
 
 Fuses three generated pairs of seeds that nothing was trained on and prints, for each weights file
-or name, the square root of ``training.losses.grid_loss`` in grey levels of 255: the spread of the
-sixteen places of a patch in what the network adds to the mean of the pair.
+or name, the square root of ``patch_variance`` in grey levels of 255: the spread of the sixteen
+places of a patch in what the network adds to the mean of the pair.
 """
 
 import argparse
 from fractions import Fraction
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
 from fusion.color import rgb_to_ycbcr
 from fusion.fusers import fusionmamba
 from scenes.climate import Conditions
 from scenes.render import Clip
-from training.losses import grid_loss
 
+PATCH, FIELD = 4, 8  # pixels of a patch; patches a side that a pattern is looked for in
 SCENES = ((12, Conditions("dusk")), (13, Conditions("night")), (15, Conditions("day", "fog")))
+
+
+def patch_variance(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
+    """How strongly the network's patches show in what it adds to the mean of the two images.
+
+    What is added is averaged over fields of 8 x 8 patches, each of the 16 places of a patch apart;
+    the result is the variance of the 16 averages, 0 where no place is brighter than another.
+
+    Args:
+        fused: float [B, 1, H, W], H and W multiples of 4, at least 32.
+        first: float [B, 1, H, W].
+        second: float [B, 1, H, W].
+
+    Returns:
+        Scalar from 0.
+    """
+    added = fused - (first + second) / 2
+    places = functional.pixel_unshuffle(added, PATCH)  # [B, 16, H/4, W/4]
+    means = functional.avg_pool2d(places, FIELD, stride=FIELD // 2)  # [B, 16, h, w]
+    return means.var(dim=1, correction=0).mean()
 
 
 @torch.inference_mode()
@@ -35,7 +57,7 @@ def main() -> None:
             vis = torch.tensor(scene.vis).float().permute(2, 0, 1)[None] / 255  # [1, 3, H, W]
             y, _ = rgb_to_ycbcr(vis)  # [1, 1, H, W]
             fused, _ = rgb_to_ycbcr(fuser(ir=ir, vis=vis))
-            spreads.append(255 * grid_loss(fused, ir, y).item() ** 0.5)
+            spreads.append(255 * patch_variance(fused, ir, y).item() ** 0.5)
         print(f"{weights:60} " + " ".join(f"{spread:6.2f}" for spread in spreads))
 
 

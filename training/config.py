@@ -4,19 +4,22 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.errors import ConfigError
-from fusion.fusers import fusionmamba
+from fusion.fusers import fusionmamba, gate_unet
 from pipeline.config import components
 from pipeline.config.config import read_settings
 from pipeline.config.sections import ComputeConfig, RunConfig
 from scenes.render import SMALLEST
-from training import losses, streets
+from training import streets
 
-Loss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``training.losses.PRESETS``
+PaperLoss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``losses.PRESETS``
+Network = fusionmamba.Config | gate_unet.Config
+NETWORKS: Mapping[str, ModuleType] = {"fusionmamba": fusionmamba, "gate_unet": gate_unet}
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Side = Annotated[int, Field(ge=SMALLEST, le=2048)]
 
@@ -34,14 +37,29 @@ class Folders(_Section):
 
 class _Source(_Section):
     weight: float = Field(1.0, gt=0, description="crops from here, relative to other sources")
-    halve: _Share = Field(0.0, description="share of crops that are taken at half the resolution")
+    detector: str | None = Field(
+        None, description="name in detectors of the one that judges these crops; null: none does"
+    )
 
 
 class FilesConfig(_Source, Folders):
-    """Folders of images or of recordings (all frames of each), paired by file stem."""
+    """Folders of images or of recordings, paired by file stem."""
 
+    labels: Path | None = Field(
+        None, description="folder of YOLO txt, COCO ids; a pair without a file there is unlabelled"
+    )
+    size: int | None = Field(
+        None,
+        ge=32,
+        le=4096,
+        description="pixels that the longest side is scaled to; null: as it is",
+    )
+    every: int = Field(1, ge=1, description="takes each n-th frame of a recording")
     exclude: tuple[str, ...] = Field((), description="stems that are left out")
     exclude_last: int = Field(0, ge=0, description="so many of the sorted stems are left out too")
+    stems_are_ids: bool = Field(
+        False, description="stems are the ids of the pairs that these are compressed copies of"
+    )
 
 
 class GeneratedConfig(_Source):
@@ -67,14 +85,25 @@ class AugmentConfig(_Section):
     shifted: _Share = Field(0.5, description="share whose infrared input is shifted; not its loss")
     shift: int = Field(4, ge=0, le=64, description="most pixels of that shift, along each axis")
     darkened: _Share = Field(0.3, description="share whose visible image becomes a night's")
+    zoomed: float = Field(
+        1.0, ge=1, le=4, description="crops show things up to so many times larger or smaller"
+    )
+    centred: _Share = Field(0.0, description="share of crops that have an object in their middle")
 
 
 class DetectorConfig(_Section):
-    """A frozen detector whose opinion of the fused image is part of the loss."""
+    """A frozen detector; what it sees in the fused image is part of the loss."""
 
     weights: str = Field("yolov5s.pt", description="of an original YOLOv5, as detector.weights")
     classes: tuple[int, ...] = Field((0, 2), min_length=1, description="class ids that matter")
-    weight: float = Field(1.0, gt=0, description="of this loss beside the paper's")
+
+
+class LossConfig(_Section):
+    """What is minimised: the sum of these terms by their weights."""
+
+    paper: PaperLoss | None = Field("journal-ir-vis", description="preset of the paper's loss")
+    detector: float = Field(0.0, ge=0, description="what the source's detector misses or makes up")
+    outside: float = Field(0.0, ge=0, description="levels that neither camera shows, squared")
 
 
 class DataConfig(_Section):
@@ -93,14 +122,12 @@ class ScheduleConfig(_Section):
     """How long and how fast."""
 
     steps: int = Field(2600, ge=1, description="of the optimizer")
-    learning_rate: float = Field(2e-4, gt=0, le=1, description="highest one, of Adam")
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="highest one, of AdamW")
     warmup: int = Field(100, ge=0, description="steps of linear increase before the cosine")
     clip: float = Field(50.0, gt=0, description="largest norm of the gradient; longer ones shrink")
     ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights, the result")
     seed: int = Field(0, ge=0, description="of first weights and of the crops")
-    zero_head: bool = Field(
-        False, description="begin at the mean of the pair, with the features of network.weights"
-    )
+    decay: float = Field(0.0, ge=0, le=1, description="weight decay of AdamW")
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -123,6 +150,14 @@ class SheetConfig(Folders):
     every: int = Field(500, ge=1, description="steps")
 
 
+class ScoresConfig(_Section):
+    """Labelled pairs that the averaged weights are scored on now and then, by ``paper-msrs``."""
+
+    every: int = Field(500, ge=1, description="steps")
+    detector: str = Field(description="name in detectors of the one that scores")
+    sets: dict[str, dict[str, Any]] = Field(min_length=1, description="sources of runs, by name")
+
+
 class TrainRunConfig(RunConfig):
     """The run itself; no pair is ever skipped in training."""
 
@@ -134,13 +169,16 @@ class _File(_Section):
     """The top level of a configuration file; sources are checked by their kinds."""
 
     run: TrainRunConfig = TrainRunConfig(name="train")
-    network: fusionmamba.Config = fusionmamba.Config()
-    loss: Loss = "journal-ir-vis"
-    grid: float = Field(0.0, ge=0, description="weight of the loss against visible patches")
-    detector: DetectorConfig | None = None
+    network: dict[str, Any] = {}
+    features: str | None = Field(
+        None, description="weights to begin with, but for the head, which is new"
+    )
+    loss: LossConfig = LossConfig()
+    detectors: dict[str, DetectorConfig] = {}
     data: DataConfig
     schedule: ScheduleConfig = ScheduleConfig()
     compute: ComputeConfig = ComputeConfig(batch=8)
+    scores: ScoresConfig | None = None
     sheet: dict[str, Any] | None = None
 
 
@@ -149,21 +187,19 @@ class Config:
     """A checked configuration: nothing in it is unknown."""
 
     run: TrainRunConfig
-    network: fusionmamba.Config
-    loss: Loss
-    grid: float
-    detector: DetectorConfig | None
+    kind: str
+    network: Network
+    features: str | None
+    loss: LossConfig
+    detectors: Mapping[str, DetectorConfig]
     data: DataConfig
     sources: Mapping[str, SourceConfig]
     held_out: Mapping[str, Folders]
     schedule: ScheduleConfig
     compute: ComputeConfig
+    scores: ScoresConfig | None
+    scored: Mapping[str, components.Component]
     sheet: SheetConfig | None
-
-    @property
-    def weights(self) -> losses.Weights:
-        """Those of the loss's terms."""
-        return losses.PRESETS[self.loss]
 
     def dump(self) -> dict[str, Any]:
         """As plain values that ``load`` reads back to the same configuration."""
@@ -175,13 +211,17 @@ class Config:
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume", "on_bad_pair"}),
             # weights say what network they are of: a default beside them would be a demand
-            "network": self.network.model_dump(mode="json", exclude_unset=True),
-            "loss": self.loss,
-            "grid": self.grid,
-            "detector": None if self.detector is None else self.detector.model_dump(mode="json"),
+            "network": {
+                "kind": self.kind,
+                **self.network.model_dump(mode="json", exclude_unset=True),
+            },
+            "features": self.features,
+            "loss": self.loss.model_dump(mode="json"),
+            "detectors": {n: d.model_dump(mode="json") for n, d in self.detectors.items()},
             "data": {**self.data.model_dump(mode="json"), "sources": sources},
             "schedule": self.schedule.model_dump(mode="json"),
             "compute": self.compute.model_dump(mode="json"),
+            "scores": None if self.scores is None else self.scores.model_dump(mode="json"),
             "sheet": None if self.sheet is None else self.sheet.model_dump(mode="json"),
         }
 
@@ -210,29 +250,51 @@ def check(settings: Mapping[str, Any]) -> Config:
     if not sources:
         raise ConfigError("data.sources: there are none; add one, e.g. data.sources.a.kind=files")
     held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
+    kind = file.network.get("kind", "fusionmamba")
+    _known("network.kind", kind, NETWORKS)
+    network = {name: value for name, value in file.network.items() if name != "kind"}
+    checked = {name: _source(given, f"data.sources.{name}") for name, given in sources.items()}
+    for name, source in checked.items():
+        if source.detector is not None:
+            _known(f"data.sources.{name}.detector", source.detector, file.detectors)
+    scored = {}
+    if file.scores is not None:
+        _known("scores.detector", file.scores.detector, file.detectors)
+        scored = {
+            name: components.load("source", given, f"scores.sets.{name}")
+            for name, given in file.scores.sets.items()
+        }
     return Config(
         run=file.run,
-        network=file.network,
+        kind=kind,
+        network=components.validate(NETWORKS[kind].Config, network, "network"),
+        features=file.features,
         loss=file.loss,
-        grid=file.grid,
-        detector=file.detector,
+        detectors=file.detectors,
         data=file.data,
-        sources={name: _source(given, f"data.sources.{name}") for name, given in sources.items()},
+        sources=checked,
         held_out={
             name: components.validate(Folders, given, f"data.held_out.{name}")
             for name, given in held_out.items()
         },
         schedule=file.schedule,
         compute=file.compute,
+        scores=file.scores,
+        scored=scored,
         sheet=None if file.sheet is None else components.validate(SheetConfig, file.sheet, "sheet"),
     )
 
 
 def _source(settings: Mapping[str, Any], key: str) -> SourceConfig:
     kind = settings.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise ConfigError(
-            f"{key}.kind: {kind!r} is none; {components.suggest(str(kind), list(KINDS))}"
-        )
+    _known(f"{key}.kind", kind, KINDS)
     given = {name: value for name, value in settings.items() if name != "kind"}
-    return components.validate(KINDS[kind], given, key)
+    return components.validate(KINDS[str(kind)], given, key)
+
+
+def _known(key: str, name: object, choices: Mapping[str, object]) -> None:
+    """Refuse a name that is none of the choices."""
+    if not isinstance(name, str) or name not in choices:
+        raise ConfigError(
+            f"{key}: {name!r} is none; {components.suggest(str(name), list(choices))}"
+        )

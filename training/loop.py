@@ -1,19 +1,20 @@
-"""Training of FusionMamba: Adam on random crops, and the average of the weights as the result.
+"""Training of a fuser: AdamW on random crops, and the average of the weights as the result.
 
 A run is a pure function of its configuration and pairs: the batch of a step is made from the
 step's number, and a checkpoint holds all else. So a run that was killed and goes on gives the
 weights of one that was not, to the last bit on a CPU with as many threads; on a GPU as far as its
 kernels repeat themselves (the Triton scan adds some gradients in an order that varies).
 
-paper: Adam, the rate 0.0002. settled here: the schedule, clipping, averaging, all about the data.
+paper: Adam (AdamW without decay), the rate 0.0002. settled here: the schedule, clipping, averaging,
+all about the data, all about the detector.
 """
 
 import copy
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,19 +22,23 @@ from torch import Tensor, nn
 
 from common.checksums import sha256
 from common.errors import ConfigError
-from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
-from fusion.fusers import fusionmamba
 from fusion.network import checkpoint
-from fusion.network.fusionmamba import FusionMamba
+from fusion.network.network_fuser import NetworkFuser
 from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import RunFolder, open_folder
-from training.config import Config
-from training.data import Batch, Pairs, Sampler, open_sources
-from training.detector_loss import DetectorLoss
-from training.losses import fusion_terms, grid_loss
-from training.records import Log, Sheet
+from training import targets
+from training.ahead import Ahead
+from training.config import NETWORKS, Config
+from training.crops import Sampler
+from training.objective import Objective
+from training.pairs import Pairs, open_sources
+from training.records import Log, ScoreLog, Sheet
+from training.scores import Score, Scores
+from training.targets import Targets
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
+MOMENTS = "moments"  # folder of the weights that were scored, to choose from
+HELD, HELD_FROM = 8, 1_000_000_000  # batches that the loss is compared with the mean's on; no step
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +73,15 @@ def train(
     """
     device = choose_device(config.compute.device)
     sources = open_sources(config)
-    detector = None if config.detector is None else DetectorLoss(config.detector, device)
-    trainer = Trainer(config, sources, device, detector)
+    trainer = Trainer(config, sources, device)
     sheet = None if config.sheet is None else Sheet(config.sheet)
+    scores = None
+    if config.scores is not None:
+        scores = Scores(config, device, choose_dtype(config.compute.dtype, device))
     folder = open_folder(config)
     try:
-        trainer.work(folder, sheet, on_progress)
-        checkpoint.save(
-            folder.path / WEIGHTS, trainer.average, half=True, metadata=_about(config, sources)
-        )
+        trainer.work(folder, Watchers(sheet, scores), on_progress)
+        trainer.write(folder.path / WEIGHTS)
     except BaseException:
         folder.abandon()
         raise
@@ -84,6 +89,14 @@ def train(
     folder.complete()
     weights = folder.final / WEIGHTS
     return Outcome(folder.final, weights, sha256(weights), trainer.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """What is looked at now and then."""
+
+    sheet: Sheet | None
+    scores: Scores | None
 
 
 class Trainer:
@@ -101,57 +114,70 @@ class Trainer:
         config: Config,
         sources: Mapping[str, Pairs],
         device: torch.device,
-        detector: DetectorLoss | None = None,
     ) -> None:
-        self._schedule, self._weights, self._device = config.schedule, config.weights, device
-        self._grid_weight = config.grid
-        self._save_every, self._sample = config.run.save_every, Sampler(config, sources)
-        self._detector = detector
-        self._detector_weight = config.detector.weight if config.detector else 0.0
+        self._schedule, self._device = config.schedule, device
         self._dtype = choose_dtype(config.compute.dtype, device)
+        self._objective = Objective(config, device, self._dtype)
+        self._save_every = config.run.save_every
+        self._sample = Sampler(config, sources, _targets(config, sources, device))
+        # on a CPU the crops take a hundredth of a step's time, and there is no core to spare
+        self._batches = Ahead(self._sample) if device.type == "cuda" else self._sample
+        self._about = _about(config, sources)
         self._data = hashlib.sha256(_ids(sources).encode()).hexdigest()
         torch.manual_seed(config.schedule.seed)
-        fuser = fusionmamba.build(config.network)
-        assert isinstance(fuser, fusionmamba.FusionMambaFuser)
-        self.network: FusionMamba = fuser.network.to(device).train()
-        if config.schedule.zero_head:
-            nn.init.zeros_(self.network.head.weight)
-            nn.init.zeros_(self.network.head.bias)
+        fuser = NETWORKS[config.kind].build(config.network)
+        assert isinstance(fuser, NetworkFuser)
+        assert isinstance(fuser.network, checkpoint.Network)
+        self.network: checkpoint.Network = fuser.network.to(device).train()
+        if config.features is not None:
+            _begin_with(self.network, config.features)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self._optimizer = torch.optim.Adam(self.network.parameters())
+        self._optimizer = torch.optim.AdamW(
+            self.network.parameters(), weight_decay=config.schedule.decay
+        )
         self.step, self.seconds = 0, 0.0
 
     def work(
         self,
         folder: RunFolder,
-        sheet: Sheet | None,
+        watchers: Watchers,
         on_progress: Callable[[int, int | None], None],
     ) -> None:
-        """Go on to the last step; checkpoints, log and sheets go to the folder."""
+        """Go on to the last step; checkpoints, logs and sheets go to the folder."""
         if (folder.path / CHECKPOINT).is_file():
             self.restore(folder.path / CHECKPOINT)
         began, steps = time.monotonic() - self.seconds, self._schedule.steps
+        scores, sheet = watchers.scores, watchers.sheet
         with Log(folder.path, self.step) as log:
+            scored = ScoreLog(folder.path, self.step, log)
+            if scores is not None and self.step == 0:
+                scored.add(0, scores.plain())
             while self.step < steps:
                 rate, values = self._schedule.rate_at(self.step), self.advance()
                 self.seconds = time.monotonic() - began
                 log.add(values, rate, self.seconds)
-                if self.step % self._save_every == 0 or self.step == steps:
+                # first: a run that is resumed from the checkpoint must not score again
+                if scores is not None and self._due(scores.every):
+                    scored.add(self.step, self.judge(scores))
+                    self.write(folder.path / MOMENTS / f"{self.step:06d}.safetensors")
+                if self._due(self._save_every):
                     log.flush()  # first: a resumed run keeps the lines up to its checkpoint
                     self.save(folder.path / CHECKPOINT)
                     folder.record(self.step)
-                if sheet is not None and (self.step % sheet.every == 0 or self.step == steps):
+                if sheet is not None and self._due(sheet.every):
                     picture = folder.path / "sheets" / f"{self.step:06d}.png"
                     sheet.write(picture, self.average, self._device, self._dtype)
                 on_progress(self.step, steps)
+
+    def _due(self, every: int) -> bool:
+        """Whether it is time for what is done every so many steps and at the end."""
+        return self.step % every == 0 or self.step == self._schedule.steps
 
     def advance(self) -> Tensor:
         """Take one step; the values of ``records.COLUMNS``, float [6] on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._schedule.rate_at(self.step)
-        batch = self._sample(self.step)
-        batch = Batch(*(images.to(self._device) for images in (batch.seen, batch.ir, batch.vis)))
-        total, parts = self._loss(batch)
+        total, parts = self._objective(self.network, self._batches(self.step).to(self._device))
         self._optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._schedule.clip)
@@ -160,28 +186,25 @@ class Trainer:
         self.step += 1
         return torch.stack([total.detach(), *parts, norm])
 
-    def _loss(self, batch: Batch) -> tuple[Tensor, list[Tensor]]:
-        """What is minimised, and intensity, texture, structure and detector, unweighted."""
-        ir, shown = batch.ir.float() / 255, batch.seen.float() / 255  # [B, 1, S, S]
-        y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)  # [B, 1, S, S], [B, 2, S, S]
-        mixed = self._dtype != torch.float32
-        with torch.autocast(self._device.type, self._dtype, enabled=mixed):
-            fused = self.network(ir=shown, vis=y).float()  # [B, 1, S, S]
-        terms = fusion_terms(fused, ir=ir, vis=y)
-        total, seen = self._weights.total(terms), fused.new_zeros(())
-        if self._grid_weight:
-            total = total + self._grid_weight * grid_loss(fused, ir, y)
-        if self._detector is not None:
-            seen = self._detector(ycbcr_to_rgb(fused, cbcr), batch)
-            total = total + self._detector_weight * seen
-        return total, [part.detach() for part in (*terms, seen)]
+    def judge(self, scores: Scores) -> list[Score]:
+        """Scores of the averaged weights, and their loss relative to the mean's on fixed crops."""
+        batches = (self._sample(HELD_FROM + number).to(self._device) for number in range(HELD))
+        relative = self._objective.over_mean(self.average, batches)
+        found = [] if relative is None else [Score("crops", "loss over the mean's", relative, None)]
+        return found + scores.fused(self.average)
 
     @torch.no_grad()
     def _follow(self) -> None:
         """Move the average towards the weights; closely at first, when it holds noise."""
         decay = min(self._schedule.ema, (1 + self.step) / (10 + self.step))
-        for mean, value in zip(self.average.parameters(), self.network.parameters(), strict=True):
-            mean.lerp_(value, 1 - decay)
+        means: list[Tensor] = list(self.average.parameters())
+        values: list[Tensor] = list(self.network.parameters())
+        torch._foreach_lerp_(means, values, 1 - decay)  # in a few calls, where each takes time
+
+    def write(self, path: Path) -> None:
+        """Write the averaged weights, 16 bit, with what they were made from in the metadata."""
+        path.parent.mkdir(exist_ok=True)
+        checkpoint.save(path, self.average, half=True, metadata=self._about)
 
     def save(self, path: Path) -> None:
         """Write all that the next step depends on; the file is old or new, never half."""
@@ -215,6 +238,35 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
+def _begin_with(network: checkpoint.Network, weights: str) -> None:
+    """Take over all of a file's weights but those of its head.
+
+    Raises:
+        errors.WeightsError: The rest is not this network's.
+    """
+    stored = checkpoint.read(checkpoint.find(weights))
+    own = {key: value for key, value in network.state_dict().items() if _of_head(key)}
+    features = {key: value for key, value in stored.tensors.items() if not _of_head(key)}
+    checkpoint.load(network, replace(stored, tensors={**features, **own}))
+
+
+def _of_head(key: str) -> bool:
+    return key.partition(".")[0] in ("head", "norm_last", "expand_last")
+
+
+def _targets(
+    config: Config, sources: Mapping[str, Pairs], device: torch.device
+) -> dict[str, Sequence[Targets]]:
+    """What detectors should see in the pairs of each source that one judges."""
+    found: dict[str, Sequence[Targets]] = {}
+    for name, pairs in sources.items():
+        detector = config.sources[name].detector
+        if detector is not None:
+            judge = config.detectors[detector]
+            found[name] = targets.of_source(pairs, judge, config.data.cache, device)
+    return found
+
+
 def _ids(sources: Mapping[str, Pairs]) -> str:
     return " ".join(content for pairs in sources.values() for content in pairs.ids)
 
@@ -222,8 +274,9 @@ def _ids(sources: Mapping[str, Pairs]) -> str:
 def _about(config: Config, sources: Mapping[str, Pairs]) -> dict[str, str]:
     """The metadata of the result; what earlier weights were trained on counts too."""
     before, ids = {}, set(_ids(sources).split())
-    if config.network.weights is not None:
-        path = checkpoint.find(config.network.weights)
+    begun_from = config.network.weights or config.features
+    if begun_from is not None:
+        path = checkpoint.find(begun_from)
         ids |= checkpoint.trained_on(path)
         before = {"begun_from": sha256(path)}
     data = {name: len(pairs) for name, pairs in sources.items()}

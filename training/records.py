@@ -1,6 +1,7 @@
 """What a training leaves to look at: a log of every step, and sheets of fused pairs."""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +9,24 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from common.errors import DataError
 from fusion.fuser import Fuser
-from fusion.fusers import fusionmamba, ir_only, vis_only
-from fusion.network.fusionmamba import FusionMamba
+from fusion.fusers import ir_only, vis_only
+from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.engine.compute import Compute
 from pipeline.frames import Item
 from pipeline.images import list_images, write_png
 from pipeline.sources.image_folder import ImagePairs
 from training.config import SheetConfig
-from training.data import checked
+from training.pairs import checked
+from training.scores import Score
 
 LOG = "log.csv"
-COLUMNS = ("total", "intensity", "texture", "structure", "detector", "gradient")
+SCORES = "scores.csv"
+COLUMNS = ("total", "intensity", "texture", "structure", "detector", "outside", "gradient")
 FLUSH_EVERY = 20  # steps between lines reaching the log: reading a loss waits for the device
 SHEET_WIDTH = 320  # pixels of each picture
 
@@ -54,6 +57,11 @@ class Log:
         if len(self._held) == FLUSH_EVERY:
             self.flush()
 
+    def score(self, step: int, tag: str, value: float) -> None:
+        """Give TensorBoard a score of a step."""
+        if self._events is not None:
+            self._events.add_scalar(tag, value, step)
+
     def flush(self) -> None:
         """Bring what is held to the disk.
 
@@ -75,6 +83,32 @@ class Log:
                 for name, number in zip((*COLUMNS, "rate"), (*numbers, rate), strict=True):
                     self._events.add_scalar(name, number, self._step)
         self._file.flush()
+
+
+class ScoreLog:
+    """A line in ``scores.csv`` for each arm and set that was scored, and TensorBoard's events."""
+
+    def __init__(self, folder: Path, step: int, log: Log) -> None:
+        """Keep the lines up to ``step``; later ones were of a run that was killed."""
+        self._path, self._log = folder / SCORES, log
+        if not self._path.is_file():
+            return
+        header, *lines = self._path.read_text(encoding="utf-8").splitlines()
+        kept = [line for line in lines if int(line.partition(",")[0]) <= step]
+        self._path.write_text("\n".join((header, *kept)) + "\n", encoding="utf-8")
+
+    def add(self, step: int, scores: Sequence[Score]) -> None:
+        """Write what was scored after a step."""
+        if not self._path.is_file():
+            self._path.write_text("step,set,arm,map50,map50_95\n", encoding="utf-8")
+        with self._path.open("a", encoding="utf-8") as file:
+            for score in scores:
+                values = (score.value, score.strict)
+                cells = ["" if value is None else f"{value:.4f}" for value in values]
+                file.write(",".join((f"{step}", score.name, score.arm, *cells)) + "\n")
+                for end, value in zip(("", " .5:.95"), values, strict=True):
+                    if value is not None:
+                        self._log.score(step, f"{score.name}/{score.arm}{end}", value)
 
 
 def _events(folder: Path, step: int) -> Any:  # noqa: ANN401  (a package that may be missing)
@@ -105,14 +139,14 @@ class Sheet:
         self._items = [Item(checked(pair), None, {}) for pair in some]
 
     def write(
-        self, path: Path, network: FusionMamba, device: torch.device, dtype: torch.dtype
+        self, path: Path, network: nn.Module, device: torch.device, dtype: torch.dtype
     ) -> None:
         """Fuse the pairs, as a run would, into a PNG."""
         fusers: dict[str, Fuser] = {
             "ir": ir_only.build(ir_only.Config()),
             "vis": vis_only.build(vis_only.Config()),
             # a copy: an arm converts its layers for good
-            "fused": fusionmamba.FusionMambaFuser(copy.deepcopy(network)),
+            "fused": NetworkFuser(copy.deepcopy(network)),
         }
         arms = {k: FuserArm(fuser, device=device, dtype=dtype) for k, fuser in fusers.items()}
         compute = Compute(arms, None, device=device, batch=1)

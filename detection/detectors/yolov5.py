@@ -114,17 +114,20 @@ class YoloDetector:
             "ultralytics": ultralytics.__version__,
         }
 
-    def raw(self, images: Tensor) -> Tensor:
+    def raw(self, images: Tensor, trunk: torch.dtype = torch.float32) -> Tensor:
         """The network's boxes before NMS, differentiable in the images.
 
         Args:
             images: float [B, 3, H, W] in [0, 1], H and W whole strides (32); see ``Letterbox``.
+            trunk: In which dtype all layers but the head compute. With bfloat16 scores move by
+                less than one hundredth or so; in the head it would move boxes by pixels.
 
         Returns:
             float [B, 4 + classes, N]: centre x, centre y, width, height in input pixels, then a
             score in [0, 1] a class (objectness x class for anchor heads).
         """
-        output = self.network(images)
+        with torch.autocast(images.device.type, trunk, enabled=trunk != torch.float32):
+            output = self.network(images)
         boxes: Tensor = output[0] if isinstance(output, tuple) else output
         return boxes
 

@@ -1,9 +1,7 @@
-"""The fourteen metrics of fusion quality, and the function that computes them all.
+"""The function that computes the fourteen metrics of fusion quality.
 
 Each metric's definition, source and dialect is in the docstring of its function.
 """
-
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,45 +20,6 @@ from eval.quality.statistics import (
 from eval.quality.structure import structural_similarity, visual_information_fidelity
 
 
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """What has to be known to show a metric.
-
-    Attributes:
-        key: Its name in files.
-        name: Its name in papers.
-        low: The lowest value that it can have.
-        high: The highest one, or infinity.
-        unit: Empty for plain numbers.
-        higher_is_better: Or else lower.
-    """
-
-    key: str
-    name: str
-    low: float
-    high: float
-    unit: str = ""
-    higher_is_better: bool = True
-
-
-METRICS = (
-    Metric("en", "EN", 0, 8, "bit"),
-    Metric("sd", "SD", 0, 127.5, "levels"),
-    Metric("sf", "SF", 0, 255 * 2**0.5, "levels"),
-    Metric("ag", "AG", 0, 255, "levels"),
-    Metric("mi", "MI", 0, 16, "bit"),
-    Metric("scd", "SCD", -2, 2),
-    Metric("vif", "VIF", 0, float("inf")),
-    Metric("qabf", "Qabf", 0, 1),
-    Metric("nabf", "Nabf", 0, 1, higher_is_better=False),
-    Metric("ssim", "SSIM", -2, 2),
-    Metric("ms_ssim", "MS-SSIM", 0, 1),
-    Metric("fmi", "FMI", 0, 1),
-    Metric("cc", "CC", -1, 1),
-    Metric("psnr", "PSNR", 0, float("inf"), "dB"),
-)
-
-
 def quality(*, ir: Tensor, vis: Tensor, fused: Tensor) -> dict[str, Tensor]:
     """Compare fused images with their sources.
 
@@ -70,7 +29,8 @@ def quality(*, ir: Tensor, vis: Tensor, fused: Tensor) -> dict[str, Tensor]:
         fused: uint8 [B, 1, H, W], likewise.
 
     Returns:
-        The ``METRICS`` by key, in their order: float64 [B] each, on the same device. NaN where a
+        The metrics of ``eval.quality.names`` by key, in their order: float64 [B] each, on the same
+        device. NaN where a
         metric isn't defined: the images are smaller than its windows (2 pixels a side for SF, AG
         and Nabf, 3 for FMI, 11 for SSIM, 41 for VIF, 176 for MS-SSIM), or without what it needs (a
         constant image for CC, a constant source or difference for SCD, a constant source for VIF,

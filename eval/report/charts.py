@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from eval.agreement import CountsOverTime
-from eval.quality.metrics import METRICS
+from eval.quality.names import METRICS
 from eval.report.tables import ERRORS, MAPS, OUTCOMES, scored_arms
 
 Json = Mapping[str, Any]

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.attribution import SIZES
-from eval.bootstrap import STATISTICS
+from eval.average_precision import STATISTICS
 from eval.operating_points import CONFIDENCE, FALSE_POSITIVES
-from eval.quality.metrics import METRICS
+from eval.quality.names import METRICS
 
 Json = Mapping[str, Any]
 

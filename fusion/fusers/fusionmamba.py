@@ -4,13 +4,20 @@ import logging
 from typing import Any, Literal
 
 from pydantic import Field
-from torch import Tensor, nn
 
 from common.errors import WeightsError
-from fusion.color import check_range, fuse_luminance
 from fusion.fuser import Fuser
 from fusion.network import checkpoint
-from fusion.network.fusionmamba import Architecture, Depths, FusionMamba, Switches, Width
+from fusion.network.fusionmamba import (
+    HEAD,
+    Architecture,
+    Depths,
+    FusionMamba,
+    Head,
+    Switches,
+    Width,
+)
+from fusion.network.network_fuser import NetworkFuser
 
 SIZES: dict[str, tuple[int, Depths]] = {
     "tiny": (32, (1, 1, 2, 1)),
@@ -33,38 +40,13 @@ class Config(Switches):
     depths: Depths | None = Field(
         None, description="blocks at each of the four levels, 1 to 64 each; over the size's"
     )
+    head: Head = Field("mean", description=HEAD)
     weights: str | None = Field(
         None, description="name of shipped weights or path of a file; null: an untrained network"
     )
     scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
         "auto", description="backend of the selective scan"
     )
-
-
-class FusionMambaFuser(nn.Module):
-    """A FusionMamba network as a fuser."""
-
-    def __init__(self, network: FusionMamba) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, *, ir: Tensor, vis: Tensor) -> Tensor:
-        """Fuse a batch of pairs.
-
-        Args:
-            ir: float [B, 1, H, W] in [0, 1].
-            vis: float [B, 3, H, W] in [0, 1], RGB, same device and dtype.
-
-        Returns:
-            float [B, 3, H, W] in [0, 1], RGB.
-
-        Raises:
-            ValueError: Values are NaN or outside [0, 1]. The scan would spread one NaN over the
-                image; looking takes far less than 1 % of even the smallest network's time.
-        """
-        check_range("ir", ir)
-        check_range("vis", vis)
-        return fuse_luminance(self.network, ir=ir, vis=vis)
 
 
 def build(config: Config) -> Fuser:
@@ -81,7 +63,7 @@ def build(config: Config) -> Fuser:
         stored = checkpoint.read(checkpoint.find(config.weights))
         network = FusionMamba(_architecture(config, stored), scan=config.scan)
         checkpoint.load(network, stored)
-    return FusionMambaFuser(network).eval()
+    return NetworkFuser(network).eval()
 
 
 def _architecture(config: Config, stored: checkpoint.Checkpoint | None) -> Architecture:
@@ -89,7 +71,7 @@ def _architecture(config: Config, stored: checkpoint.Checkpoint | None) -> Archi
     width, depths = SIZES[config.size]
     said: dict[str, Any] = {
         name: getattr(config, name)
-        for name in Switches.model_fields.keys() & config.model_fields_set
+        for name in (Switches.model_fields.keys() | {"head"}) & config.model_fields_set
     }
     if "size" in config.model_fields_set:
         said |= {"width": width, "depths": depths}
@@ -98,7 +80,7 @@ def _architecture(config: Config, stored: checkpoint.Checkpoint | None) -> Archi
     if config.depths is not None:
         said["depths"] = config.depths
 
-    known = stored.architecture() if stored else None
+    known = stored.architecture(FusionMamba.NAME, Architecture) if stored else None
     if stored is None or known is None:
         return Architecture(**({"width": width, "depths": depths} | said))
     for name, value in said.items():

@@ -1,30 +1,43 @@
 """Reading and writing weights: safetensors with the architecture in its metadata, or ``.pth``.
 
-A safetensors file written here says in its metadata ``network`` ("fusionmamba") and
-``architecture`` (width, depths and switches as JSON). ``.pth`` and ``.pt`` hold a state dict, plain
-or as training scripts wrap it, and are read without running any code in them.
+A safetensors file written here says in its metadata ``network`` (its kind, as "fusionmamba") and
+``architecture`` (all that decides which weights it has, as JSON). ``.pth`` and ``.pt`` hold a state
+dict, plain or as training scripts wrap it, and are read without running any code in them.
 """
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 import torch
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from common.checksums import check_card
 from common.errors import WeightsError
-from fusion.network.fusionmamba import Architecture, FusionMamba
+
+Architecture = TypeVar("Architecture", bound=BaseModel)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
-NETWORK = "fusionmamba"
 SCAN = ("A_log", "D", "dt_bias")  # what the recurrence takes as it is: steps and decays add up
 WRAPPERS = ("model", "state_dict", "net")  # under which training scripts put the state dict
 PARALLEL = "module."  # what torch's data-parallel wrappers put before every key
+
+
+class Network(nn.Module):
+    """A network whose weights can be written: it says what it is.
+
+    Attributes:
+        NAME: The kind of network.
+        architecture: All that decides which weights it has.
+    """
+
+    NAME: ClassVar[str]
+    architecture: BaseModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,20 +48,24 @@ class Checkpoint:
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
 
-    def architecture(self) -> Architecture | None:
-        """The network that the weights are of, None where the file doesn't say.
+    def architecture(self, network: str, model: type[Architecture]) -> Architecture | None:
+        """What the weights are of, None where the file doesn't say.
+
+        Args:
+            network: The kind of network that is wanted, its ``NAME``.
+            model: The kind's ``Architecture``.
 
         Raises:
             errors.WeightsError: They are of another kind of network, or the metadata is damaged.
         """
-        network = self.metadata.get("network", NETWORK)
-        if network != NETWORK:
-            raise WeightsError(f"{self.path}: weights of {network}, not of {NETWORK}")
+        stored = self.metadata.get("network", network)
+        if stored != network:
+            raise WeightsError(f"{self.path}: weights of {stored}, not of {network}")
         text = self.metadata.get("architecture")
         if text is None:
             return None
         try:
-            return Architecture.model_validate_json(text)
+            return model.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
@@ -119,7 +136,7 @@ def trained_on(path: Path) -> frozenset[str]:
 
 def save(
     path: Path,
-    network: FusionMamba,
+    network: Network,
     *,
     half: bool = False,
     metadata: Mapping[str, str] | None = None,
@@ -139,7 +156,7 @@ def save(
         for key, value in network.state_dict().items()
     }
     architecture = network.architecture.model_dump_json()
-    about = {**(metadata or {}), "network": NETWORK, "architecture": architecture}
+    about = {**(metadata or {}), "network": network.NAME, "architecture": architecture}
     path.write_bytes(_ordered(serialize(tensors, about)))
 
 

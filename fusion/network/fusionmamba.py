@@ -4,20 +4,23 @@ paper: the U-shape with four levels of widths C, 2C, 4C, 8C at 1/4 to 1/32 of th
 blocks in encoder and decoder, a DFFM at each level; C = 96 and depths 2, 2, 9, 2.
 settled here: both modalities share the encoder's weights, each has its own patch embedding; F1 is
 infrared; the decoder is as deep as the encoder at each level and starts from X4; X of a level is
-added after going up to it; the head, 1 x 1 to one channel and zero at the start, is added to the
-mean of the inputs, so an untrained network returns the mean; reflect padding to a multiple of 32;
-the smaller sizes. Of Table 9: "DFFM -> DVSS" is X = DVSS(F1 + F2); the others are noted in dvss.py
-and dffm.py.
+added after going up to it; reflect padding to a multiple of 32; the smaller sizes. Of Table 9:
+"DFFM -> DVSS" is X = DVSS(F1 + F2); the others are noted in dvss.py and dffm.py.
+ours: the head, zero at the start, so that an untrained network returns the mean of the inputs.
+``gate`` gives the two maps of ``fusion.network.gate`` at a quarter of the resolution; ``mean``
+expands the features to all pixels and adds one channel to the mean.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from fusion.network.checkpoint import Network
 from fusion.network.dffm import DFFM
 from fusion.network.dvss import DVSS, Block
+from fusion.network.gate import MAPS, blend
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
 from fusion.padding import pad_to_multiple
 
@@ -27,6 +30,8 @@ MULTIPLE = 32  # 4 of the patches, 2 of each merging
 Depth = Annotated[int, Field(ge=1, le=64)]
 Depths = tuple[Depth, Depth, Depth, Depth]
 Width = Annotated[int, Field(ge=8, le=1024, multiple_of=4)]  # the last expansion has C/4 channels
+Head = Literal["gate", "mean"]
+HEAD = "gate (a smooth choice between the cameras) or mean (a change of each pixel)"
 
 
 class Switches(BaseModel):
@@ -61,10 +66,14 @@ class Architecture(Switches):
 
     width: Width = Field(description="channels C of the first level, 8 to 1024, a multiple of 4")
     depths: Depths = Field(description="blocks at each of the four levels, 1 to 64 each")
+    head: Head = Field("mean", description=HEAD)  # files older than the gate don't say
 
 
-class FusionMamba(nn.Module):
+class FusionMamba(Network):
     """Fuses the luminances of a pair; 115 M parameters in the paper's size."""
+
+    NAME: ClassVar[str] = "fusionmamba"
+    architecture: Architecture
 
     def __init__(self, architecture: Architecture, *, scan: str = "auto") -> None:
         """Draw an untrained network.
@@ -95,8 +104,14 @@ class FusionMamba(nn.Module):
         self.fusion = nn.ModuleList(fusion(width) for width in widths)
         self.decoder = nn.ModuleList(blocks(level) for level in range(LEVELS))
         self.expand = nn.ModuleList(PatchExpanding(2 * width, 2, width) for width in widths[:-1])
-        self.expand_last = PatchExpanding(a.width, 4, a.width // 4)
-        self.head = nn.Linear(a.width // 4, 1)  # a 1 x 1 convolution, channels last
+        self.expand_last: PatchExpanding | None = None
+        self.norm_last: nn.LayerNorm | None = None
+        if a.head == "mean":
+            self.expand_last = PatchExpanding(a.width, 4, a.width // 4)
+            self.head = nn.Linear(a.width // 4, 1)  # a 1 x 1 convolution, channels last
+        else:
+            self.norm_last = nn.LayerNorm(a.width)
+            self.head = nn.Linear(a.width, MAPS)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
@@ -117,11 +132,14 @@ class FusionMamba(nn.Module):
             raise ValueError(
                 f"ir and vis must both be [B, 1, H, W]: {tuple(ir.shape)}, {tuple(vis.shape)}"
             )
-        skips = self._encode(pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE))
-        features = self._decode(skips)  # [B, H', W', C/4]
-        features = features[:, : ir.shape[2], : ir.shape[3]]  # the padding needs no head
-        change: Tensor = self.head(features).permute(0, 3, 1, 2)  # [B, 1, H, W]
-        fused = (ir + vis) / 2 + change
+        height, width = ir.shape[2:]
+        ir, vis = pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE)
+        features = self._decode(self._encode(ir, vis))  # [B, H'/4, W'/4, C]
+        if self.norm_last is not None:
+            maps = self.head(self.norm_last(features)).permute(0, 3, 1, 2)  # [B, 2, H'/4, W'/4]
+            fused = blend(maps, ir=ir, vis=vis)[:, :, :height, :width]  # [B, 1, H, W]
+        else:
+            fused = self._changed_mean(features, ir[:, :, :height, :width], vis)
         return fused if self.training else fused.clamp(0, 1)
 
     def _encode(self, ir: Tensor, vis: Tensor) -> list[Tensor]:
@@ -136,12 +154,19 @@ class FusionMamba(nn.Module):
         return fused
 
     def _decode(self, skips: list[Tensor]) -> Tensor:
-        """From X of the four levels to features at full resolution, [B, H, W, C/4]."""
+        """From X of the four levels to features of [B, H/4, W/4, C]."""
         x: Tensor = self.decoder[-1](skips[-1])
         for level in reversed(range(LEVELS - 1)):
             x = self.decoder[level](self.expand[level](x) + skips[level])
-        features: Tensor = self.expand_last(x)
-        return features
+        return x
+
+    def _changed_mean(self, features: Tensor, ir: Tensor, vis: Tensor) -> Tensor:
+        """The head ``mean``: a change of each pixel of the mean, [B, 1, H, W]."""
+        assert self.expand_last is not None
+        height, width = ir.shape[2:]
+        pixels = self.expand_last(features)[:, :height, :width]  # [B, H, W, C/4]
+        change: Tensor = self.head(pixels).permute(0, 3, 1, 2)  # [B, 1, H, W]
+        return (ir + vis[:, :, :height, :width]) / 2 + change
 
 
 class _SumThen(nn.Module):

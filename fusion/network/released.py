@@ -21,8 +21,10 @@ from common.errors import WeightsError
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import LEVELS, MULTIPLE
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
-from fusion.network.released_blocks import SQUEEZE, Block, CrossBlock
+from fusion.network.released_blocks import Block, CrossBlock
 from fusion.padding import pad_to_multiple
+
+WIDTH_STEP = 4  # the last expansion has C / 4 channels
 
 
 class ReleasedFusionMamba(nn.Module):
@@ -35,7 +37,7 @@ class ReleasedFusionMamba(nn.Module):
         """Draw an untrained network.
 
         Args:
-            width: Channels C of the first level, a multiple of 8; level n has C 2^n.
+            width: Channels C of the first level, a multiple of 4; level n has C 2^n.
             depths: Blocks at each of the four levels of the encoder; the decoder has the same.
             scan: The backend of the scan, a name or "auto".
         """
@@ -109,7 +111,7 @@ class ReleasedFusionMamba(nn.Module):
         return features
 
 
-def from_checkpoint(path: Path, *, scan: str = "auto") -> ReleasedFusionMamba:
+def from_checkpoint(path: str | Path, *, scan: str = "auto") -> ReleasedFusionMamba:
     """The network of a checkpoint of the released code, on the CPU, float32, in eval mode.
 
     Width and depths are read from the keys.
@@ -123,6 +125,7 @@ def from_checkpoint(path: Path, *, scan: str = "auto") -> ReleasedFusionMamba:
         errors.WeightsError: There is no such file, it cannot be read, holds more than tensors, or
             its keys and shapes are not those of this network; the first of these are named.
     """
+    path = Path(path).expanduser()
     if not path.is_file():
         raise WeightsError(f"no weights at {path}: give the file of a released FusionMamba")
     stored = checkpoint.read(path)
@@ -148,10 +151,10 @@ def _width(stored: checkpoint.Checkpoint) -> int:
     key = stored_key("embed_vis.conv.weight")
     shape = stored.tensors[key].shape if key in stored.tensors else ()
     width = shape[0] if shape else 0
-    if width < SQUEEZE or width % SQUEEZE:
+    if width < 1 or width % WIDTH_STEP:
         raise WeightsError(
             f"{stored.path}: no weights of a released FusionMamba: {key} is missing, or its first "
-            f"side is no multiple of {SQUEEZE}"
+            f"side is no multiple of {WIDTH_STEP}"
         )
     return width
 

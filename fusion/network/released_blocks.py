@@ -14,7 +14,7 @@ from fusion.network.dvss import ESSM, step_rank
 from fusion.network.es2d import ES2D
 from fusion.network.layers import ECA, DWConv, FoldedConv
 
-SQUEEZE = 8  # C / 8 channels inside the gate of a block
+SQUEEZE = 8  # C // 8 channels inside the gate of a block, at least 1
 MLP_RATIO = 4
 
 
@@ -41,18 +41,19 @@ class DescriptiveConv(FoldedConv):
 
 
 class Gate(nn.Module):
-    """v sigmoid(W2 GELU(W1 GAP(LN(v)))), W1 from C to C / 8 channels and W2 back, with biases."""
+    """v sigmoid(W2 GELU(W1 GAP(LN(v)))), W1 from C to C // 8 channels and W2 back."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.global_reduce = nn.Linear(width, width // SQUEEZE)
-        self.channel_select = nn.Linear(width // SQUEEZE, width)
+        hidden = max(1, width // SQUEEZE)
+        self.global_reduce = nn.Linear(width, hidden)
+        self.channel_select = nn.Linear(hidden, width)
 
     def forward(self, v: Tensor) -> Tensor:
         """Float [B, H, W, C] to float [B, H, W, C]."""
         pooled = self.norm(v).mean(dim=(1, 2), keepdim=True)  # [B, 1, 1, C]
-        hidden = functional.gelu(self.global_reduce(pooled))  # [B, 1, 1, C/8]
+        hidden = functional.gelu(self.global_reduce(pooled))  # [B, 1, 1, C // 8]
         return v * torch.sigmoid(self.channel_select(hidden))
 
 

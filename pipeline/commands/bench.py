@@ -25,6 +25,7 @@ from common.errors import ConfigError
 from fusion.fusers import fusionmamba
 from fusion.network.es2d import ES2D, STATE
 from fusion.network.fusionmamba import Architecture, FusionMamba
+from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.engine.device import choose_device
 from pipeline.frames import PairBatch
@@ -70,7 +71,7 @@ class Cost:
     busy: Mapping[str, float]  # seconds of a profiled run, by group of operations
 
 
-def new_fuser(size: str, scan: str = "auto") -> fusionmamba.FusionMambaFuser:
+def new_fuser(size: str, scan: str = "auto") -> NetworkFuser:
     """An untrained fuser whose head is drawn, so that the network counts; always the same.
 
     Raises:
@@ -80,10 +81,10 @@ def new_fuser(size: str, scan: str = "auto") -> fusionmamba.FusionMambaFuser:
         raise ConfigError(f"size {size!r}: choose one of {', '.join(fusionmamba.SIZES)}")
     torch.manual_seed(0)
     width, depths = fusionmamba.SIZES[size]
-    network = FusionMamba(Architecture(width=width, depths=depths), scan=scan)
-    fuser = fusionmamba.FusionMambaFuser(network).eval()
-    nn.init.normal_(fuser.network.head.weight, std=0.05)
-    return fuser
+    architecture = Architecture(width=width, depths=depths, head="gate")
+    network = FusionMamba(architecture, scan=scan)
+    nn.init.normal_(network.head.weight, std=0.05)
+    return NetworkFuser(network).eval()
 
 
 def pair(height: int, width: int, device: torch.device) -> PairBatch:
@@ -154,7 +155,7 @@ def busy(run: Callable[[], object], device: torch.device) -> dict[str, float]:
 
 
 def measure(
-    fuser: fusionmamba.FusionMambaFuser,
+    fuser: NetworkFuser,
     size: tuple[int, int],
     dtype: torch.dtype,
     device: torch.device,

@@ -17,8 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from common.errors import ConfigError, DataError
-from eval.average_precision import Matches, match_images, summarize
-from eval.bootstrap import STATISTICS, bootstrap
+from common.files import write_json
+from eval.average_precision import STATISTICS, Matches, match_images, summarize
+from eval.bootstrap import bootstrap
 from eval.coco import detections_of, labels_of
 from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
 from eval.comparison import difference
@@ -26,7 +27,6 @@ from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
 from eval.report.tables import MAPS, number
 from pipeline.commands._terminal import console, difference_cells, say, with_interval
-from pipeline.commands.evaluate import write
 from pipeline.commands.show import detector_text
 from pipeline.run_folder.results_file import read_results
 
@@ -45,7 +45,7 @@ def run(parsed: argparse.Namespace) -> None:
     """Compare and print the differences."""
     comparison = compare(parsed.runs)
     if parsed.output:
-        write(parsed.output, comparison)
+        write_json(parsed.output, comparison, indent=1)
     report(comparison)
 
 

@@ -1,12 +1,12 @@
 """`irvis evaluate`: score COCO predictions that any program made."""
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, DataError
+from common.files import write_json
 from eval.class_names import COCO_NAMES
 from eval.coco import ground_truth_json
 from eval.coco_files import GroundTruth, ImageEntry, read_ground_truth, read_predictions
@@ -42,7 +42,7 @@ def run(parsed: argparse.Namespace) -> None:
         classes=parsed.classes.split(",") if parsed.classes else None,
     )
     if parsed.output:
-        write(parsed.output, results)
+        write_json(parsed.output, results, indent=1)
     report(results)
 
 
@@ -94,18 +94,6 @@ def evaluate(
         "attribution": attribution,
         "warnings": warnings(results),
     }
-
-
-def write(path: Path, results: Mapping[str, Any]) -> None:
-    """Write results as JSON.
-
-    Raises:
-        DataError: The file can't be written.
-    """
-    try:
-        path.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 def report(results: Mapping[str, Any]) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from common.errors import DataError
 from common.memory import keep_freed_memory
-from eval.quality.metrics import METRICS, quality
+from eval.quality.metrics import quality
+from eval.quality.names import METRICS
 from eval.report.tables import NONE
 from pipeline.commands import _terminal
 from pipeline.commands._terminal import console

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
-from eval.bootstrap import STATISTICS
+from eval.average_precision import STATISTICS
 from pipeline.interfaces import RunContext
 from pipeline.run_folder.folder import CONFIG, SUFFIX
 

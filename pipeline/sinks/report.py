@@ -127,7 +127,8 @@ class ReportSink:
         height, width = result.item.size
         scale = min(1.0, MOMENT_WIDTH / width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        labels = result.item.labels or Labels.empty()
+        # not `or`: labels without an object are false, but may have regions to ignore
+        labels = Labels.empty() if result.item.labels is None else result.item.labels
         moment = {
             **self._about(result),
             "size": [width, height],

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from common.files import writing
-from eval.bootstrap import STATISTICS
+from common.files import write_json, writing
+from eval.average_precision import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.coco import detections_json
 from eval.coco_files import ImageEntry
@@ -118,10 +118,10 @@ class ResultsSink:
             "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
             "warnings": [*apart.warnings(), *self._warnings(summary, scored)],
         }
-        _write_json(folder / "results.json", results, indent=1)
+        write_json(folder / "results.json", results, indent=1)
         if scored:
             marked = {"fingerprint": protocol["fingerprint"], **curves_json(scored)}
-            _write_json(folder / "curves.json", marked)
+            write_json(folder / "curves.json", marked)
         if quality:
             _write_csv(folder / "quality.csv", pd.concat(quality, names=["arm"]).reset_index())
         rows = [r for arm in scored for r in table_rows(arm, scored[arm], parts[arm]["ci95"])]
@@ -262,11 +262,6 @@ def _labels(line: Mapping[str, Any]) -> Labels:
         np.array(line["class_id"], np.int64),
         np.array(line["ignore"], np.float64).reshape(-1, 4),
     )
-
-
-def _write_json(path: Path, content: object, indent: int | None = None) -> None:
-    with writing(path):
-        path.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", "utf-8")
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:

@@ -29,6 +29,7 @@ def results(shared, tmp_path_factory):
             f"source.root={shared / 'data/msrs/detection'}",
             f"detector.weights={shared / 'weights/yolov5s.pt'}",
             "arms.fused=null",
+            "arms.unet=null",
             "sinks.fused=null",
             f"run.dir={folder}",
         ],

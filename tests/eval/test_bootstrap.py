@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.boxes import Detections
-from eval.average_precision import evaluate_yolo, match_images, summarize
-from eval.bootstrap import STATISTICS, Bootstrap, bootstrap, draw, statistics
+from eval.average_precision import STATISTICS, evaluate_yolo, match_images, summarize
+from eval.bootstrap import Bootstrap, bootstrap, draw, statistics
 from eval.labels import Labels
 
 

@@ -1,4 +1,3 @@
-import csv
 import json
 import sys
 from types import ModuleType
@@ -6,86 +5,16 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from common.errors import ConfigError, DataError
-from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fusion.fusers import fusionmamba
 from fusion.network import checkpoint
+from fusion.network.fusionmamba import Architecture, FusionMamba
 from pipeline.images import pair_id, read_image
+from tests.helpers.recipes import NETWORK, killed_at, make, quiet, rows, trainer
 from training import config
-from training.data import open_sources
-from training.loop import Trainer, train
+from training.loop import train
 from training.records import COLUMNS
-
-NETWORK = {"width": 8, "depths": [1, 1, 1, 1]}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """So small a network gains nothing from a second one."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """Six pairs of blocks and noise, in an empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    rng = np.random.default_rng(0)
-    for kind, channels in (("ir", 1), ("vis", 3)):
-        (tmp_path / "pairs" / kind).mkdir(parents=True)
-        for number in range(6):
-            coarse = rng.integers(20, 236, size=(7, 10, channels))
-            image = np.kron(coarse, np.ones((8, 8, 1))) + rng.normal(0, 5, (56, 80, channels))
-            picture = np.clip(image, 0, 255).astype(np.uint8).squeeze()
-            Image.fromarray(picture).save(tmp_path / "pairs" / kind / f"{number}.png")
-    return tmp_path
-
-
-def make(**changes):
-    """A short recipe; ``schedule__steps=3`` changes one of its keys."""
-    settings = {
-        "run": {"name": "t", "save_every": 2},
-        "network": dict(NETWORK),
-        "data": {
-            "cache": "cache",
-            "crop": 32,
-            "sources": {"pairs": {"kind": "files", "ir": "pairs/ir", "vis": "pairs/vis"}},
-        },
-        "schedule": {"steps": 5, "warmup": 2, "learning_rate": 2e-3},
-        "compute": {"device": "cpu", "batch": 2, "dtype": "float32"},
-    }
-    for key, value in changes.items():
-        section, _, name = key.partition("__")
-        if name:
-            settings[section][name] = value
-        else:
-            settings[section] = value
-    return config.check(settings)
-
-
-def quiet(done, total):
-    pass
-
-
-def killed_at(step):
-    def on_progress(done, total):
-        if done == step:
-            raise KeyboardInterrupt
-
-    return on_progress
-
-
-def rows(folder):
-    with (folder / "log.csv").open() as file:
-        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
-
-
-def trainer(checked, **more):
-    return Trainer(checked, open_sources(checked), torch.device("cpu"), **more)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +91,7 @@ def test_the_result_is_a_fuser_that_says_what_it_was_trained_on(here):
     assert stored.metadata["trained_on"].split() == sorted(pair_id(*pair) for pair in pairs)
     assert json.loads(stored.metadata["data"]) == {"pairs": 6}
     assert json.loads(stored.metadata["recipe"])["schedule"]["steps"] == 5
-    assert stored.architecture().width == 8
+    assert stored.architecture(FusionMamba.NAME, Architecture).width == 8
     fuser = fusionmamba.build(fusionmamba.Config(weights=str(outcome.weights)))
     with torch.inference_mode():
         fused = fuser(ir=torch.full((1, 1, 32, 32), 0.2), vis=torch.full((1, 3, 32, 32), 0.6))
@@ -187,16 +116,6 @@ def test_a_warm_start_begins_with_the_weights_and_owns_up_to_their_pairs(here):
     assert second.metadata["begun_from"] == first.sha256
 
 
-def test_a_zero_head_begins_at_the_mean_with_features_that_were_learned(here):
-    first = train(make(), quiet)
-    checked = make(network={"weights": str(first.weights)}, schedule__zero_head=True)
-    network = trainer(checked).network.eval()
-    ir, vis = torch.rand(2, 1, 1, 32, 64).unbind(0)
-    assert torch.equal(network(ir=ir, vis=vis), (ir + vis) / 2)
-    learned = checkpoint.read(first.weights).tensors["embed_ir.conv.weight"].float()
-    assert torch.equal(network.embed_ir.conv.weight, learned)
-
-
 def test_the_loss_falls(here):
     schedule = {"steps": 40, "warmup": 5}
     learning = trainer(make(schedule={**schedule, "learning_rate": 4e-3}))
@@ -205,24 +124,6 @@ def test_the_loss_falls(here):
     assert totals[0, 0] == totals[0, 1]
     assert (totals[-8:, 0] < totals[-8:, 1]).all()
     assert totals[-8:, 0].mean() < 0.9 * totals[-8:, 1].mean()
-
-
-def test_the_total_is_the_weighted_sum(here):
-    seen = []
-
-    def detector(fused, batch):
-        seen.append((fused, batch))
-        return fused.mean()
-
-    training = trainer(make(detector={"weight": 7.0}), detector=detector)
-    values = dict(zip(COLUMNS, training.advance().tolist(), strict=True))
-    (fused, batch), terms = seen[0], [values[k] for k in ("intensity", "texture", "structure")]
-    assert values["total"] == pytest.approx(np.dot((100, 10, 1), terms) + 7 * values["detector"])
-    assert values["detector"] == pytest.approx(fused.mean().item())
-    # untrained, the network gives the mean of what it sees, and the chroma stays
-    y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)
-    expected = ycbcr_to_rgb((batch.seen.float() / 255 + y) / 2, cbcr)
-    assert torch.allclose(fused, expected, atol=1e-6)
 
 
 def test_the_gradient_is_clipped_and_its_norm_logged(here):
@@ -257,14 +158,16 @@ def test_the_rate_warms_up_and_falls():
     assert np.argmax(rates) in (99, 100)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
-    def detector(fused, batch):
-        return fused.sum() * float("nan")
-
-    monkeypatch.setattr("training.loop.DetectorLoss", lambda config, device: detector)
-    with pytest.raises(DataError, match=r"the loss is nan at step 1; lower") as caught:
-        train(make(detector={}), quiet)
-    assert "\n" not in str(caught.value)
+@pytest.mark.parametrize("network", [{"kind": "gate_unet"}, {**NETWORK, "head": "gate"}])
+def test_networks_with_a_gate_learn_and_are_kept(here, network):
+    outcome = train(make(network=network), quiet)
+    kind = network.get("kind", "fusionmamba")
+    module = config.NETWORKS[kind]
+    fuser = module.build(module.Config(weights=str(outcome.weights)))
+    with torch.inference_mode():
+        fused = fuser(ir=torch.full((1, 1, 40, 50), 0.2), vis=torch.full((1, 3, 40, 50), 0.6))
+    assert fused.shape == (1, 3, 40, 50)
+    assert not torch.allclose(fused, torch.full((), 0.4), atol=1e-4)  # no longer the mean
 
 
 def test_sheets(here):
@@ -300,7 +203,7 @@ def test_tensorboard_gets_the_numbers_where_it_is_installed(here, monkeypatch):
     outcome = train(make(schedule={"steps": 2, "warmup": 1}), quiet)
     assert written[0] == ("runs/t.partial/tensorboard", 0)
     assert written[-1] == "closed"
-    assert [entry[0] for entry in written[1:8]] == [*COLUMNS, "rate"]
+    assert [entry[0] for entry in written[1:9]] == [*COLUMNS, "rate"]
     logged = rows(outcome.folder)[1]
-    assert float(logged["total"]) == pytest.approx(written[8][1], rel=1e-5)
-    assert written[8][2] == 2
+    assert float(logged["total"]) == pytest.approx(written[9][1], rel=1e-5)
+    assert written[9][2] == 2

@@ -64,6 +64,21 @@ def test_raw_is_differentiable_in_the_image(demo):
     assert image.grad.abs().sum() > 0
 
 
+def test_a_bfloat16_trunk_moves_no_box(shared, cpu, bus):
+    """Of the original YOLOv5s, on its own bus.jpg, at every place that it is half sure of."""
+    path = shared / "weights" / "yolov5s.pt"
+    detector = yolov5.build(Config(weights=str(path), image_size=320), device=cpu)
+    images = detector._letterbox((bus.shape[2], bus.shape[3])).apply(bus)
+    with torch.no_grad():
+        full, mixed = detector.raw(images)[0], detector.raw(images, torch.bfloat16)[0]
+    assert mixed.dtype == torch.float32  # the head's
+    sure = full[4:].amax(dim=0) > 0.5  # [N]
+    assert sure.sum() >= 5
+    assert (full[:4, sure] - mixed[:4, sure]).abs().max() < 1.5  # pixels of 320
+    assert (full[4:, sure] - mixed[4:, sure]).abs().max() < 0.05
+    assert not torch.equal(full, mixed)
+
+
 def test_detections_are_sorted_clipped_and_of_the_right_type(demo):
     torch.manual_seed(0)
     images = torch.randint(0, 256, (2, 3, 120, 90), dtype=torch.uint8)

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.quality.metrics import METRICS, quality
+from eval.quality.metrics import quality
+from eval.quality.names import METRICS
 
 KEYS = [metric.key for metric in METRICS]
 

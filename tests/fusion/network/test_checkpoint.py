@@ -29,7 +29,7 @@ def changed(network, path, **changes):
 def test_round_trip(network, tmp_path):
     checkpoint.save(tmp_path / "a.safetensors", network)
     stored = checkpoint.read(tmp_path / "a.safetensors")
-    assert stored.architecture() == network.architecture
+    assert stored.architecture(FusionMamba.NAME, Architecture) == network.architecture
     other = fresh(network)
     checkpoint.load(other, stored)
     for key, value in network.state_dict().items():
@@ -69,7 +69,7 @@ def test_metadata_and_the_same_bytes_every_time(network, tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     stored = checkpoint.read(tmp_path / "a")
     assert {key: stored.metadata[key] for key in about} == about
-    assert stored.architecture() == network.architecture
+    assert stored.architecture(FusionMamba.NAME, Architecture) == network.architecture
     assert torch.equal(stored.tensors["embed_ir.conv.weight"], network.embed_ir.conv.weight)
 
 
@@ -78,7 +78,7 @@ def test_pickled_state_dict(network, tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     torch.save(network.state_dict(), path)
     stored = checkpoint.read(path)
-    assert stored.architecture() is None
+    assert stored.architecture(FusionMamba.NAME, Architecture) is None
     other = fresh(network)
     checkpoint.load(other, stored)
     assert torch.equal(other.embed_ir.conv.weight, network.embed_ir.conv.weight)
@@ -207,5 +207,5 @@ def test_something_else_than_a_state_dict(tmp_path):
 def test_wrong_metadata(tmp_path, metadata, message):
     save_file({"a": torch.ones(1)}, tmp_path / "a.safetensors", metadata=metadata)
     with pytest.raises(WeightsError, match=message) as caught:
-        checkpoint.read(tmp_path / "a.safetensors").architecture()
+        checkpoint.read(tmp_path / "a.safetensors").architecture(FusionMamba.NAME, Architecture)
     assert "\n" not in str(caught.value)

@@ -11,11 +11,11 @@ from fusion.network.fusionmamba import Architecture, FusionMamba
 from fusion.network.layers import ECA, LDC
 
 
-def network(head=True, seed=0, **switches):
+def network(drawn=True, seed=0, **switches):
     """A small network in eval mode, its head drawn unless it is to be untrained."""
     torch.manual_seed(seed)
     net = FusionMamba(Architecture(width=8, depths=(1, 1, 1, 1), **switches)).eval()
-    if head:
+    if drawn:
         nn.init.normal_(net.head.weight, std=0.05)
     return net
 
@@ -38,19 +38,25 @@ def test_parameter_counts(size, millions):
     assert count(net) / 1e6 == pytest.approx(millions, abs=0.005)
 
 
+HEADS = pytest.mark.parametrize("kind", ["mean", "gate"])
+
+
+@HEADS
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 7), (33, 47), (32, 64)])
-def test_untrained_returns_exactly_the_mean(height, width):
+def test_untrained_returns_the_mean(height, width, kind):
     inputs = pair(height, width)
     with torch.no_grad():
-        fused = network(head=False)(**inputs)
-    assert torch.equal(fused, (inputs["ir"] + inputs["vis"]) / 2)
+        fused = network(drawn=False, head=kind)(**inputs)
+    mean = (inputs["ir"] + inputs["vis"]) / 2
+    assert torch.allclose(fused, mean, rtol=0, atol=0 if kind == "mean" else 1e-7)
 
 
+@HEADS
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 7), (33, 47)])
-def test_any_size(height, width):
+def test_any_size(height, width, kind):
     inputs = pair(height, width)
     with torch.no_grad():
-        fused = network()(**inputs)
+        fused = network(head=kind)(**inputs)
     assert fused.shape == (1, 1, height, width)
     assert fused.isfinite().all()
     assert 0 <= fused.min() <= fused.max() <= 1
@@ -79,6 +85,15 @@ def test_repeats_and_knows_the_modalities():
         assert torch.equal(net(**inputs), first)
         swapped = net(ir=inputs["vis"], vis=inputs["ir"])
     assert (swapped - first).abs().max() > 1e-4
+
+
+def test_the_gate_works_at_a_quarter_of_the_resolution():
+    net, shapes = network(head="gate"), []
+    net.head.register_forward_hook(lambda module, given, out: shapes.append(tuple(out.shape)))
+    with torch.no_grad():
+        net(**pair(40, 64))
+    assert shapes == [(1, 16, 16, 2)]  # of 64 x 64, the padded image
+    assert net.expand_last is None
 
 
 def test_clamped_in_eval_only():
@@ -134,7 +149,7 @@ def test_gradient_reaches_every_parameter(switches):
 
 
 def test_a_step_of_training_lowers_the_loss():
-    net, inputs = network(head=False).train(), pair()
+    net, inputs = network(drawn=False).train(), pair()
     target = torch.maximum(inputs["ir"], inputs["vis"])
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     losses = []

@@ -139,6 +139,17 @@ def test_wrapped_state_dict(network, tmp_path, wrap):
     assert torch.equal(loaded.head.weight, network.head.weight)
 
 
+@pytest.mark.parametrize(("width", "hidden"), [(4, 1), (12, 1), (20, 2)])
+def test_any_multiple_of_four_is_a_width(tmp_path, width, hidden):
+    """C // 8 channels in the gates of the first level, at least one, as in the authors' code."""
+    other = drawn(ReleasedFusionMamba(width, DEPTHS, scan=SCAN))
+    assert other.encoder[0][0].gate.global_reduce.out_features == hidden
+    loaded = from_checkpoint(str(save(stored(other), tmp_path / "a.pth")), scan=SCAN)
+    assert loaded.width == width
+    with torch.no_grad():
+        assert torch.equal(loaded(**pair()), other(**pair()))
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.int32])
 def test_other_dtypes_become_float32(network, tmp_path, dtype):
     tensors = {k: v.to(dtype) for k, v in stored(network).items()}
@@ -160,8 +171,8 @@ def test_unused_entries_may_lack(network, tmp_path):
         ("patch_embed1.proj.weight", None, r"patch_embed1\.proj\.weight is missing"),
         ("tail.bias", torch.ones(1), r"not in the network: tail\.bias$"),
         ("layers.0.downsample.norm.bias", torch.ones(3), r"norm\.bias \[3\] instead of \[32\]$"),
-        ("patch_embed1.proj.weight", torch.ones(12, 1, 4, 4), "first side is no multiple of 8"),
-        ("patch_embed1.proj.weight", torch.tensor(8.0), "first side is no multiple of 8"),
+        ("patch_embed1.proj.weight", torch.ones(10, 1, 4, 4), "first side is no multiple of 4"),
+        ("patch_embed1.proj.weight", torch.tensor(8.0), "first side is no multiple of 4"),
         # 40 TB, were it built before it is compared
         ("patch_embed1.proj.weight", torch.ones(80_000, 1), r"of another shape: patch_embed1"),
     ],

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import norm, t
 
 from common.errors import ConfigError, DataError
+from common.files import write_json
 from eval.bootstrap import draw
 from eval.fingerprint import fingerprint
-from pipeline.commands import evaluate
 from pipeline.commands.compare import compare, report
 from pipeline.config import config
 from pipeline.engine import runner
@@ -98,7 +98,7 @@ def test_equal_arms_do_not_differ_at_all(made):
 
 def test_scores_are_those_of_the_results_and_can_be_written(made, tmp_path):
     comparison = compare([made / "first", made / "second"])
-    evaluate.write(tmp_path / "c.json", comparison)
+    write_json(tmp_path / "c.json", comparison, indent=1)
     assert json.loads((tmp_path / "c.json").read_text()) == comparison
     assert list(comparison["runs"]) == ["first", "second"]
     assert list(comparison["runs"]["second"]["arms"]) == ["fused", "ir", "vis", "late", "more"]

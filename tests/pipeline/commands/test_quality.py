@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from common.errors import DataError
-from eval.quality.metrics import METRICS, quality
+from eval.quality.metrics import quality
+from eval.quality.names import METRICS
 from pipeline.commands.quality import measure, report, write
 from pipeline.images import to_grey
 

@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import DataError
 from eval.fingerprint import fingerprint
-from eval.quality.metrics import METRICS
+from eval.quality.names import METRICS
 from eval.report.tables import sections
 from pipeline.commands.show import introduction, report
 from pipeline.config import config

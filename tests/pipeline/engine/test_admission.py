@@ -33,7 +33,7 @@ def weights(path, ids):
     torch.manual_seed(0)
     checkpoint.save(path, FusionMamba(architecture))
     metadata = {
-        "network": checkpoint.NETWORK,
+        "network": FusionMamba.NAME,
         "architecture": architecture.model_dump_json(),
         "trained_on": " ".join(ids),
     }

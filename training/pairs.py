@@ -1,4 +1,4 @@
-"""Training pairs: decoded once into a cache, then random crops of them, a function of the step.
+"""Training pairs and their labels, decoded once into a cache.
 
 A source is two folders of images or recordings, or generated streets. All its pairs are decoded
 into one file, read through a memory map: what a step needs of them costs well under a millisecond a
@@ -9,26 +9,26 @@ or settings change.
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 import scenes
 from common.errors import DataError
+from eval.class_names import COCO_NAMES
+from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, FramePair
 from pipeline.images import list_images, pair_id, to_grey, to_rgb
-from pipeline.sources import video
 from pipeline.sources.image_folder import ImagePairs
 from training import streets
-from training.config import AugmentConfig, Config, FilesConfig, Folders, SourceConfig
+from training.config import Config, FilesConfig, Folders, GeneratedConfig, SourceConfig
 
 RECORDINGS = frozenset((".avi", ".mkv", ".mov", ".mp4"))
 
@@ -43,11 +43,17 @@ class Pairs:
     Attributes:
         ids: ``pipeline.images.pair_id`` of each.
         places: Where each begins in ``data``, its height and its width.
+        truth: What is labelled in each, in its pixels; None where nothing is known of it.
+        complete: Whether the labels name all that is to be seen.
+        name: Tells the source and its settings apart from others.
         data: uint8, all of them, one after the other.
     """
 
     ids: tuple[str, ...]
     places: tuple[tuple[int, int, int], ...]
+    truth: tuple[Labels | None, ...]
+    complete: bool
+    name: str
     data: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -60,23 +66,22 @@ class Pairs:
     def at_least(self, side: int) -> "Pairs":
         """Those whose sides are at least so many pixels."""
         kept = [i for i, place in enumerate(self.places) if min(place[1:]) >= side]
-        ids, places = tuple(self.ids[i] for i in kept), tuple(self.places[i] for i in kept)
-        return Pairs(ids, places, self.data)
+        return replace(
+            self,
+            ids=tuple(self.ids[i] for i in kept),
+            places=tuple(self.places[i] for i in kept),
+            truth=tuple(self.truth[i] for i in kept),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Crops for one step.
+class _Decoded:
+    """A pair as it goes into the cache; ``content`` names it by its pixels before any scaling."""
 
-    Attributes:
-        seen: uint8 [B, 1, S, S], infrared as the network is given it: shifted in some crops.
-        ir: uint8 [B, 1, S, S], infrared that lies on the visible image, for the loss.
-        vis: uint8 [B, 3, S, S], RGB.
-    """
-
-    seen: Tensor
-    ir: Tensor
-    vis: Tensor
+    content: str
+    ir: _Planes
+    vis: _Planes
+    truth: Labels | None
 
 
 def open_sources(config: Config) -> dict[str, Pairs]:
@@ -131,83 +136,6 @@ def checked(pair: FramePair | BadPair) -> FramePair:
     return pair
 
 
-class Sampler:
-    """Makes the batch of any step; the same for the same step, whatever was made before."""
-
-    def __init__(self, config: Config, sources: Mapping[str, Pairs]) -> None:
-        self._sources = [(pairs, config.sources[name].halve) for name, pairs in sources.items()]
-        weights = np.array([config.sources[name].weight for name in sources])
-        self._shares = weights / weights.sum()
-        self._crop, self._augment = config.data.crop, config.data.augment
-        self._batch, self._seed = config.compute.batch, config.schedule.seed
-
-    def __call__(self, step: int) -> Batch:
-        """The crops of a step, from 0."""
-        rng = np.random.default_rng([self._seed, step])
-        chosen = rng.choice(len(self._sources), size=self._batch, p=self._shares)
-        crops = [self._draw(self._sources[number], rng) for number in chosen]
-        batch = np.stack(crops).transpose(0, 3, 1, 2)  # [B, 5, S, S]
-        vis, ir, seen = (np.ascontiguousarray(p) for p in np.split(batch, [3, 4], axis=1))
-        return Batch(torch.from_numpy(seen), torch.from_numpy(ir), torch.from_numpy(vis))
-
-    def _draw(self, source: tuple[Pairs, float], rng: np.random.Generator) -> NDArray[np.uint8]:
-        """A crop, uint8 [S, S, 5]: red, green, blue, infrared, infrared as it is seen."""
-        pairs, halve = source
-        planes = pairs[int(rng.integers(len(pairs)))]
-        crop = cut(planes, self._crop, rng, self._augment, halve=rng.random() < halve)
-        if rng.random() < self._augment.darkened:
-            crop[..., :3] = darken(crop[..., :3], rng)
-        if self._augment.turned:
-            crop = np.rot90(crop, int(rng.integers(4)))
-        return crop[:, ::-1] if rng.random() < 0.5 else crop
-
-
-def cut(
-    planes: _Planes, side: int, rng: np.random.Generator, augment: AugmentConfig, *, halve: bool
-) -> NDArray[np.uint8]:
-    """A random crop, and its infrared as a camera beside the right place would see it.
-
-    Args:
-        planes: uint8 [H, W, 4].
-        side: S, pixels of the crop; H and W are at least that.
-        rng: Where and how far.
-        augment: How many are shifted, and how far.
-        halve: Whether 2S pixels become S, where the image has so many.
-
-    Returns:
-        uint8 [S, S, 5]: red, green, blue, infrared, infrared shifted. A shift stops at the image's
-        border.
-    """
-    scale = 2 if halve and min(planes.shape[:2]) >= 2 * side else 1
-    window = side * scale
-    room = np.array(planes.shape[:2]) - window
-    corner = rng.integers(room + 1)
-    shift = rng.integers(-augment.shift, augment.shift + 1, size=2)
-    moved = np.clip(corner + scale * shift, 0, room) if rng.random() < augment.shifted else corner
-    (top, left), (seen_top, seen_left) = corner, moved
-    aligned = planes[top : top + window, left : left + window]
-    seen = planes[seen_top : seen_top + window, seen_left : seen_left + window, 3:]
-    crop = np.concatenate((aligned, seen), axis=2)
-    if scale == 1:
-        return crop
-    return np.asarray(cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def darken(vis: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Make night of an image: shadows sink, lamps stay.
-
-    v becomes gain · v^gamma with a gain of 0.25 to 1 and a gamma of 1 to 2.5, in whole levels as a
-    camera would give them.
-
-    Args:
-        vis: uint8 [..., 3].
-        rng: How much.
-    """
-    gain, gamma = rng.uniform(0.25, 1.0), rng.uniform(1.0, 2.5)
-    table = np.rint(255 * gain * (np.arange(256) / 255) ** gamma).astype(np.uint8)
-    return table[vis]
-
-
 def _cached(source: SourceConfig, cache: Path, key: str) -> Pairs:
     """The pairs of a source, from the cache if they are there."""
     name = _digest(source, key)
@@ -218,32 +146,50 @@ def _cached(source: SourceConfig, cache: Path, key: str) -> Pairs:
         _fill(path, index, _read(source, key))
     known = json.loads(index.read_text(encoding="utf-8"))
     places = tuple((start, height, width) for start, height, width in known["places"])
+    truth = tuple(None if boxes is None else _labels(boxes) for boxes in known["truth"])
     data = np.memmap(path, np.uint8, "r") if places else np.zeros(0, np.uint8)
-    return Pairs(tuple(known["ids"]), places, data)
+    complete = isinstance(source, GeneratedConfig)
+    return Pairs(tuple(known["ids"]), places, truth, complete, name, data)
 
 
-def _fill(path: Path, index: Path, pairs: Iterator[tuple[_Planes, _Planes]]) -> None:
+def _fill(path: Path, index: Path, pairs: Iterator[_Decoded]) -> None:
     """Write pairs one after the other; the index comes last and says that all are there."""
     partial = path.with_suffix(f".{os.getpid()}.partial")  # two trainings may decode at once
-    ids, places = [], []
+    known: dict[str, list[Any]] = {"ids": [], "places": [], "truth": []}
     try:
         with partial.open("wb") as file:
-            for ir, vis in pairs:
-                ids.append(pair_id(ir, vis))
-                places.append((file.tell(), *ir.shape))
-                file.write(np.dstack((vis, ir)).tobytes())
+            for pair in pairs:
+                known["ids"].append(pair.content)
+                known["places"].append((file.tell(), *pair.ir.shape))
+                known["truth"].append(None if pair.truth is None else _plain(pair.truth))
+                file.write(np.dstack((pair.vis, pair.ir)).tobytes())
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
-    partial.write_text(json.dumps({"ids": ids, "places": places}), encoding="utf-8")
+    partial.write_text(json.dumps(known), encoding="utf-8")
     partial.rename(index)
+
+
+def _plain(labels: Labels) -> list[list[Any]]:
+    return [labels.xyxy.tolist(), labels.class_id.tolist(), labels.ignore.tolist()]
+
+
+def _labels(plain: list[list[Any]]) -> Labels:
+    xyxy, class_id, ignore = plain
+    return Labels(
+        np.array(xyxy, np.float64).reshape(-1, 4),
+        np.array(class_id, np.int64),
+        np.array(ignore, np.float64).reshape(-1, 4),
+    )
 
 
 def _digest(source: SourceConfig, key: str) -> str:
     """Tells apart what a source decodes to, without decoding it."""
-    known: list[Any] = [source.model_dump(mode="json", exclude={"weight", "halve"})]
+    known: list[Any] = [source.model_dump(mode="json", exclude={"weight", "detector"})]
     if isinstance(source, FilesConfig):
         files = [path for pair in _files(source, key).values() for path in pair]
+        if source.labels is not None:
+            files += sorted(source.labels.glob("*.txt"))
     else:
         # other code, other streets
         files = [Path(streets.__file__), *sorted(Path(scenes.__file__).parent.glob("*.py"))]
@@ -251,22 +197,57 @@ def _digest(source: SourceConfig, key: str) -> str:
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=8).hexdigest()
 
 
-def _read(source: SourceConfig, key: str) -> Iterator[tuple[_Planes, _Planes]]:
-    """Infrared [H, W] and visible [H, W, 3] of all pairs, uint8."""
+def _read(source: SourceConfig, key: str) -> Iterator[_Decoded]:
+    """All pairs of a source, scaled as it says."""
     if not isinstance(source, FilesConfig):
         for seed in range(source.seed, source.seed + source.clips):
             for scene in streets.scenes(seed, source.frames, source.size):
-                yield scene.ir, scene.vis
+                yield _Decoded(pair_id(scene.ir, scene.vis), scene.ir, scene.vis, scene.labels)
         return
+    labels = None
+    if source.labels is not None:
+        labels = LabelSet.open(source.labels, names=COCO_NAMES)
     for stem, (ir, vis) in _files(source, key).items():
-        if ir.suffix.lower() not in RECORDINGS:
-            yield from map(_planes_of, ImagePairs({stem: ir}, {stem: vis}, None, None))
-            continue
-        with video.build(video.Config(ir=ir, vis=vis)) as recordings:
-            for pair in recordings:
-                # a frame without partner, as at the end of a recording, teaches nothing
-                if isinstance(pair, BadPair) or (pair.ir is not None and pair.vis is not None):
-                    yield _planes_of(pair)
+        for pair in _frames(stem, ir, vis, source.every):
+            grey, colour = _planes_of(pair)
+            truth = None
+            if labels is not None and stem in labels.keys():  # noqa: SIM118  (not a mapping)
+                truth = labels.get(stem, (grey.shape[0], grey.shape[1]))
+            content = stem if source.stems_are_ids else pair_id(grey, colour)
+            decoded = _Decoded(content, grey, colour, truth)
+            yield decoded if source.size is None else _scaled(decoded, source.size)
+
+
+def _frames(stem: str, ir: Path, vis: Path, every: int) -> Iterator[FramePair | BadPair]:
+    """The pairs of two files: one of images, each n-th whole one of recordings."""
+    if ir.suffix.lower() not in RECORDINGS:
+        yield from ImagePairs({stem: ir}, {stem: vis}, None, None)
+        return
+    from pipeline.sources import video  # here: images can be trained on where PyAV is missing
+
+    with video.build(video.Config(ir=ir, vis=vis)) as recordings:
+        # a frame without partner, as at the end of a recording, teaches nothing
+        whole = (p for p in recordings if isinstance(p, BadPair) or (p.ir and p.vis))
+        for number, pair in enumerate(whole):
+            if isinstance(pair, BadPair) or number % every == 0:
+                yield pair
+
+
+def _scaled(pair: _Decoded, size: int) -> _Decoded:
+    """The pair with its longest side of so many pixels, as the detector's protocol scales."""
+    height, width = pair.ir.shape[:2]
+    gain = size / max(height, width)
+    if gain == 1:
+        return pair
+    new = (math.ceil(round(width * gain, 6)), math.ceil(round(height * gain, 6)))
+    method = cv2.INTER_AREA if gain < 1 else cv2.INTER_LINEAR
+    ir, vis = (np.asarray(cv2.resize(p, new, interpolation=method), np.uint8)
+               for p in (pair.ir, pair.vis))  # fmt: skip
+    truth = pair.truth
+    if truth is not None:
+        gains = np.tile([new[0] / width, new[1] / height], 2)
+        truth = Labels(truth.xyxy * gains, truth.class_id, truth.ignore * gains)
+    return replace(pair, ir=ir, vis=vis, truth=truth)
 
 
 def _planes_of(pair: FramePair | BadPair) -> tuple[_Planes, _Planes]:

@@ -1,22 +1,19 @@
 import logging
 import os
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from common.errors import ConfigError, DataError
 from pipeline.images import pair_id
-from training import config, data, streets
-from training.config import AugmentConfig
+from training import config, streets
+from training import pairs as data
 
 DEFAULT = Path(config.__file__).parent.parent / "configs" / "train_irvis.yaml"
-PLAIN = AugmentConfig(shifted=0, shift=0, darkened=0)
 
 
 def draw(height, width, seed):
@@ -81,8 +78,8 @@ def test_the_cache_is_used_and_made_again(tmp_path, folder, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(data, "_fill", None)
         assert data.open_sources(checked)["a"].ids == before
-        # neither weight nor resolution of crops is about what is decoded
-        other = settings(tmp_path, {"a": files(folder, weight=3, halve=0.5)})
+        # the weight is not about what is decoded
+        other = settings(tmp_path, {"a": files(folder, weight=3)})
         assert data.open_sources(other)["a"].ids == before
     write(folder, "p3", seed=99)
     os.utime(folder / "ir" / "p3.png", ns=(0, 0))
@@ -142,111 +139,43 @@ def test_recordings_give_the_frames_that_have_partners(tmp_path):
     ]
 
 
+def test_recordings_may_be_thinned_out(tmp_path):
+    for camera in ("ir", "vis"):
+        film(tmp_path / "a" / camera / "clip.mkv", count=5)
+    made = settings(tmp_path, {"a": files(tmp_path / "a", every=2)})
+    pairs = data.open_sources(made)["a"]
+    levels = [pairs[i].mean() for i in range(len(pairs))]
+    assert levels == [pytest.approx(level, abs=1.5) for level in (0, 20, 40)]
+
+
+def test_labels_are_read_and_scaled_with_their_pair(tmp_path, folder):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    (labels / "p1.txt").write_text("2 0.5 0.5 0.25 0.5\n0 0.25 0.5 0.5 0.5\n")
+    (labels / "p3.txt").write_text("")
+    source = files(folder, labels=str(labels), size=112)  # twice 48 x 56
+    pairs = data.open_sources(settings(tmp_path, {"a": source}))["a"]
+    assert [pairs[i].shape for i in range(5)] == [(96, 112, 4)] * 5
+    assert pairs.ids[1] == pair_id(*draw(48, 56, 1))  # of the pixels before they were scaled
+    assert [truth is None for truth in pairs.truth] == [True, False, True, False, True]
+    assert len(pairs.truth[3]) == 0
+    assert pairs.truth[1].class_id.tolist() == [2, 0]
+    assert pairs.truth[1].xyxy.tolist() == [[42, 24, 70, 72], [0, 24, 56, 72]]
+    assert not pairs.complete
+
+
 def test_generated_streets(tmp_path):
     street = {"kind": "generated", "seed": 100_001, "clips": 2, "frames": 2, "size": [64, 80]}
     pairs = data.open_sources(settings(tmp_path, {"a": street}))["a"]
     drawn = [scene for seed in (100_001, 100_002) for scene in streets.scenes(seed, 2, (64, 80))]
     assert list(pairs.ids) == [pair_id(scene.ir, scene.vis) for scene in drawn]
+    assert pairs.complete
+    for truth, scene in zip(pairs.truth, drawn, strict=True):
+        assert np.array_equal(truth.xyxy, scene.labels.xyxy)
+        assert np.array_equal(truth.class_id, scene.labels.class_id)
+        assert np.array_equal(truth.ignore, scene.labels.ignore)
     with pytest.raises(ConfigError, match=r"data\.sources\.a\.seed: .*100000, not 7"):
         settings(tmp_path, {"a": {**street, "seed": 7}})
-
-
-def sampler(tmp_path, folder, **augment):
-    made = settings(tmp_path, {"a": files(folder)}, augment={**PLAIN.model_dump(), **augment})
-    return made, data.open_sources(made)
-
-
-def test_a_batch_is_a_function_of_its_step(tmp_path, folder):
-    made, sources = sampler(tmp_path, folder, shifted=0.5, shift=4, darkened=0.5)
-    late, fresh = data.Sampler(made, sources), data.Sampler(made, sources)
-    for step in range(5):
-        late(step)
-    one, two, next_one = late(5), fresh(5), fresh(6)
-    for name in ("seen", "ir", "vis"):
-        assert torch.equal(getattr(one, name), getattr(two, name))
-        assert not torch.equal(getattr(one, name), getattr(next_one, name))
-    assert (one.seen.shape, one.ir.shape, one.vis.shape) == (
-        (4, 1, 32, 32), (4, 1, 32, 32), (4, 3, 32, 32),
-    )  # fmt: skip
-    assert one.vis.dtype == torch.uint8
-    schedule = made.schedule.model_copy(update={"seed": 1})
-    other = data.Sampler(replace(made, schedule=schedule), sources)
-    assert not torch.equal(other(5).vis, one.vis)
-
-
-def test_crops_are_windows_turned_and_flipped(tmp_path, folder):
-    made, sources = sampler(tmp_path, folder)
-    known = set()
-    for planes in (sources["a"][i] for i in range(5)):
-        for top in range(48 - 32 + 1):
-            for left in range(56 - 32 + 1):
-                window = planes[top : top + 32, left : left + 32]
-                known |= {
-                    (np.rot90(w, k).tobytes(), k, w is window)
-                    for k in range(4)
-                    for w in (window, window[:, ::-1])
-                }
-    places = {content: (turns, plain) for content, turns, plain in known}
-    met = set()
-    for step in range(30):
-        batch = data.Sampler(made, sources)(step)
-        assert torch.equal(batch.seen, batch.ir)
-        crops = torch.cat((batch.vis, batch.ir), dim=1).permute(0, 2, 3, 1).numpy()
-        met |= {places[np.ascontiguousarray(crop).tobytes()] for crop in crops}
-    assert len(met) == 8
-
-
-def test_sources_are_drawn_by_weight(tmp_path, folder):
-    write(tmp_path / "b", "white", seed=0)
-    for name, mode in (("ir", "L"), ("vis", "RGB")):
-        Image.new(mode, (56, 48), "white").save(tmp_path / "b" / name / "white.png")
-    sources = {"a": files(folder, weight=1), "b": files(tmp_path / "b", weight=3)}
-    made = settings(tmp_path, sources, augment=PLAIN.model_dump())
-    draws = data.Sampler(made, data.open_sources(made))
-    white = torch.cat([draws(step).ir.amin(dim=(1, 2, 3)) == 255 for step in range(100)])
-    assert white.float().mean() == pytest.approx(0.75, abs=0.08)  # 4 sigma are 0.087
-
-
-def places(height, width):
-    """Red and infrared say the column, green the row."""
-    y, x = np.mgrid[:height, :width].astype(np.uint8)
-    return np.dstack((x, y, 0 * x, x))
-
-
-def test_only_the_infrared_that_is_seen_is_shifted():
-    rng, planes = np.random.default_rng(0), places(100, 120)
-    always, shifts = AugmentConfig(shifted=1, shift=3), set()
-    for _ in range(200):
-        crop = data.cut(planes, 32, rng, always, halve=False).astype(int)
-        assert np.array_equal(crop[..., 3], crop[..., 0])
-        moved = crop[..., 4] - crop[..., 3]
-        assert moved.min() == moved.max()
-        shifts.add(moved[0, 0])
-    assert shifts == set(range(-3, 4))
-    rarely = AugmentConfig(shifted=0.25, shift=3)
-    cuts = [data.cut(planes, 32, rng, rarely, halve=False) for _ in range(400)]
-    still = np.mean([np.array_equal(crop[..., 4], crop[..., 3]) for crop in cuts])
-    assert still == pytest.approx(0.75 + 0.25 / 7, abs=0.09)
-
-
-def test_half_the_resolution_is_the_mean_of_four():
-    planes = np.random.default_rng(0).integers(256, size=(64, 64, 4), dtype=np.uint8)
-    crop = data.cut(planes, 32, np.random.default_rng(1), PLAIN, halve=True)
-    expected = planes.reshape(32, 2, 32, 2, 4).mean(axis=(1, 3))
-    assert np.abs(crop[..., :4] - expected).max() <= 0.5
-    # an image that is too small for it gives a crop as it is
-    small = data.cut(places(40, 40), 32, np.random.default_rng(1), PLAIN, halve=True)
-    assert (np.diff(small[..., 0].astype(int)) == 1).all()
-
-
-def test_darkening_keeps_the_order_of_levels():
-    levels = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1)
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        dark = data.darken(levels, rng).astype(int)
-        assert (np.diff(dark[:, 0]) >= 0).all()
-        assert (dark <= levels).all()
-        assert 64 <= dark[255, 0] <= 255
 
 
 def test_the_default_configuration_reads_back():
@@ -254,7 +183,7 @@ def test_the_default_configuration_reads_back():
     again = config.check(loaded.dump())
     assert again.dump() == loaded.dump()
     assert (again.sources, again.sheet) == (loaded.sources, loaded.sheet)
-    assert loaded.weights == (100, 10, 1)
+    assert loaded.loss.paper is None
     assert loaded.sources["clips"].exclude == ("1230_1202",)
 
 
@@ -269,9 +198,19 @@ def test_the_default_configuration_reads_back():
         ("data.sources.llvip.weight=0", r"data\.sources\.llvip\.weight: .*greater than 0"),
         ("data.held_out.dev.labels=a", r"unknown key data\.held_out\.dev\.labels"),
         ("sheet.kyes=[a]", r"unknown key sheet\.kyes; did you mean 'keys'"),
-        ("schedule.warmup=2600", r"schedule: warmup \(2600\) must be shorter than steps"),
+        ("schedule.warmup=9999", r"schedule: warmup \(9999\) must be shorter than steps"),
         ("run.on_bad_pair=skip", r"run\.on_bad_pair"),
-        ("loss=mse", r"loss: "),
+        ("loss.paper=mse", r"loss\.paper: "),
+        ("network.kind=average", r"network\.kind: 'average' is none; "),
+        (
+            "data.sources.llvip.detector=yolov5",
+            r"data\.sources\.llvip\.detector: 'yolov5' is none; did you mean 'yolov5s'",
+        ),
+        ("scores.detector=yolov5x", r"scores\.detector: 'yolov5x' is none"),
+        (
+            "scores.sets.dev.kind=mrs",
+            r"scores\.sets\.dev\.kind: unknown 'mrs'; did you mean 'msrs'",
+        ),
         ("data.crop=100", r"data\.crop: .*multiple of 32"),
     ],
 )
@@ -296,14 +235,18 @@ def test_the_dev_set_is_excluded(shared, tmp_path):
         for name, folder in folders.items()
         for kind, long in (("ir", "infrared"), ("vis", "visible"))
     ]
+    overrides += [f"data.sources.roadscene.labels={shared}/data/roadscene/labels"]
     overrides += [
         f"data.held_out.dev.{k}={shared}/data/dev/{f}" for k, f in (("ir", "ir"), ("vis", "vi"))
     ]
-    overrides += [f"data.sources.{name}=null" for name in ("stills", "clips", "streets")]
+    overrides += [
+        f"data.sources.{name}=null"
+        for name in ("flir", "m3fd", "llvip_more", "stills", "clips", "streets")
+    ]
     overrides += [f"data.held_out.{name}=null" for name in ("msrs", "msrs_detection", "tno")]
     overrides += [f"data.cache={tmp_path}"]
     sources = data.open_sources(config.load(DEFAULT, overrides))
-    assert {name: len(pairs) for name, pairs in sources.items()} == {"roadscene": 181, "llvip": 34}
+    assert {name: len(pairs) for name, pairs in sources.items()} == {"roadscene": 178, "llvip": 34}
     for name, fewer in (("roadscene", 39), ("llvip", 9)):
         one_more = f"data.sources.{name}.exclude_last={fewer}"
         with pytest.raises(DataError, match=rf"sources\.{name}: holds {name}_"):

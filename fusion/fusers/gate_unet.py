@@ -1,0 +1,41 @@
+"""A convolutional U-Net that gives a gate between the cameras, with the visible chroma."""
+
+import logging
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.errors import WeightsError
+from fusion.fuser import Fuser
+from fusion.network import checkpoint
+from fusion.network.gate_unet import Architecture, GateUNet
+from fusion.network.network_fuser import NetworkFuser
+
+_log = logging.getLogger(__name__)
+
+
+class Config(BaseModel):
+    """Which weights; the file says what network they are of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weights: str | None = Field(
+        None, description="name of shipped weights or path of a file; null: an untrained network"
+    )
+
+
+def build(config: Config) -> Fuser:
+    """The fuser of this configuration, on the CPU, in eval mode.
+
+    Raises:
+        errors.WeightsError: The weights cannot be had, are damaged, or are of another network.
+    """
+    if config.weights is None:
+        _log.warning("gate_unet without weights is untrained: it returns the mean of the pair")
+        return NetworkFuser(GateUNet(Architecture())).eval()
+    stored = checkpoint.read(checkpoint.find(config.weights))
+    architecture = stored.architecture(GateUNet.NAME, Architecture)
+    if architecture is None:
+        raise WeightsError(f"{stored.path}: its metadata doesn't say which network it is of")
+    network = GateUNet(architecture)
+    checkpoint.load(network, stored)
+    return NetworkFuser(network).eval()

@@ -1,0 +1,65 @@
+"""Short trainings on the pairs that ``tests/training/conftest.py`` writes."""
+
+import csv
+
+import torch
+
+from training import config
+from training.loop import Trainer
+from training.pairs import open_sources
+
+NETWORK = {"width": 8, "depths": [1, 1, 1, 1]}
+
+
+def make(**changes):
+    """A short recipe; ``schedule__steps=3`` changes one of its keys."""
+    settings = {
+        "run": {"name": "t", "save_every": 2},
+        "network": dict(NETWORK),
+        "data": {
+            "cache": "cache",
+            "crop": 32,
+            "sources": {"pairs": {"kind": "files", "ir": "pairs/ir", "vis": "pairs/vis"}},
+        },
+        "schedule": {"steps": 5, "warmup": 2, "learning_rate": 2e-3},
+        "compute": {"device": "cpu", "batch": 2, "dtype": "float32"},
+    }
+    for key, value in changes.items():
+        section, _, name = key.partition("__")
+        if name:
+            settings[section][name] = value
+        else:
+            settings[section] = value
+    return config.check(settings)
+
+
+def quiet(done, total):
+    pass
+
+
+def killed_at(step):
+    def on_progress(done, total):
+        if done == step:
+            raise KeyboardInterrupt
+
+    return on_progress
+
+
+def rows(folder):
+    with (folder / "log.csv").open() as file:
+        return [{k: v for k, v in row.items() if k != "seconds"} for row in csv.DictReader(file)]
+
+
+def judged(**more):
+    """A recipe whose pairs the demo's detector judges."""
+    source = {"kind": "files", "ir": "pairs/ir", "vis": "pairs/vis", "detector": "demo"}
+    return make(
+        loss={"paper": "journal-ir-vis", "detector": 7.0, "outside": 3.0},
+        detectors={"demo": {"weights": "demo"}},
+        data__sources={"pairs": source},
+        **more,
+    )
+
+
+def trainer(checked, **more):
+    return Trainer(checked, open_sources(checked), torch.device("cpu"), **more)

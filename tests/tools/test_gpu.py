@@ -1,0 +1,177 @@
+"""The run on a machine with a GPU, rehearsed without one: pack, then train for two steps."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from fusion.network import checkpoint
+from pipeline.images import pair_id, read_image, to_grey
+from tools import gpu_pack, gpu_train
+from training import config, streets
+from training.pairs import open_sources
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """A configuration on six streets, two of them held out as a labelled set, one in JPEG."""
+    for number in range(6):
+        scene = next(streets.scenes(streets.VALIDATION_SEED + number, 1, (64, 96)))
+        root, stem = tmp_path / "train", f"{number}"
+        if number > 3:
+            root, stem = tmp_path / "dev", f"street_{number}"
+        for side, image in (("ir", scene.ir), ("vi", scene.vis)):
+            (root / side).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(root / side / f"{stem}.png")
+            if number == 4:  # the set's image is what an original JPEG holds
+                original = tmp_path / "train" / side / "4.jpg"
+                Image.fromarray(image).save(original, quality=90)
+                Image.open(original).save(root / side / f"{stem}.png")
+        (root / "labels").mkdir(exist_ok=True)
+        if number != 3:
+            text = gpu_pack.yolo_lines(scene.labels, scene.ir.shape)
+            (root / "labels" / f"{stem}.txt").write_text(text)
+    (tmp_path / "dev" / "ignore.json").write_text(json.dumps({"street_5": [[0, 0, 8, 8]]}))
+    train, dev = tmp_path / "train", tmp_path / "dev"
+    settings = {
+        "run": {"name": "t"},
+        "network": {"width": 8, "depths": [1, 1, 1, 1], "head": "gate"},
+        "loss": {"paper": None, "detector": 1.0},
+        "detectors": {"demo": {"weights": "demo"}},
+        "data": {
+            "cache": str(tmp_path / "cache"),
+            "crop": 64,
+            "sources": {
+                "streets": {
+                    "kind": "files", "ir": str(train / "ir"), "vis": str(train / "vi"),
+                    "labels": str(train / "labels"), "exclude_last": 1, "size": 96,
+                    "weight": 2, "detector": "demo",
+                },
+            },
+            "held_out": {"dev": {"ir": str(dev / "ir"), "vis": str(dev / "vi")}},
+        },
+        "schedule": {"steps": 10, "warmup": 1},
+        "compute": {"batch": 2, "dtype": "float32"},
+        "scores": {"detector": "demo", "sets": {"dev": {"kind": "msrs", "root": str(dev)}}},
+        "sheet": {"ir": str(dev / "ir"), "vis": str(dev / "vi"), "keys": ["street_5"]},
+    }  # fmt: skip
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path):
+    folder = tmp_path / "pack"
+    gpu_pack.pack(recipe, ["schedule.seed=3"], folder, 80)
+    before, after = config.load(recipe, ["schedule.seed=3"]), config.load(folder / "config.yaml")
+    assert after.sources["streets"].weight == 2
+    assert after.held_out == {}
+    assert (after.schedule, after.loss, after.network) == (
+        before.schedule, before.loss, before.network
+    )  # fmt: skip
+    here, there = open_sources(before)["streets"], open_sources(after)["streets"]
+    assert sorted(there.ids) == sorted(here.ids)  # the originals', not the copies'
+    for index, name in enumerate(here.ids):
+        packed = there.ids.index(name)
+        difference = np.abs(here[index].astype(int) - there[packed])
+        assert 0 < difference.mean() < 4
+        truth, copy = here.truth[index], there.truth[packed]
+        assert (truth is None) == (copy is None)
+        if truth is not None:
+            assert np.allclose(truth.xyxy, copy.xyxy, atol=1e-4)
+            assert np.array_equal(truth.class_id, copy.class_id)
+    assert sum(truth is None for truth in here.truth) == 1
+
+
+def test_sets_are_packed_without_loss(recipe, tmp_path):
+    folder = tmp_path / "pack"
+    gpu_pack.pack(recipe, [], folder, 80)
+    dev = folder / "sets" / "dev"
+    names = sorted(path.name for path in (dev / "vi").iterdir())
+    assert names == ["street_4.jpg", "street_5.webp"]
+    for side in ("ir", "vi"):
+        for path in (dev / side).iterdir():
+            image, copy = (
+                read_image(p) for p in (tmp_path / "dev" / side / f"{path.stem}.png", path)
+            )
+            assert np.array_equal(copy if side == "vi" else to_grey(copy), image)
+    assert (dev / "ignore.json").is_file()
+    assert len(list((dev / "labels").iterdir())) == 2
+    sheet = config.load(folder / "config.yaml").sheet
+    assert (sheet.ir, sheet.vis) == (dev / "ir", dev / "vi")
+
+
+def test_another_folder_is_not_overwritten(recipe, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    with pytest.raises(Exception, match=r"mine was not made by this program"):
+        gpu_pack.pack(recipe, [], tmp_path / "mine", 80)
+
+
+def test_a_schedule_that_ends_in_time(recipe, monkeypatch):
+    """400 s are left: 20 to begin, 5 + 6 x 5 to score; 95% of 345 s at 0.25 s a step."""
+    times = iter([9.0, 5.0, 5.0, 5.0])  # of the first steps, of twenty, of scorings
+
+    def seconds(work):
+        work()
+        return next(times)
+
+    monkeypatch.setattr(gpu_train, "seconds", seconds)
+    monkeypatch.setattr(gpu_train.time, "time", lambda: 1000.0)
+    monkeypatch.setattr(gpu_train, "advance", lambda trainer, steps: trainer.advance())
+    assert gpu_train.plan(config.load(recipe), 1400.0) == [
+        "schedule.steps=1311", "schedule.warmup=1", "run.save_every=240", "scores.every=219",
+        "sheet.every=219",
+    ]  # fmt: skip
+
+
+def test_the_best_of_what_was_scored(tmp_path):
+    path = tmp_path / "scores.csv"
+    assert gpu_train.best(path, ["dev"]) is None
+    path.write_text(
+        "step,set,arm,map50,map50_95\n0,dev,average,0.9,0.9\n5,crops,loss over the mean's,0.9,\n"
+        "5,dev,fused,0.7,0.5\n10,dev,fused,0.8,0.5\n15,dev,fused,0.9,0.3\n"
+    )
+    assert gpu_train.best(path, ["dev"]) == 10
+
+
+@pytest.mark.slow
+def test_packed_and_trained_by_the_scripts(recipe, tmp_path):
+    environment = os.environ | {
+        "PYTHON": sys.executable,
+        "OUT": str(tmp_path / "out"),
+        "IRVIS_GPU_PACK": str(tmp_path / "pack"),
+        "IRVIS_GPU_PYTHON": "none",
+        "CUDA_VISIBLE_DEVICES": "",
+        "OMP_NUM_THREADS": "1",
+    }
+    few = ["compute.batch=2", "schedule.steps=2", "schedule.warmup=1", "scores.every=1"]
+    for command in (["gpu_pack.sh", recipe], ["gpu.sh", "train", *few]):
+        done = subprocess.run(
+            ["bash", ROOT / "tools" / command[0], *command[1:]], env=environment,
+            capture_output=True, text=True, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "step 2 of 2" in done.stdout
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "best.safetensors", "log.csv", "scores.csv", "sheet.png", "tests.log", "train.log",
+        "weights.safetensors",
+    ]  # fmt: skip
+    with (out / "log.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 2
+    pairs = [[read_image(tmp_path / "train" / s / f"{i}.png") for s in ("ir", "vi")]
+             for i in range(4)]  # fmt: skip
+    assert checkpoint.trained_on(out / "weights.safetensors") == {pair_id(*p) for p in pairs}
+    with (out / "scores.csv").open() as file:
+        scored = [(row["step"], row["arm"]) for row in csv.DictReader(file) if row["set"] == "dev"]
+    assert scored == [("0", "average"), ("0", "late"), ("1", "fused"), ("2", "fused")]

@@ -1,0 +1,28 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """So small a network gains nothing from a second one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Six pairs of blocks and noise, in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for kind, channels in (("ir", 1), ("vis", 3)):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        for number in range(6):
+            coarse = rng.integers(20, 236, size=(7, 10, channels))
+            image = np.kron(coarse, np.ones((8, 8, 1))) + rng.normal(0, 5, (56, 80, channels))
+            picture = np.clip(image, 0, 255).astype(np.uint8).squeeze()
+            Image.fromarray(picture).save(tmp_path / "pairs" / kind / f"{number}.png")
+    return tmp_path

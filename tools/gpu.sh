@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# Tests, measures and trains on a machine with a GPU, without network, in one go:
+#
+#     tools/gpu.sh [tests] [speed] [train] [key=value ...]
+#
+# It needs the checkout's files and the folder that tools/gpu_pack.sh made; docs/training.md tells more.
+# All three steps are done where none is named; one that fails doesn't keep the next from its turn.
+#
+#     tests  the tests that need a GPU, a file at a time        at most a fifth of the time
+#     speed  fusers and detector, there and on its CPU          at most a third
+#     train  in as many steps as fit                            all the rest
+#
+# key=value changes the packed configuration over RECIPE below. Where Triton's scan fails its tests,
+# training takes the reference, which is slow but right, and the log says so.
+#
+#     IRVIS_GPU_SECONDS  for all of it, default 520
+#     IRVIS_GPU_PACK     the packed folder, default runs/gpu-pack
+#     OUT                folder of logs and weights, default runs/gpu-out: at most eight files
+set -uo pipefail
+cd "$(dirname "$0")/.."
+budget=${IRVIS_GPU_SECONDS:-520}
+pack=${IRVIS_GPU_PACK:-runs/gpu-pack}
+out=${OUT:-runs/gpu-out}
+python=${PYTHON:-python3}
+RECIPE=(compute.batch=64 schedule.learning_rate=0.0012 schedule.ema=0.99 schedule.warmup=100)
+SCAN=tests/fusion/scan/test_triton.py
+
+steps=()
+overrides=()
+for word in "$@"; do
+    case $word in
+        tests | speed | train) steps+=("$word") ;;
+        *=*) overrides+=("$word") ;;
+        *) echo "tools/gpu.sh: $word is neither tests, speed, train nor key=value" >&2; exit 2 ;;
+    esac
+done
+[[ ${#steps[@]} -gt 0 ]] || steps=(tests speed train)
+mkdir -p "$out"
+export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
+if ! "$python" -c 'import pydantic, ultralytics' 2> /dev/null; then
+    site=$(mktemp -d)
+    "$python" -m pip install --quiet --no-index --no-deps --no-compile --target "$site" \
+        "$pack"/wheels/*.whl || exit 1
+    export PYTHONPATH=$PWD:$site
+fi
+export YOLO_CONFIG_DIR=${YOLO_CONFIG_DIR:-$(mktemp -d)}
+
+# run NAME SECONDS COMMAND...: its output goes to NAME.log
+run() {
+    local log=$out/$1.log limit=$(($2 > 1 ? $2 : 1)) code=0
+    shift 2
+    echo "\$ $*" >> "$log"
+    timeout --kill-after=10 "$limit" "$@" >> "$log" 2>&1 || code=$?
+    [[ $code != 124 ]] || echo "stopped after $limit s" >> "$log"
+    return "$code"
+}
+
+irvis() {
+    run "$1" "$2" "$python" -c 'import sys; from pipeline.cli import main; sys.exit(main())' "${@:3}"
+}
+
+left() { echo $((budget - SECONDS)); }
+
+# whether Triton's scan is right here; asked once
+triton_works() {
+    [[ -n ${triton:-} ]] || { run tests 90 "$python" -m pytest -q -m gpu "$SCAN"; triton=$?; }
+    [[ $triton == 0 ]]
+}
+
+step_tests() {
+    local until=$((SECONDS + budget / 5)) failed=0 file
+    triton_works || failed=1
+    for file in $(grep -rlE --include='*.py' 'mark\.gpu' tests | grep -v "^$SCAN$" | sort); do
+        [[ $SECONDS -lt $until ]] || break
+        run tests $((until - SECONDS)) "$python" -m pytest -q -m gpu "$file" || failed=1
+    done
+    grep -E '^(\$|FAILED|ERROR|[0-9]+ (passed|failed|skipped|error))|stopped after' "$out/tests.log"
+    return "$failed"
+}
+
+step_speed() {
+    local share=$((budget / 8)) little=$((budget / 24)) failed=0
+    irvis speed "$share" bench fuser || failed=1
+    run speed "$little" "$python" benchmarks/detector.py || failed=1
+    CUDA_VISIBLE_DEVICES='' irvis speed "$share" bench fuser --quick || failed=1
+    CUDA_VISIBLE_DEVICES='' run speed "$little" "$python" benchmarks/detector.py || failed=1
+    cat "$out/speed.log"
+    return "$failed"
+}
+
+step_train() {
+    local scan=()
+    if ! triton_works; then
+        scan=(--scan reference)
+        echo "Triton's scan failed its tests: training with the reference" | tee -a "$out/train.log"
+    fi
+    run train "$(left)" "$python" tools/gpu_train.py "$pack/config.yaml" "$out" \
+        $(($(date +%s) + $(left) - 15)) "${scan[@]}" "${RECIPE[@]}" "${overrides[@]}"
+    local code=$?
+    tail -n 25 "$out/train.log"
+    [[ ! -f $out/scores.csv ]] || cat "$out/scores.csv"
+    return "$code"
+}
+
+result=0
+for step in "${steps[@]}"; do
+    echo "== $step, $(left) s left"
+    "step_$step" || { echo "== $step failed"; result=1; }
+done
+ls -l "$out"
+exit "$result"

@@ -1,0 +1,67 @@
+"""A run's arms as a Markdown table: `python tools/markdown_table.py RUN [--arms ARM,ARM...]`.
+
+One row an arm: P, R, mAP@.5 and mAP@.5:.95 with their 95% intervals, the differences of the first
+arms from it with theirs and, in bold, the verdict, and the time a pair. docs/results.md is made of
+these tables.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+NAMES = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
+
+
+def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) -> list[str]:
+    """The lines of the table.
+
+    Args:
+        results: As ``results.json`` holds them, of a run with labels and a detector.
+        timing: As ``timing.json`` holds it.
+        firsts: The arms that all others are compared with.
+    """
+    columns = ["arm", "P", "R", *NAMES.values()]
+    columns += [f"{first} less it: {name}" for first in firsts for name in NAMES.values()]
+    lines = ["| " + " | ".join((*columns, "ms/pair")) + " |", "|---" * (len(columns) + 1) + "|"]
+    for arm, part in results["arms"].items():
+        yolo, intervals = part["detection"]["yolo"], part["detection"]["ci95"]
+        cells = [f"**{arm}**" if arm in firsts else arm]
+        cells += [f"{yolo[name]:.3f}" for name in ("precision", "recall")]
+        cells += [_with_interval(yolo[name], intervals[name], "") for name in NAMES]
+        for first in firsts:
+            differences = results["comparisons"].get(first, {}).get(arm)
+            cells += [_difference(differences, name) for name in NAMES]
+        cells.append(f"{sum(timing['arms_ms_per_pair'].get(arm, {}).values()):.0f}")
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def _difference(differences: dict[str, Any] | None, name: str) -> str:
+    if differences is None:
+        return ""
+    found = differences[name]
+    text = _with_interval(found["difference"], found["ci95"], "+")
+    return text if found["verdict"] == "no evidence" else f"{text} **{found['verdict']}**"
+
+
+def _with_interval(value: float, interval: list[float], sign: str) -> str:
+    low, high = interval
+    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
+
+
+def main() -> None:
+    """Read a run folder and print."""
+    parser = argparse.ArgumentParser(description="A run's arms as a Markdown table.")
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--arms", default="fused", help="those that the others are compared with")
+    arguments = parser.parse_args()
+    results, timing = (
+        json.loads((arguments.run / name).read_text(encoding="utf-8"))
+        for name in ("results.json", "timing.json")
+    )
+    print("\n".join(table(results, timing, arguments.arms.split(","))))
+
+
+if __name__ == "__main__":
+    main()
