@@ -9,7 +9,7 @@
 # and weights (tools/gpu_pack.py says how), and wheels of the packages that such a machine lacks.
 #
 #     IRVIS_GPU_PACK     the folder, default runs/gpu-pack
-#     IRVIS_GPU_QUALITY  of the training pairs' WebP, default 60
+#     IRVIS_GPU_QUALITY  of the training pairs' WebP, default 80
 #     IRVIS_GPU_PYTHON   version of Python there, default 3.12; none: no wheels
 #     IRVIS_GPU_LIMIT    most that may travel, MiB, default 64; if it is more, the exit code is 1
 set -euo pipefail
@@ -25,10 +25,11 @@ if [[ $# -gt 0 && $1 != *=* ]]; then
 fi
 export PYTHONPATH=$PWD
 
-"$python" tools/gpu_pack.py "$config" "$pack" "${IRVIS_GPU_QUALITY:-60}" "$@"
+"$python" tools/gpu_pack.py "$config" "$pack" "${IRVIS_GPU_QUALITY:-80}" "$@"
 
 if [[ $there != none ]]; then
-    for name in annotated-types faster-coco-eval pydantic pydantic-core typing-inspection ultralytics; do
+    for name in annotated-types faster-coco-eval pydantic pydantic-core typing-extensions \
+        typing-inspection ultralytics; do
         version=$("$python" -c "from importlib.metadata import version; print(version('$name'))")
         wanted+=("$name==$version")
     done
@@ -47,7 +48,7 @@ awk -v a="$packed" -v b="$tree" -v limit="$limit" 'BEGIN {
     printf "%.1f MiB packed and %.1f MiB of the checkout: %.1f of %d MiB\n", a / 2^20, b / 2^20, sum, limit
     exit sum > limit
 }' || {
-    echo "too much: lower IRVIS_GPU_QUALITY, leave out sources, or empty files of the checkout that" >&2
-    echo "the training does without, as : > fusion/weights/tiny-paper.safetensors (git restores it)" >&2
+    echo "too much: empty what the training does without, as : > fusion/weights/tiny.safetensors" >&2
+    echo "(git brings it back), leave out sources, or lower IRVIS_GPU_QUALITY" >&2
     exit 1
 }

@@ -27,6 +27,7 @@ from training.scores import Scores
 WARM, TIMED = 10, 20  # steps
 SCORED = 6  # times in a planned run
 SAVED = 60  # seconds between checkpoints
+ENDLESS = 10**9  # steps, before it is known how many fit
 START, SLACK = 20, 0.95  # seconds to begin; share of the rest that is planned with
 
 
@@ -117,7 +118,8 @@ def main():
     if given.scan and config.load(given.config, overrides).kind == "fusionmamba":
         overrides = [*overrides, f"network.scan={given.scan}"]
     if not any(override.startswith("schedule.steps=") for override in overrides):
-        overrides = [*overrides, *plan(config.load(given.config, overrides), until)]
+        endless = config.load(given.config, [*overrides, f"schedule.steps={ENDLESS}"])
+        overrides = [*overrides, *plan(endless, until)]
     Path("runs").mkdir(exist_ok=True)
     run = Path(tempfile.mkdtemp(prefix="gpu-", dir="runs")) / "train"
     checked = config.load(given.config, [*overrides, f"run.dir={run}"])

@@ -200,9 +200,9 @@ def _digest(source: SourceConfig, key: str) -> str:
 def _read(source: SourceConfig, key: str) -> Iterator[_Decoded]:
     """All pairs of a source, scaled as it says."""
     if not isinstance(source, FilesConfig):
-        for seed in range(source.seed, source.seed + source.clips):
-            for scene in streets.scenes(seed, source.frames, source.size):
-                yield _Decoded(pair_id(scene.ir, scene.vis), scene.ir, scene.vis, scene.labels)
+        seeds = range(source.seed, source.seed + source.clips)
+        for scene in streets.many(seeds, source.frames, source.size):
+            yield _Decoded(pair_id(scene.ir, scene.vis), scene.ir, scene.vis, scene.labels)
         return
     labels = None
     if source.labels is not None:

@@ -1,7 +1,10 @@
 """Generated streets to train on: which seeds they have, and what times and weathers they show."""
 
+import multiprocessing
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from functools import partial
 
 from scenes.climate import Conditions, Time, Weather
 from scenes.render import Clip, Scene
@@ -15,6 +18,7 @@ _TIMES: tuple[Time, ...] = (
     "day", "night", "dusk", "dusk_to_night", "afternoon", "afternoon_to_night"
 )  # fmt: skip
 _WEATHERS: tuple[Weather, ...] = ("clear", "clear", "clear", "clear", "fog", "rain")
+FEW = 8  # streets are drawn before other processes have started
 _RATE, _FRAMES_APART = Fraction(10), 21  # 2.1 s later everybody has moved on
 
 
@@ -41,3 +45,22 @@ def scenes(seed: int, frames: int, size: tuple[int, int] = SIZE) -> Iterator[Sce
     clip = Clip(seed, 0, size=size, frame_rate=_RATE, conditions=conditions(seed, frames))
     for index in range(frames):
         yield clip.scene(index * _FRAMES_APART)
+
+
+def many(seeds: range, frames: int, size: tuple[int, int] = SIZE) -> Iterator[Scene]:
+    """``scenes`` of streets in the order of their seeds, drawn by all cores."""
+    draw = partial(_street, frames=frames, size=size)
+    if len(seeds) <= FEW:
+        for seed in seeds:
+            yield from draw(seed)
+        return
+    pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for street in pool.map(draw, seeds):
+            yield from street
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _street(seed: int, frames: int, size: tuple[int, int]) -> list[Scene]:
+    return list(scenes(seed, frames, size))

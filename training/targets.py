@@ -8,6 +8,7 @@ nothing is taken away. Where they are complete (generated streets) they are the 
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -91,14 +92,27 @@ def _labelled(truth: Labels, classes: Sequence[int]) -> Targets:
     return np.concatenate((objects, regions)).astype(np.float32)
 
 
+def cache_file(config: DetectorConfig, cache: Path) -> Path:
+    """Where late fusion's detections are kept: by pairs' ids and sizes, whatever the source."""
+    return cache / f"late-{sha256(weights.resolve(config.weights))[:16]}.npz"
+
+
 def _found(
     pairs: Pairs, config: DetectorConfig, cache: Path, device: torch.device
 ) -> list[Detections]:
-    """Late fusion's detections of each pair; looked for once, in the order of the pairs."""
-    digest = sha256(weights.resolve(config.weights))[:16]
-    path = cache / f"{pairs.name}-{len(pairs)}-{digest}.npz"
-    if not path.is_file():
-        _log.info("%s: looking for objects with %s", path, config.weights)
+    """Late fusion's detections of each pair; looked for once."""
+    path = cache_file(config, cache)
+    known: dict[str, NDArray[np.float32]] = {}  # [n, 6]: x1, y1, x2, y2, score, class id
+    if path.is_file():
+        with np.load(path) as saved:
+            known = dict(saved)
+    keys = [
+        f"{content}-{height}x{width}"
+        for content, (_, height, width) in zip(pairs.ids, pairs.places, strict=True)
+    ]
+    missing = [index for index, key in enumerate(keys) if key not in known]
+    if missing:
+        _log.info("%s: looking for objects in %d pairs", config.weights, len(missing))
         detector = yolov5.build(
             yolov5.Config(
                 weights=config.weights, pad=0.5, resize="val", conf=UNSURE, iou=MERGED,
@@ -106,21 +120,18 @@ def _found(
             ),
             device=device,
         )  # fmt: skip
-        found = [_late(detector, pairs[index], device) for index in range(len(pairs))]
-        parts = {
-            f"{name}{i}": getattr(some, name)
-            for i, some in enumerate(found)
-            for name in ("xyxy", "score", "class_id")
-        }
-        partial = path.with_suffix(".partial.npz")
+        for index in missing:
+            some = _late(detector, pairs[index], device)
+            rows = np.column_stack((some.xyxy, some.score, some.class_id))
+            known[keys[index]] = rows.astype(np.float32)
+        partial = path.with_suffix(f".{os.getpid()}.npz")  # two trainings may look at once
         with writing(path):
-            np.savez(partial, allow_pickle=False, **parts)
+            np.savez(partial, allow_pickle=False, **known)
             partial.rename(path)
-    with np.load(path) as saved:
-        return [
-            Detections(saved[f"xyxy{i}"], saved[f"score{i}"], saved[f"class_id{i}"])
-            for i in range(len(pairs))
-        ]
+    return [
+        Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
+        for rows in (known[key] for key in keys)
+    ]
 
 
 @torch.inference_mode()

@@ -34,7 +34,8 @@ FRAMES = ((256, 256), (480, 640), (720, 1280))
 FRAME = (480, 640)  # the one of the claims
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PER_UPDATE = 7
-_SCAN, _NORM = ("selective_scan",), ("aten::native_layer_norm",)
+_SCAN = ("selective_scan", "_forward_kernel")  # of numba; of Triton
+_NORM = ("aten::native_layer_norm",)
 _COPIES = ("aten::copy_", "aten::cat", "aten::index_select")
 _DENSE = (
     "aten::mm",

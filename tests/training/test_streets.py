@@ -28,3 +28,14 @@ def test_moments_are_two_seconds_apart():
     first, second = streets.scenes(100_001, 2, (64, 80))
     assert np.array_equal(first.vis, clip.scene(0).vis)
     assert np.array_equal(second.ir, clip.scene(21).ir)
+
+
+def test_many_streets_are_drawn_in_their_order_by_other_processes():
+    seeds = range(streets.FIRST_SEED, streets.FIRST_SEED + streets.FEW + 1)
+    drawn = list(streets.many(seeds, 1, (64, 80)))
+    assert len(drawn) == len(seeds)
+    for seed, scene in zip(seeds, drawn, strict=True):
+        (expected,) = streets.scenes(seed, 1, (64, 80))
+        assert np.array_equal(scene.vis, expected.vis)
+        assert np.array_equal(scene.ir, expected.ir)
+        assert np.array_equal(scene.labels.xyxy, expected.labels.xyxy)

@@ -1,6 +1,6 @@
 """What a detector should see: labels joined with what late fusion finds, by hand."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -99,7 +99,11 @@ def test_the_detector_looks_once(tmp_path, monkeypatch):
         seen = targets.of_source(pairs((None, None), complete=False), DEMO, tmp_path, CPU)
         assert [some.tolist() for some in seen] == [rows(np.array([[0, 0, 10, 10, 0, 0.9]]))] * 2
     assert looked == [(64, 96, 4)] * 2
-    assert all(path.suffix == ".npz" for path in Path(tmp_path).iterdir())
+    # kept by the pair, whatever else is in its source: only the new one is looked at
+    some = pairs((None, None), complete=False)
+    targets.of_source(replace(some, ids=("c", "a"), name="other"), DEMO, tmp_path, CPU)
+    assert looked == [(64, 96, 4)] * 3
+    assert list(tmp_path.iterdir()) == [targets.cache_file(DEMO, tmp_path)]
 
 
 def test_late_fusion_merges_three_views(tmp_path, monkeypatch):
