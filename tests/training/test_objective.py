@@ -6,7 +6,8 @@ import torch
 
 from common.errors import DataError
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
-from tests.helpers.recipes import judged, make, quiet, trainer
+from tests.helpers.recipes import judged, make, trainer
+from tests.helpers.runs import silent
 from training.crops import Sampler
 from training.loop import train
 from training.pairs import open_sources
@@ -73,5 +74,5 @@ def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
 
     monkeypatch.setattr("training.objective.DetectorLoss", lambda config, device, trunk: detector)
     with pytest.raises(DataError, match=r"the loss is nan at step 1; lower") as caught:
-        train(judged(), quiet)
+        train(judged(), silent)
     assert "\n" not in str(caught.value)

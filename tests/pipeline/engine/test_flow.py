@@ -13,15 +13,11 @@ from pipeline.engine import flow
 from pipeline.engine.flow import BATCHES, PAIRS, Flow
 from pipeline.frames import Frame, FramePair, Item
 from pipeline.sources._prefetch import Prefetch
-from tests.helpers.threads import prompt, wait_until
+from tests.helpers.threads import wait_until
+
+pytestmark = [pytest.mark.realtime, pytest.mark.usefixtures("prompt")]
 
 STAGES = ["source", "admit", "upload", "run"]
-
-
-@pytest.fixture(autouse=True)
-def _prompt():
-    with prompt():
-        yield
 
 
 def pair(number, width=4):

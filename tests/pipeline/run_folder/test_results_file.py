@@ -6,10 +6,9 @@ import shutil
 import pytest
 
 from common.errors import DataError
-from pipeline.config import config
-from pipeline.engine import runner
 from pipeline.run_folder.results_file import read_results
 from tests.helpers import toys
+from tests.helpers.runs import execute
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +17,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results_file")
     settings = toys.settings(toys.write_pairs(folder / "pairs"))
     settings["run"] = {"dir": str(folder / "run")}
-    return runner.run(config.check(settings), lambda done, total: None).folder
+    return execute(settings).folder
 
 
 def put(value, *keys):
