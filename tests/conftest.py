@@ -7,8 +7,10 @@ import cv2
 import pytest
 import torch
 
+from eval.bootstrap import bootstrap
 from pipeline.engine import runner
 from tests.helpers import threads, toys
+from tests.helpers.runs import DRAWS, execute
 
 # Two processes on two cores: further threads would only wait. Also for the processes of tests.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -24,6 +26,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         group = "realtime" if item.get_closest_marker("realtime") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_draws():
+    """Fewer bootstrap draws in whole runs, where they take a third of a small run's time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(bootstrap.__kwdefaults__, "draws", DRAWS)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +59,14 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def pairs(here):
     return toys.write_pairs(here / "pairs")
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory):
+    """The outcome of a cheap run on six pairs; tests only read its folder."""
+    folder = tmp_path_factory.mktemp("toy_run")
+    settings = toys.settings(toys.write_pairs(folder / "pairs"))
+    return execute({**settings, "run": {"dir": str(folder / "run")}})
 
 
 @pytest.fixture

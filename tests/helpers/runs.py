@@ -8,6 +8,8 @@ from pipeline.config import config
 from pipeline.engine import runner
 from tests.helpers import stand, toys
 
+DRAWS = 200  # of the bootstrap, where a test asks for no other number
+
 
 def silent(done, total):
     """No progress is shown."""

@@ -7,17 +7,11 @@ import pytest
 
 from common.errors import DataError
 from pipeline.run_folder.results_file import read_results
-from tests.helpers import toys
-from tests.helpers.runs import execute
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """A cheap run."""
-    folder = tmp_path_factory.mktemp("results_file")
-    settings = toys.settings(toys.write_pairs(folder / "pairs"))
-    settings["run"] = {"dir": str(folder / "run")}
-    return execute(settings).folder
+@pytest.fixture
+def made(toy_run):
+    return toy_run.folder
 
 
 def put(value, *keys):
