@@ -7,15 +7,15 @@ import cv2
 import pytest
 import torch
 
-from eval.bootstrap import bootstrap
 from pipeline.engine import runner
 from tests.helpers import threads, toys
-from tests.helpers.runs import DRAWS, execute
+from tests.helpers.runs import execute, few_draws
 
 # Two processes on two cores: further threads would only wait. Also for the processes of tests.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
+few_draws()
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("IRVIS_SHARED", ROOT.parent / "shared"))
@@ -26,14 +26,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         group = "realtime" if item.get_closest_marker("realtime") else str(item.path)
         item.add_marker(pytest.mark.xdist_group(group))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _few_draws():
-    """Fewer bootstrap draws in whole runs, where they take a third of a small run's time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(bootstrap.__kwdefaults__, "draws", DRAWS)
-        yield
 
 
 @pytest.fixture(scope="session")

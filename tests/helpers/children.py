@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import cli
 from pipeline.engine import runner
 from tests.helpers import toy_recording
-from tests.helpers.runs import execute
+from tests.helpers.runs import execute, few_draws
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 60  # seconds after which a child hangs
@@ -26,6 +26,8 @@ PRELOAD = [
     "pipeline.sinks.results", "pipeline.sinks.video", "pipeline.arms.late",
     "fusion.fusers.ir_only", "fusion.fusers.maximum", "fusion.fusers.vis_only",
 ]  # fmt: skip
+
+few_draws()
 
 
 @contextmanager

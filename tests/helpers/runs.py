@@ -4,11 +4,17 @@ import csv
 import json
 from pathlib import Path
 
+from eval.bootstrap import bootstrap
 from pipeline.config import config
 from pipeline.engine import runner
 from tests.helpers import stand, toys
 
 DRAWS = 200  # of the bootstrap, where a test asks for no other number
+
+
+def few_draws():
+    """Take DRAWS in this process: more take a third of a small run's time."""
+    bootstrap.__kwdefaults__["draws"] = DRAWS
 
 
 def silent(done, total):

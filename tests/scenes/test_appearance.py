@@ -21,7 +21,7 @@ def contrasts(conditions: Conditions, *, hot: bool | None = None) -> tuple[np.nd
     ir, vis = [], []
     clips = (clip_of(s, conditions=conditions) for s in count())
     alike = (clip for clip in clips if hot is None or clip.climate.hot is hot)
-    scenes = (clip.scene(index) for clip in islice(alike, 6) for index in (3, 33, 63))
+    scenes = (clip.scene(index) for clip in islice(alike, 9) for index in (3, 33, 63))
     for scene in scenes:
         boxes = scene.labels.xyxy[scene.labels.class_id == PERSON]
         for left, top, right, bottom in boxes.round().astype(int):
