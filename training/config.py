@@ -48,6 +48,7 @@ class LossConfig(Section):
     paper: PaperLoss | None = Field("journal-ir-vis", description="preset of the paper's loss")
     detector: float = Field(0.0, ge=0, description="what the source's detector misses or makes up")
     outside: float = Field(0.0, ge=0, description="levels that neither camera shows, squared")
+    teacher: float = Field(0.0, ge=0, description="mean absolute difference from teacher's image")
 
 
 class DataConfig(Section):
@@ -117,6 +118,7 @@ class _File(Section):
     features: str | None = Field(
         None, description="weights to begin with, but for the head, which is new"
     )
+    teacher: str | None = Field(None, description="weights of a network that is imitated")
     loss: LossConfig = LossConfig()
     detectors: dict[str, DetectorConfig] = {}
     data: DataConfig
@@ -134,6 +136,7 @@ class Config:
     kind: str
     network: Network
     features: str | None
+    teacher: str | None
     loss: LossConfig
     detectors: Mapping[str, DetectorConfig]
     data: DataConfig
@@ -160,6 +163,7 @@ class Config:
                 **self.network.model_dump(mode="json", exclude_unset=True),
             },
             "features": self.features,
+            "teacher": self.teacher,
             "loss": self.loss.model_dump(mode="json"),
             "detectors": {n: d.model_dump(mode="json") for n, d in self.detectors.items()},
             "data": {**self.data.model_dump(mode="json"), "sources": sources},
@@ -193,6 +197,8 @@ def check(settings: Mapping[str, Any]) -> Config:
     sources = {name: given for name, given in file.data.sources.items() if given is not None}
     if not sources:
         raise ConfigError("data.sources: there are none; add one, e.g. data.sources.a.kind=files")
+    if file.loss.teacher and file.teacher is None:
+        raise ConfigError("loss.teacher: there is no teacher; give its weights, teacher=gate_unet")
     held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
     kind = file.network.get("kind", "fusionmamba")
     _known("network.kind", kind, NETWORKS)
@@ -213,6 +219,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         kind=kind,
         network=components.validate(NETWORKS[kind].Config, network, "network"),
         features=file.features,
+        teacher=file.teacher,
         loss=file.loss,
         detectors=file.detectors,
         data=file.data,
