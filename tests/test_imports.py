@@ -1,4 +1,4 @@
-"""The packages are this repository's, and imports point one way."""
+"""The packages are this repository's, imports point one way, and no file is long."""
 
 import ast
 import importlib
@@ -40,6 +40,14 @@ def test_nothing_imports_the_command_line_script():
                 assert "run_pipeline" not in names, path
                 if "ultralytics" in {name.split(".")[0] for name in names}:
                     assert path == ROOT / "detection" / "detectors" / "yolov5.py"
+
+
+def test_no_python_file_is_longer_than_300_lines():
+    folders = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    files = [*ROOT.glob("*.py"), *(path for folder in folders for path in folder.rglob("*.py"))]
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in files}
+    assert len(lines) > 300
+    assert {name: count for name, count in lines.items() if count > 300} == {}
 
 
 READERS = ["show", "compare", "report"]

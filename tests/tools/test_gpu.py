@@ -76,6 +76,7 @@ def recipe(tmp_path, drawn):
     return path
 
 
+@pytest.mark.slow
 def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
     folder = tmp_path / "pack"
     gpu_pack.pack(recipe, ["schedule.seed=3"], folder, 80)
@@ -104,6 +105,7 @@ def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
     assert sum(truth is None for truth in here.truth) == 1
 
 
+@pytest.mark.slow
 def test_sets_are_packed_without_loss(recipe, tmp_path):
     folder = tmp_path / "pack"
     gpu_pack.pack(recipe, [], folder, 80)
@@ -129,6 +131,7 @@ def test_another_folder_is_not_overwritten(recipe, tmp_path):
         gpu_pack.pack(recipe, [], tmp_path / "mine", 80)
 
 
+@pytest.mark.slow
 def test_a_schedule_that_ends_in_time(recipe, monkeypatch):
     """400 s are left: 20 to begin, 5 + 6 x 5 to score; 95% of 345 s at 0.25 s a step."""
     times = iter([9.0, 5.0, 5.0, 5.0])  # of the first steps, of twenty, of scorings

@@ -113,6 +113,7 @@ def drive():
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.08, DELAY, 0.0])
 def test_generated_drives_within_a_quarter_of_a_frame(drive, delay):
     ir, vis = drive
