@@ -21,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("IRVIS_SHARED", ROOT.parent / "shared"))
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Of a parallel run, one process has all tests of a file, and one all that wait for a clock."""
     for item in items:
