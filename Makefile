@@ -21,7 +21,7 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test: check
 	$(PYTEST)

@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests, and how they are divided among processes."""
+"""Fixtures shared by all tests."""
 
 import os
 from pathlib import Path
@@ -19,14 +19,6 @@ few_draws()
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("IRVIS_SHARED", ROOT.parent / "shared"))
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """Of a parallel run, one process has all tests of a file, and one all that wait for a clock."""
-    for item in items:
-        group = "realtime" if item.get_closest_marker("realtime") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
