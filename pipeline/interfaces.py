@@ -1,6 +1,6 @@
 """The protocols between the pipeline's parts (source, arm, sink) and what a sink is told."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.component import ArmConfig
+from detection.boxes import Detections
 from detection.detector import Detector
 from eval.labels import Labels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
@@ -81,12 +83,41 @@ class Source(Protocol):
     ) -> None: ...
 
 
-class Arm(Protocol):
-    """Turns a batch of pairs into what the detector sees."""
+class Arm:
+    """What the detector sees of a pair, or what stands for its detections; a base class.
+
+    A fuser needs no arm of its own: ``pipeline.arms._fuser.FuserArm`` is made of it. An arm that
+    reads images has ``check`` and ``read``, one that merges others has ``merge``.
+
+    Attributes:
+        config: What it is: the modality that it shows, whether it reads images or merges arms.
+    """
+
+    def __init__(self, config: ArmConfig) -> None:
+        self.config = config
 
     def __call__(self, batch: PairBatch) -> Tensor:
-        """Uint8 [B, 3, H, W] RGB on the batch's device: quantized, as a saved PNG would be."""
-        ...
+        """Fuse: uint8 [B, 3, H, W] RGB on the batch's device, as a saved PNG would be."""
+        raise NotImplementedError(f"{type(self).__name__} makes no image from a pair")
+
+    def check(self, keys: Collection[str]) -> None:
+        """Look for mistakes that can be found before the run.
+
+        Raises:
+            errors.DataError: Something is missing for one of the pairs.
+        """
+
+    def read(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The image of a pair of this height and width, HWC RGB uint8.
+
+        Raises:
+            errors.DataError: It is missing or wrong; the pair is a bad one then.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no images")
+
+    def merge(self, detections: Mapping[str, Detections]) -> Detections:
+        """One pair's detections out of those of the other arms, best score first."""
+        raise NotImplementedError(f"{type(self).__name__} merges no arms")
 
 
 @dataclass(frozen=True, slots=True)

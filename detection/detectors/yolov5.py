@@ -30,7 +30,7 @@ import torch
 import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if it is imported already)
 import yaml
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -49,6 +49,7 @@ cv2.setNumThreads(_before[2])
 np.set_printoptions(**_before[3])
 torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
+from common.component import ComponentConfig
 from common.errors import ConfigError, WeightsError
 from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
@@ -59,10 +60,8 @@ from detection.geometry import Letterbox, Resize
 SIZES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
 
 
-class Config(BaseModel):
+class Config(ComponentConfig):
     """A YOLOv5 (or newer ultralytics) detector."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(description="file, name in a weights folder, or known release")
     image_size: int = Field(640, ge=32, le=4096, description="longest side after scaling, pixels")
@@ -73,6 +72,10 @@ class Config(BaseModel):
     multi_label: bool = Field(False, description="a box may carry several classes")
     max_det: int = Field(300, ge=1, description="most detections per image, before `classes`")
     classes: tuple[int, ...] | None = Field(None, description="class ids to keep, after NMS")
+
+    def weights_file(self) -> Path | None:
+        """The file on this machine; None where a known release is still to be downloaded."""
+        return weights.find(self.weights)
 
 
 def build(config: Config, *, device: torch.device) -> "YoloDetector":

@@ -2,17 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from common.errors import DataError
-from detection import weights
 from eval.light import light_of
 from fusion.network import checkpoint
-from pipeline.arms.folder import FolderArm
-from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.engine.compute import Arms
 from pipeline.engine.health import Health
@@ -47,7 +43,7 @@ class Admission:
         self.first_reason = ""
         self._source, self._ledger, self._fail, self._register = source, ledger, fail, register
         self._classes = config.classes
-        self._folders = {name: arm for name, arm in arms.items() if isinstance(arm, FolderArm)}
+        self._folders = {name: arm for name, arm in arms.items() if arm.config.reads_images}
         self._trained_on = training_ids(config)
         self._leaked: dict[str, list[str]] = {name: [] for name in self._trained_on}
         self._perturb = Perturb(config.perturb) if config.perturb.changes else None
@@ -169,16 +165,8 @@ def _stand_in(pair: FramePair) -> FramePair:
 
 def training_ids(config: Config) -> dict[str, frozenset[str]]:
     """What the weights of each arm, and of the ``detector``, were trained on, where they say."""
-    paths: dict[str, Path | None] = {
-        name: checkpoint.find(arm.config.weights)
-        for name, arm in config.arms.items()
-        if _names_weights(arm)
-    }
-    if config.detector is not None and _names_weights(config.detector):
-        paths["detector"] = weights.find(config.detector.config.weights)
+    paths = {name: arm.about.weights_file() for name, arm in config.arms.items()}
+    if config.detector is not None:
+        paths["detector"] = config.detector.about.weights_file()
     ids = {name: checkpoint.trained_on(path) for name, path in paths.items() if path is not None}
     return {name: found for name, found in ids.items() if found}
-
-
-def _names_weights(component: Component) -> bool:
-    return isinstance(getattr(component.config, "weights", None), str)

@@ -13,11 +13,9 @@ from torch import Tensor
 from detection.boxes import Detections
 from detection.detector import Detector
 from eval.quality.metrics import quality
-from pipeline.arms._fuser import FuserArm
-from pipeline.arms.folder import FolderArm
-from pipeline.arms.late import LateArm
 from pipeline.frames import Camera, Item, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
+from pipeline.interfaces import Arm
 
 
 class Clock:
@@ -38,7 +36,7 @@ class Clock:
         self.busy[stage] += time.perf_counter() - start
 
 
-Arms = Mapping[str, FuserArm | FolderArm | LateArm]
+Arms = Mapping[str, Arm]
 
 
 class Compute:
@@ -69,16 +67,17 @@ class Compute:
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
         for name, arm in self._arms.items():
-            if isinstance(arm, LateArm):
+            if not arm.config.has_image:
                 continue
+            modality = arm.config.modality
             with self.clock.measure(f"fuse {name}"):
-                image = arm(batch) if isinstance(arm, FuserArm) else batch.ready[name]
-                images[name] = _survivors(image, _modality(arm), batch, items)
+                image = batch.ready[name] if arm.config.reads_images else arm(batch)
+                images[name] = _survivors(image, modality, batch, items)
             if self._detector is not None:
                 with self.clock.measure(f"detect {name}"):
                     found = self._detector(images[name])
                     detections[name] = [
-                        Detections.empty() if item.dead and item.dead == _modality(arm) else seen
+                        Detections.empty() if item.dead and item.dead == modality else seen
                         for item, seen in zip(items, found, strict=False)  # the batch is padded
                     ]
         measured = self._measure(batch, images) if self._quality else {}
@@ -109,7 +108,7 @@ class Compute:
     def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
         """Add the arms that merge others' detections, in the order of the configuration."""
         for name, arm in self._arms.items():
-            if isinstance(arm, LateArm):
+            if not arm.config.has_image:
                 with self.clock.measure(f"merge {name}"):
                     seen[name] = arm.merge(seen)
         return {name: seen[name] for name in self._arms if name in seen}
@@ -147,10 +146,6 @@ class Compute:
         """HWC images as uint8 [B, 3, H, W] on the device."""
         stacked = torch.from_numpy(np.stack(images)).to(self._device)  # [B, H, W, 3]
         return stacked.permute(0, 3, 1, 2).contiguous()
-
-
-def _modality(arm: FuserArm | FolderArm) -> Camera | None:
-    return arm.modality if isinstance(arm, FuserArm) else None
 
 
 def _survivors(

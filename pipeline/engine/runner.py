@@ -16,8 +16,6 @@ from common.files import writing
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
-from pipeline.arms.folder import FolderArm
-from pipeline.arms.late import LateArm
 from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
@@ -25,9 +23,9 @@ from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.protocol import MODALITIES, baselines, describe, identities
+from pipeline.engine.protocol import baselines, describe, identities
 from pipeline.geometry.registration import Register, read
-from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
+from pipeline.interfaces import Arm, Publisher, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
 
 
@@ -74,8 +72,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
         if policy == "fail":
             source.check()
             for arm in arms.values():
-                if isinstance(arm, FolderArm):
-                    arm.check(source.keys or ())
+                arm.check(source.keys or ())
         if config.run.resume and not getattr(source, "resumable", True):
             raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
         folder = open_folder(config)
@@ -103,19 +100,18 @@ def build_arms(config: Config, device: torch.device) -> Arms:
         errors.IrvisError: An arm can't be built.
     """
     dtype = choose_dtype(config.compute.dtype, device)
-    arms: dict[str, FuserArm | FolderArm | LateArm] = {}
+    arms: dict[str, Arm] = {}
     for name, component in config.arms.items():
-        built = component.module.build(component.config)
-        if isinstance(built, LateArm) and config.detector is None:
+        if not component.arm.has_image and config.detector is None:
             raise ConfigError(
                 f"arms.{name}: merges detections, but there is no detector; remove "
                 f"the arm with arms.{name}=null"
             )
-        if not isinstance(built, FolderArm | LateArm):
+        built = component.module.build(component.config)
+        if not isinstance(built, Arm):
             if not callable(built):
                 raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
-            modality = MODALITIES.get(component.kind)
-            built = FuserArm(built, device=device, dtype=dtype, modality=modality)
+            built = FuserArm(built, device=device, dtype=dtype, config=component.arm)
         arms[name] = built
     return arms
 
@@ -262,7 +258,7 @@ class _Job:
 
     def _build_sinks(self) -> Iterator[Sink]:
         """One after the other: one that can't be built finds those before it open, to be closed."""
-        images = [name for name, arm in self._arms.items() if not isinstance(arm, LateArm)]
+        images = [name for name, arm in self._arms.items() if arm.config.has_image]
         context = RunContext(
             folder=self._folder.path,
             arms=tuple(self._arms),

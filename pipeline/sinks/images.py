@@ -4,8 +4,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from common.component import SinkConfig
 from common.errors import ConfigError
 from common.files import writing
 from pipeline.frames import Result
@@ -14,14 +15,16 @@ from pipeline.interfaces import RunContext, Summary
 from pipeline.run_folder.sink_files import joined_late
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Which arms' images are written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="default: all that have an image"
     )
+
+    def shown_arms(self) -> tuple[str, ...]:
+        """Those of the settings."""
+        return self.arms or ()
 
 
 def build(config: Config, context: RunContext, name: str) -> "ImagesSink":

@@ -25,8 +25,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import Field, PlainSerializer
 
+from common.component import SinkConfig
 from common.errors import ConfigError, DataError
 from pipeline.config.addresses import mask
 from pipeline.frames import Result
@@ -64,10 +65,10 @@ _DEFAULTS = {
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Where the run is logged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_results = True
 
     tracking_uri: Address = Field(
         FOLDER, description="a folder, or an address as MLflow has them: http://host:5000"

@@ -29,9 +29,10 @@ from typing import Self
 import numpy as np
 import supervision
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from trackers import ByteTrackTracker
 
+from common.component import SinkConfig
 from common.errors import ConfigError, DataError
 from common.files import writing
 from pipeline.frames import Result
@@ -42,13 +43,11 @@ LIBRARY_RATE = 30  # frames per second in which the library counts how long a tr
 LOG = "detections.jsonl"
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Whose detections are tracked, and when a track begins and ends.
 
     The scores are what Ultralytics sets for ByteTrack with YOLO detectors.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arms: tuple[str, ...] | None = Field(None, min_length=1, description="default: all")
     conf: float = Field(0.1, ge=0, le=1, description="least score of what can go on with a track")
@@ -56,6 +55,10 @@ class Config(BaseModel):
     lost_frames: int = Field(
         30, ge=0, le=10_000, description="frames without the object after which its track ends"
     )
+
+    def shown_arms(self) -> tuple[str, ...]:
+        """Those of the settings."""
+        return self.arms or ()
 
 
 def build(config: Config, context: RunContext, name: str) -> "MotSink":

@@ -14,8 +14,8 @@ from typing import Any, Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from common.component import SinkConfig
 from common.files import writing
 from detection.boxes import Detections
 from eval.attribution import OUTCOMES, size_of
@@ -38,10 +38,10 @@ _QUALITY = 70  # of WebP, 0 to 100
 _Picture = NDArray[np.uint8]  # HWC RGB
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_results = True
 
 
 def build(config: Config, context: RunContext, name: str) -> "ReportSink":

@@ -17,8 +17,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
+from common.component import SinkConfig
 from common.files import write_json, writing
 from eval.average_precision import STATISTICS
 from eval.class_names import COCO_NAMES
@@ -45,10 +45,10 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    is_scored = True
 
 
 def build(config: Config, context: RunContext, name: str) -> "ResultsSink":

@@ -18,8 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from common.component import SinkConfig
 from common.errors import ConfigError
 from common.files import writing
 from pipeline.frames import Result
@@ -27,10 +28,10 @@ from pipeline.interfaces import RunContext, Summary
 from pipeline.sinks._tracking import check_outside, final_folder, numbers, read_record
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Where the event file goes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_results = True
 
     folder: Path | None = Field(
         None, description="of several runs, side by side; default: in the run folder"
