@@ -20,12 +20,14 @@ from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
 from pipeline.engine.device import choose_device, choose_dtype
+from pipeline.engine.evaluation import evaluate
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
+from pipeline.engine.preparation import Preparation
 from pipeline.engine.protocol import baselines, describe, identities
 from pipeline.geometry.registration import Register, read
-from pipeline.interfaces import Arm, Publisher, RunContext, Sink, Source, Summary
+from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
 
 
@@ -67,13 +69,13 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     names = COCO_NAMES if detector is None else detector.names
     _check_classes(config, names)
     arms = build_arms(config, device)
-    with config.source.module.build(config.source.config, names) as source:
+    with _build_source(config, names) as source:
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
             source.check()
             for arm in arms.values():
                 arm.check(source.keys or ())
-        if config.run.resume and not getattr(source, "resumable", True):
+        if config.run.resume and not source.resumable:
             raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
         folder = open_folder(config)
         try:
@@ -91,6 +93,15 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     path = folder.final / "results.json"
     results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     return Outcome(folder.final, summary, results, timing)
+
+
+def _build_source(config: Config, names: Mapping[int, str]) -> Source:
+    """The source of a configuration; ``names`` are the detector's classes."""
+    source = config.source.module.build(config.source.config, names)
+    if not isinstance(source, Source):
+        kind = config.source.kind
+        raise ConfigError(f"source.kind: {kind} builds no pipeline.interfaces.Source")
+    return source
 
 
 def build_arms(config: Config, device: torch.device) -> Arms:
@@ -156,20 +167,23 @@ class _Job:
         """
         self._folder.check_inputs(self._inputs())
         with ExitStack() as stack:
-            sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
+            context = self._context()
+            sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
             ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
+            register = None if self._calibration is None else Register(self._calibration)
             admission = Admission(
                 self._config,
                 self._source,
                 self._arms,
                 ledger,
                 fail=self._fail,
-                register=None if self._calibration is None else Register(self._calibration),
+                register=register,
             )
             flow = stack.enter_context(
                 Flow(
                     self._source,
                     admission,
+                    Preparation(self._config.perturb, register),
                     self._compute,
                     batch=self._config.compute.batch,
                     done=self._folder.done,
@@ -182,13 +196,14 @@ class _Job:
             with self._compute.clock.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
+                if self._config.is_scored:
+                    evaluate(context, summary)
             timing = self._timing(time.perf_counter() - start, summary)
             path = self._folder.path / "timing.json"
             with writing(path):
                 path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
             for sink in sinks:
-                if isinstance(sink, Publisher):
-                    sink.publish(self._folder.final.name)
+                sink.publish(self._folder.final.name)
         return summary, timing
 
     def _write(
@@ -256,10 +271,10 @@ class _Job:
             inputs["registration"] = [list(row) for row in self._calibration.homography]
         return inputs
 
-    def _build_sinks(self) -> Iterator[Sink]:
-        """One after the other: one that can't be built finds those before it open, to be closed."""
+    def _context(self) -> RunContext:
+        """The run as sinks and evaluation know it."""
         images = [name for name, arm in self._arms.items() if arm.config.has_image]
-        context = RunContext(
+        return RunContext(
             folder=self._folder.path,
             arms=tuple(self._arms),
             image_arms=tuple(images),
@@ -271,8 +286,16 @@ class _Job:
             done=self._folder.done,
             baselines=baselines(self._config),
         )
+
+    def _build_sinks(self, context: RunContext) -> Iterator[Sink]:
+        """One after the other: one that can't be built finds those before it open, to be closed."""
         for name, sink in self._config.sinks.items():
-            yield sink.module.build(sink.config, context, name)
+            built = sink.module.build(sink.config, context, name)
+            if not isinstance(built, Sink):
+                raise ConfigError(
+                    f"sinks.{name}.kind: {sink.kind} builds no pipeline.interfaces.Sink"
+                )
+            yield built
 
 
 def _check_classes(config: Config, names: Mapping[int, str]) -> None:

@@ -1,8 +1,6 @@
 """What the detector saw, as PNG files: `<sink>/<arm>/<key>.png`."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pydantic import Field
 
@@ -11,7 +9,7 @@ from common.errors import ConfigError
 from common.files import writing
 from pipeline.frames import Result
 from pipeline.images import write_png
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.sink_files import joined_late
 
 
@@ -51,8 +49,8 @@ def choose_arms(wanted: tuple[str, ...] | None, context: RunContext, name: str) 
     return wanted or context.image_arms
 
 
-class ImagesSink:
-    """Writes PNG files; see ``interfaces.Sink``.
+class ImagesSink(Sink):
+    """Writes PNG files.
 
     Those that a broken-off run wrote beyond its last checkpoint are written again.
     """
@@ -73,19 +71,3 @@ class ImagesSink:
             path = folder / f"{result.item.pair.key}.png"
             with writing(path):
                 write_png(path, result.image(arm))
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """Nothing is left to do."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

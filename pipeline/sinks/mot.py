@@ -24,7 +24,6 @@ from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 import supervision
@@ -36,7 +35,7 @@ from common.component import SinkConfig
 from common.errors import ConfigError, DataError
 from common.files import writing
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink, Summary
 from pipeline.run_folder.sink_files import Lines, read_lines
 
 LIBRARY_RATE = 30  # frames per second in which the library counts how long a track is kept
@@ -73,8 +72,8 @@ def build(config: Config, context: RunContext, name: str) -> "MotSink":
     return MotSink(context.folder / name, tracks, config.conf, name, context.done)
 
 
-class MotSink:
-    """Tracks and writes a line an object and pair; see ``interfaces.Sink``.
+class MotSink(Sink):
+    """Tracks and writes a line an object and pair.
 
     What a tracker knows can't be saved. So a log of the detections is kept while the run works, and
     a resumed run tracks these anew.
@@ -118,9 +117,6 @@ class MotSink:
         self._log.write(json.dumps({"time_ns": time_ns, "boxes": boxes}))
         self._track(result.number, time_ns, boxes)
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
     def finish(self, summary: Summary) -> None:
         """Remove the log."""
         if not self._finished:
@@ -128,9 +124,6 @@ class MotSink:
             with writing(self._log_path):
                 self._log_path.unlink()
             self._finished = True
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

@@ -8,8 +8,7 @@ and of the run's files.
 import base64
 import json
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,7 +24,7 @@ from eval.operating_points import CONFIDENCE
 from eval.report.gallery import Picks, rank, stride
 from pipeline.frames import Result
 from pipeline.images import to_rgb
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.sink_files import joined_late
 from pipeline.sinks import _page
 
@@ -53,8 +52,8 @@ def build(config: Config, context: RunContext, name: str) -> "ReportSink":
     return ReportSink(context, name)
 
 
-class ReportSink:
-    """Keeps moments and objects, and makes the page at the end; see ``interfaces.Publisher``."""
+class ReportSink(Sink):
+    """Keeps moments and objects, and makes the page at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
@@ -93,26 +92,9 @@ class ReportSink:
         if labels is not None and self._arms and result.item.dead is None:
             self._keep_objects(result, self._counted(labels))
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """The page comes later, when all else is written."""
-
     def publish(self, name: str) -> None:
         """Write the page."""
         _page.publish(self._context.folder, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
 
     def _counted(self, labels: Labels) -> Labels:
         """The labels of the classes that count; regions to ignore stay."""

@@ -10,7 +10,6 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
@@ -21,7 +20,7 @@ from common.component import SinkConfig
 from common.errors import DataError
 from detection.boxes import Detections
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink, Summary
 from pipeline.run_folder.sink_files import Parts
 from pipeline.sinks._video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 from pipeline.sinks.images import choose_arms
@@ -67,8 +66,8 @@ def open_video(path: Path, arms: tuple[str, ...], frame_rate: Fraction | None) -
     return writer
 
 
-class VideoSink:
-    """Makes the video in parts, one a checkpoint; see ``interfaces.Sink``.
+class VideoSink(Sink):
+    """Makes the video in parts, one a checkpoint.
 
     A part is closed at a checkpoint, so that a killed run leaves videos that can be played, and a
     resumed one encodes each frame as an unbroken one does. They are joined without encoding them
@@ -99,9 +98,6 @@ class VideoSink:
         """Join the parts."""
         self.flush()
         self._parts.join(join)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

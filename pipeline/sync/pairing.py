@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.frames import Frame
 from pipeline.sync.matching import Matching, Timed
@@ -261,3 +261,17 @@ class Matcher:
         if ir is not None and vis is not None:
             self._skew.add(vis[0] - ir[0])
         return ir and ir[1], vis and vis[1]
+
+
+def timing_of(clock: ClockModel, skew: Skew) -> dict[str, Any]:
+    """How the pairs of two recordings were timed, as ``sync`` of ``results.json`` says it.
+
+    Args:
+        clock: How the infrared camera's clock stands to the visible one's.
+        skew: What remains.
+    """
+    return {
+        "offset_ms": clock.offset_ns / 1e6,
+        "drift_ppm": clock.drift_ppm,
+        "skew": skew.as_dict(),
+    }
