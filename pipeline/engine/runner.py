@@ -1,7 +1,6 @@
 """One run: from a checked configuration to a complete run folder."""
 
 import json
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
 from pipeline.engine.protocol import baselines, describe, identities
+from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
@@ -198,7 +198,10 @@ class _Job:
                     sink.finish(summary)
                 if self._config.is_scored:
                     evaluate(context, summary)
-            timing = self._timing(time.perf_counter() - start, summary)
+            pairs = summary.frames["paired"] + summary.frames["fallback"] - self._folder.done
+            timing = describe_timing(
+                self._compute, self._stages, pairs=pairs, wall_s=time.perf_counter() - start
+            )
             path = self._folder.path / "timing.json"
             with writing(path):
                 path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
@@ -233,33 +236,6 @@ class _Job:
         for sink in sinks:
             sink.flush()
         self._folder.record(number)
-
-    def _timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
-        """The contents of ``timing.json``.
-
-        ``stages`` has the busy and waiting seconds of what runs side by side, ``parts`` the busy
-        seconds of what they do, ``arms_ms_per_pair`` what each arm takes of the computation.
-        """
-        busy = self._compute.clock.busy
-        counts = summary.frames
-        pairs = max(1, counts["paired"] + counts["fallback"] - self._folder.done)
-        arms = {
-            arm: {
-                stage: 1e3 * busy[f"{stage} {arm}"] / pairs
-                for stage in ("fuse", "detect", "merge")
-                if f"{stage} {arm}" in busy
-            }
-            for arm in self._arms
-        }
-        evaluate = {"busy_s": busy["evaluate"], "wait_s": 0.0}
-        return {
-            "wall_s": wall_s,
-            "pairs": pairs,
-            "stages": {**self._stages, "evaluate": evaluate},
-            "parts": {name: {"busy_s": seconds} for name, seconds in busy.items()},
-            "arms_ms_per_pair": arms,
-            "machine": {"device": _device_name(self._device), "threads": torch.get_num_threads()},
-        }
 
     def _inputs(self) -> dict[str, Any]:
         """What identifies the files that the configuration names."""
@@ -305,9 +281,3 @@ def _check_classes(config: Config, names: Mapping[int, str]) -> None:
             f"evaluation.classes: the detector has no class {unknown[0]}; its ids are "
             f"{', '.join(map(str, sorted(names)))}"
         )
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()
