@@ -13,7 +13,7 @@ from torch import Tensor
 from detection.boxes import Detections
 from detection.detector import Detector
 from eval.quality.metrics import quality
-from pipeline.frames import Camera, Item, PairBatch, Result
+from pipeline.frames import Item, Modality, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.interfaces import Arm
 
@@ -186,7 +186,7 @@ class Compute:
 
 
 def _survivors(
-    images: Tensor, modality: Camera | None, batch: PairBatch, items: list[Item]
+    images: Tensor, modality: Modality | None, batch: PairBatch, items: list[Item]
 ) -> Tensor:
     """An arm's images where a camera is dead, uint8 [B, 3, H, W].
 

@@ -9,10 +9,8 @@ import torch
 from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.engine.device import choose_dtype
-from pipeline.frames import Camera
+from pipeline.frames import MODALITIES
 from pipeline.geometry.registration import Calibration
-
-MODALITIES: tuple[Camera, Camera] = ("ir", "vis")
 
 
 def describe(

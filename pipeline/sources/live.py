@@ -18,16 +18,15 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from pipeline.config.addresses import mask
-from pipeline.frames import BadPair, Dropped, Frame, FramePair
+from pipeline.frames import MODALITIES, BadPair, Dropped, Frame, FramePair, Modality
 from pipeline.interfaces import Source
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
 from pipeline.sources._gain import to_display
 from pipeline.sources.image_folder import IrRange
-from pipeline.sync.pairing import ClockModel, Match, Matcher, Modality, Skew, timing_of
+from pipeline.sync.pairing import ClockModel, Match, Matcher, Skew, timing_of
 
 # Neither an error nor the copy of the settings in the run folder shows a password.
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
-MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
 LOOK_AHEAD = 8  # frames that one camera may be behind before the other's stand alone
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -5,16 +5,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf, sqrt
-from typing import Any, Literal
+from typing import Any
 
-from pipeline.frames import Frame
+from pipeline.frames import Frame, Modality
 from pipeline.sync.matching import Matching, Timed
 
 LOOK_AHEAD = 64  # frames held of a stream, at most, for the sake of a better matching
 REORDER = 8  # frames that may overtake one that comes out of order
 
 Match = tuple[Frame | None, Frame | None]
-Modality = Literal["ir", "vis"]
 _SIDES: dict[Modality, int] = {"ir": 0, "vis": 1}
 
 

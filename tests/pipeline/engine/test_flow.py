@@ -30,7 +30,9 @@ def pair(number, width=4):
 
 
 class Stages(Source):
-    """Source, admission and compute in one: what is done goes to a log, and one step may fail."""
+    """All stages in one: what is done goes to a log, and one step may fail."""
+
+    threads = {}  # a test may give it some
 
     def __init__(self, count, *, fail=None, at=0, widths=None):
         self.log, self._count, self._fail, self._at = [], count, fail, at

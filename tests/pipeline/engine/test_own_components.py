@@ -1,4 +1,4 @@
-"""Arms of a user's own modules, which say what they are as the built-in ones do."""
+"""Components of a user's own modules, which say what they are as the built-in ones do."""
 
 import hashlib
 import sys
@@ -13,12 +13,13 @@ from safetensors.torch import save_file
 from common.component import ArmConfig, SinkConfig
 from common.errors import ConfigError, DataError
 from detection.boxes import Detections
+from eval.labels import Labels
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.compute import Compute
 from pipeline.frames import Frame, FramePair, Item
 from pipeline.images import read_image, to_rgb, write_png
-from pipeline.interfaces import Arm
+from pipeline.interfaces import Arm, Source
 from tests.helpers import toys
 
 CPU = torch.device("cpu")
@@ -199,3 +200,54 @@ def test_a_sink_that_shows_results_needs_them(settings, own):
     settings["sinks"] = {"page": {"kind": own(Showing, lambda c, context, name: None)}}
     with pytest.raises(ConfigError, match=r"sinks\.page: a own\.kind needs results"):
         config.check(settings)
+
+
+class Still(Source):
+    """One pair that is whole, and one whose visible image is missing; the defaults do the rest."""
+
+    def __iter__(self):
+        frame = Frame(np.full((16, 16), 250, np.uint8), None, 0)
+        yield FramePair("whole", frame, frame)
+        yield FramePair("half", frame, None)
+
+
+def test_a_source_needs_no_more_than_its_pairs(settings, own):
+    settings["source"] = {"kind": own(Weighing, lambda config, names: Still())}
+    outcome = run(settings)
+    frames = outcome.results["frames"]
+    assert (frames["paired"], frames["unpaired"]) == (1, 1)
+    assert (outcome.results["sync"], outcome.results["arms"]["ir"]["detection"]) == (None, None)
+
+
+def test_labels_are_read_once_a_pair(settings, own):
+    """Those of a pair that is left out are only counted."""
+    asked = []
+
+    class Labelled(Still):
+        has_labels = True
+
+        def labels(self, key, size):
+            asked.append(("labels", key))
+            return Labels(np.array([[2.0, 2, 9, 9]] * 3), np.array([0, 2, 0]), np.zeros((0, 4)))
+
+        def label_classes(self, key):
+            asked.append(("classes", key))
+            return np.array([0, 2])
+
+    settings["run"]["on_bad_pair"] = "skip"
+    settings["evaluation"] = {"classes": [0]}
+    settings["source"] = {"kind": own(Weighing, lambda config, names: Labelled())}
+    assert run(settings).results["objects"] == {"scored": 2, "labelled": 2 + 1}
+    assert asked == [("labels", "whole"), ("classes", "half")]
+
+
+@pytest.mark.parametrize("part", ["source", "sinks.mine"])
+def test_what_is_no_component_is_one_line(settings, own, part):
+    broken = {"kind": own(Weighing, lambda *given: object())}
+    if part == "source":
+        settings["source"] = broken
+    else:
+        settings["sinks"]["mine"] = broken
+    base = "Source" if part == "source" else "Sink"
+    with pytest.raises(ConfigError, match=rf"{part}\.kind: own\.kind builds no pipeline.*{base}"):
+        run(settings)
