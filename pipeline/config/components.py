@@ -48,12 +48,12 @@ class Component:
         return self.config if isinstance(self.config, ComponentConfig) else ComponentConfig()
 
     @property
-    def arm(self) -> ArmConfig:
+    def as_arm(self) -> ArmConfig:
         """What the settings of an arm say of it."""
         return self.config if isinstance(self.config, ArmConfig) else ArmConfig()
 
     @property
-    def sink(self) -> SinkConfig:
+    def as_sink(self) -> SinkConfig:
         """What the settings of a sink say of it."""
         return self.config if isinstance(self.config, SinkConfig) else SinkConfig()
 

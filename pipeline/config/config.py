@@ -82,7 +82,7 @@ class Config:
     @property
     def is_scored(self) -> bool:
         """Whether a sink writes what the evaluation scores."""
-        return any(component.sink.is_scored for component in self.sinks.values())
+        return any(component.as_sink.is_scored for component in self.sinks.values())
 
     def dump(self) -> dict[str, Any]:
         """As plain values that ``load`` reads back to the same configuration."""
@@ -213,10 +213,10 @@ def _check_classes(config: Config) -> None:
 
 
 def _check_sinks(config: Config) -> None:
-    if sum(component.sink.is_scored for component in config.sinks.values()) > 1:
+    if sum(component.as_sink.is_scored for component in config.sinks.values()) > 1:
         raise ConfigError("sinks: there can be one of kind results; remove the others with =null")
     for name, sink in config.sinks.items():
-        if sink.sink.needs_results and not config.is_scored:
+        if sink.as_sink.needs_results and not config.is_scored:
             raise ConfigError(
                 f"sinks.{name}: a {sink.kind} needs results; add sinks.results.kind=results"
             )
@@ -227,7 +227,7 @@ def _check_sinks(config: Config) -> None:
 def _check_perturb(config: Config) -> None:
     """Images that were fused before can't be given the faults of this run."""
     for name, arm in config.arms.items():
-        if config.perturb.changes and arm.arm.reads_images:
+        if config.perturb.changes and arm.as_arm.reads_images:
             raise ConfigError(
                 f"perturb.{next(iter(config.perturb.changes))}: can't change arms.{name}, whose "
                 f"images were made before; leave it out with arms.{name}=null, or set perturb={{}}"
@@ -242,14 +242,14 @@ def _check_names(part: str, named: Mapping[str, object]) -> None:
 def _check_references(config: Config) -> None:
     """Arms that others name must be there."""
     for name, component in config.arms.items():
-        for arm in component.arm.merged_arms():
+        for arm in component.as_arm.merged_arms():
             _check_arm(config, arm, f"arms.{name}.arms")
-            if not config.arms[arm].arm.has_image:
+            if not config.arms[arm].as_arm.has_image:
                 raise ConfigError(
                     f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
                 )
     for name, component in config.sinks.items():
-        for arm in component.sink.shown_arms():
+        for arm in component.as_sink.shown_arms():
             _check_arm(config, arm, f"sinks.{name}.arms")
 
 

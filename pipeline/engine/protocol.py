@@ -51,7 +51,7 @@ def baselines(config: Config) -> dict[str, str | None]:
     """The first arm that shows each modality alone; None where there is none."""
     arms = config.arms.items()
     return {
-        modality: next((name for name, arm in arms if arm.arm.modality == modality), None)
+        modality: next((name for name, arm in arms if arm.as_arm.modality == modality), None)
         for modality in MODALITIES
     }
 

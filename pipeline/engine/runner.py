@@ -113,7 +113,7 @@ def build_arms(config: Config, device: torch.device) -> Arms:
     dtype = choose_dtype(config.compute.dtype, device)
     arms: dict[str, Arm] = {}
     for name, component in config.arms.items():
-        if not component.arm.has_image and config.detector is None:
+        if not component.as_arm.has_image and config.detector is None:
             raise ConfigError(
                 f"arms.{name}: merges detections, but there is no detector; remove "
                 f"the arm with arms.{name}=null"
@@ -122,7 +122,7 @@ def build_arms(config: Config, device: torch.device) -> Arms:
         if not isinstance(built, Arm):
             if not callable(built):
                 raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
-            built = FuserArm(built, device=device, dtype=dtype, config=component.arm)
+            built = FuserArm(built, device=device, dtype=dtype, config=component.as_arm)
         arms[name] = built
     return arms
 
