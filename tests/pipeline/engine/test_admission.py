@@ -11,7 +11,7 @@ from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from pipeline.config import config
 from pipeline.engine import runner
-from pipeline.engine.admission import training_ids
+from pipeline.engine.leakage import training_ids
 from pipeline.images import pair_id
 from tests.helpers import toys
 from tests.helpers.runs import execute
