@@ -87,7 +87,7 @@ speeds() {
     local until=$((SECONDS + $1)) failed=0 size
     run speed "$(($1 / 3))" "$python" benchmarks/detector.py || failed=1
     for size in tiny small base; do
-        irvis speed $((until - SECONDS)) bench fuser --size "$size" "${@:2}" || failed=1
+        irvis speed $((until - SECONDS)) bench --size "$size" "${@:2}" || failed=1
     done
     return "$failed"
 }
