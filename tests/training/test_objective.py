@@ -32,7 +32,7 @@ def test_the_total_is_the_weighted_sum(here, monkeypatch):
     # untrained, the network gives the mean of what it sees, and the chroma stays
     batch = training._sample(0)
     y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)
-    expected = ycbcr_to_rgb((batch.seen.float() / 255 + y) / 2, cbcr)
+    expected = ycbcr_to_rgb((batch.ir_input.float() / 255 + y) / 2, cbcr)
     assert torch.allclose(fused, expected, atol=1e-6)
     assert len(targets) == 2
 
