@@ -159,9 +159,9 @@ def test_hostile_names_stay_text(pairs, here):
     ("change", "said"),
     [
         ({"arms": {"only": {"kind": "average"}}}, "only is the only arm"),
-        ({"detector": None, "arms": {"a": {"kind": "average"}}}, "Fused, not judged."),
-        ({"evaluation": {"classes": [2]}}, "No object of the classes that count is labelled."),
-        ({"arms": {"ir": {"kind": "ir_only"}, "a": {"kind": "average"}}}, "the single camera ir"),
+        ({"detector": None, "arms": {"a": {"kind": "average"}}}, "Fused, not evaluated."),
+        ({"evaluation": {"classes": [2]}}, "No object of the evaluated classes is labelled."),
+        ({"arms": {"ir": {"kind": "ir_only"}, "a": {"kind": "average"}}}, "the single modality ir"),
     ],
 )
 def test_runs_that_lack_something(pairs, change, said):
@@ -246,7 +246,7 @@ def test_several_runs_in_one_page(toy, pairs):
     made = report.report([toy, other], toy.parent / "both.html")
     text = made.read_text()
     said = words(text)
-    assert "The runs against each other" in said
+    assert "Comparison of the runs" in said
     assert "toy-2 − toy" in said
     assert Page(text).values("a", "href")[-2:] == ["toy/report.html", "toy-2/report.html"]
 
@@ -254,7 +254,7 @@ def test_several_runs_in_one_page(toy, pairs):
 def test_runs_that_can_not_be_compared_say_why(toy, here):
     other = execute(toys.settings(toys.write_pairs(here / "others", 4), **WITH_REPORT))
     said = words(report.report([toy, other], toy.parent / "both.html").read_text())
-    assert "The runs are not compared number by number:" in said
+    assert "The runs cannot be compared:" in said
     assert "6 of 6 pairs" in said
     assert "4 of 4 pairs" in said
 

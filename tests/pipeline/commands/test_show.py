@@ -38,15 +38,15 @@ def results(made):
 def tables(results):
     """The sections by their title's beginning."""
     names = {
-        "How well": "scores",
+        "Detection": "scores",
         "COCO AP by": "sizes",
-        "What fusion did for each labelled object, all": "at confidence",
-        "What fusion did for each labelled object, each": "at false positives",
-        "What a user": "points",
-        "What errors": "errors",
-        "What objects": "confusion",
-        "Quality": "quality",
-        "Do better": "correlation",
+        "Outcomes of labelled objects, all": "at confidence",
+        "Outcomes of labelled objects, each": "at false positives",
+        "Operating": "points",
+        "Errors": "errors",
+        "Confusion": "confusion",
+        "Image quality": "quality",
+        "Rank correlation": "correlation",
     }
     return {
         next(name for start, name in names.items() if section.title.startswith(start)): section
@@ -211,7 +211,7 @@ def test_printed(made, capsys):
     first = next(i for i, row in enumerate(cells) if row[:2] == ["all", "fused"])
     assert cells[first + 1][:2] == ["", "ir"]  # the group stands in its first row only
     assert ["conf 0.25", "fused", "0.250", "1.000", "1.000", "1.000", "0.000"] in cells
-    assert "What fusion did for each labelled object, all arms at confidence 0.25" in lines
+    assert "Outcomes of labelled objects, all arms at confidence 0.25" in lines
     assert max(map(len, lines)) <= 120
 
 
