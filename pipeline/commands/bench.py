@@ -34,7 +34,7 @@ FRAMES = ((256, 256), (480, 640), (720, 1280))
 FRAME = (480, 640)  # the one of the claims
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PER_UPDATE = 7
-_SCAN = ("selective_scan", "_forward_kernel")  # of numba; of Triton
+_SCAN = ("selective_scan", "forward_kernel")  # of numba; of Triton
 _NORM = ("aten::native_layer_norm",)
 _COPIES = ("aten::copy_", "aten::cat", "aten::index_select")
 _DENSE = (
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measure and print the tables."""
-    report(parsed.size, parsed.dtype, quick=parsed.quick)
+    print_report(parsed.size, parsed.dtype, quick=parsed.quick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def _peak(device: torch.device) -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
-def report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) -> None:
+def print_report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) -> None:
     """Print the table of `irvis bench fuser`.
 
     Raises:

@@ -14,7 +14,7 @@ from eval.comparison import judge, warnings
 from eval.evaluation import content_hash, evaluate_arm
 from eval.fingerprint import fingerprint
 from eval.labels import LabelSet
-from pipeline.commands._terminal import console, say, score_tables
+from pipeline.commands._terminal import console, print_lines, score_tables
 from pipeline.images import list_images, read_image
 
 DEFAULT_CLASSES = ("person", "car")
@@ -43,7 +43,7 @@ def run(parsed: argparse.Namespace) -> None:
     )
     if parsed.output:
         write_json(parsed.output, results, indent=1)
-    report(results)
+    print_report(results)
 
 
 def evaluate(
@@ -96,12 +96,12 @@ def evaluate(
     }
 
 
-def report(results: Mapping[str, Any]) -> None:
+def print_report(results: Mapping[str, Any]) -> None:
     """The tables of scores, the warnings, and which classes counted."""
     out = console()
     for table in score_tables(results, {}):
         out.print(table)
-    say(*(f"Warning: {warning}" for warning in results["warnings"]))
+    print_lines(*(f"Warning: {warning}" for warning in results["warnings"]))
     classes = next(iter(results["arms"].values()))["detection"]["yolo"]["per_class"]
     out.print(f"Counted: {', '.join(classes) or 'no labels'}", highlight=False, markup=False)
 

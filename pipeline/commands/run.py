@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
-from pipeline.commands._terminal import console, say, score_tables, time_table
+from pipeline.commands._terminal import console, print_lines, score_tables, time_table
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
@@ -45,7 +45,7 @@ def report(outcome: Outcome) -> None:
             out.print(time_table(times))
         if any(part["quality"] for part in arms.values()):
             out.print("Image quality: irvis show has the means, quality.csv each image.")
-    say(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
+    print_lines(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
 
 
 def headline(outcome: Outcome) -> str:

@@ -15,7 +15,7 @@ from rich.text import Text
 from eval.coco_files import load_json
 from eval.fingerprint import fingerprint
 from eval.report.tables import Section, scored_arms, sections
-from pipeline.commands._terminal import console, say, score_tables, time_table
+from pipeline.commands._terminal import console, print_lines, score_tables, time_table
 from pipeline.run_folder.results_file import NAME, legible, read_results
 
 Json = Mapping[str, Any]
@@ -28,10 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Print the tables."""
-    report(parsed.run)
+    print_report(parsed.run)
 
 
-def report(folder: Path) -> None:
+def print_report(folder: Path) -> None:
     """Print all tables of a run.
 
     Raises:
@@ -45,7 +45,7 @@ def report(folder: Path) -> None:
         with legible(timing):
             times: Any = load_json(timing)
             parts.insert(0, time_table(times["arms_ms_per_pair"]))
-    say(*lines)
+    print_lines(*lines)
     for part in parts:
         console().print(part)
 
