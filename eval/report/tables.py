@@ -138,8 +138,8 @@ def _attribution(attribution: Json) -> Iterator[Section]:
         "false_positives": f"each arm at {FALSE_POSITIVES} false positives per image",
     }
     note = (
-        "kept or lost IR: found in IR, not in VIS, and found or not found in the arm; likewise VIS "
-        "and both; rescued: found in the arm alone; missed: found in none"
+        "kept IR: found in IR and in the arm, not in VIS; lost IR: found in IR alone; rescued: in "
+        "the arm alone; missed: in none"
     )
     for setting, where in settings.items():
         rows = [
@@ -175,8 +175,8 @@ def _errors(detections: Mapping[str, Json]) -> Section:
     ]
     title = "Errors: gain in AP@.5 if all errors of a kind were corrected, and their number"
     note = (
-        "TIDE's kinds: wrong class, bad localization, both, duplicate, background, missed; then "
-        "all false positives, all false negatives"
+        "TIDE's kinds: wrong class, bad localization, both, duplicate, background, missed; then all "
+        "FP, all FN"
     )
     columns = ("", "arm", "AP@.5", *ERRORS.values())
     return Section("errors", title, columns, rows, note, grouped=True)

@@ -25,7 +25,8 @@ from pipeline.config.sections import RunConfig
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
 from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, partial_of
-from pipeline.run_folder.results_file import read_results
+from pipeline.run_folder.names import SWEEP
+from pipeline.run_folder.results_file import NAME, read_results
 
 SCORES = ("precision", "recall")
 
@@ -62,7 +63,7 @@ class Sweep:
         columns = [*self.keys, "arm", *SCORES, *itertools.chain(*intervals), "objects", "pairs"]
         columns.append("fingerprint")
         text = pd.DataFrame(self.rows, columns=columns).to_csv(index=False)
-        (self.folder / "sweep.csv").write_text(text, encoding="utf-8")
+        (self.folder / SWEEP).write_text(text, encoding="utf-8")
 
 
 def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
@@ -156,7 +157,7 @@ def _check_same(point: Point, final: Path) -> None:
 
 def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:
     """Content of the point's `results.json`, of its complete run folder or of a new run."""
-    if (final / "results.json").is_file():
+    if (final / NAME).is_file():
         return read_results(final)
     settings = {"dir": final, "resume": partial_of(final).is_dir()}
     own = replace(point.config, run=point.config.run.model_copy(update=settings))

@@ -1,4 +1,4 @@
-"""The configuration: a YAML file, `dotted.key=value` overrides, and the checked result."""
+"""The configuration: a YAML file, `dotted.key=value` overrides, and the validated result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ RESERVED = (
     "predictions",
     "video",
 )  # folders of the run folder that no sink may be called
-NEED_RESULTS = ("mlflow", "report", "tensorboard")  # sinks that show what a results sink writes
-# What a preset says to the detector, by the detector's own names.
+NEED_RESULTS = ("mlflow", "report", "tensorboard")  # sinks that read the files of a results sink
+# The detector's settings in a preset, by the detector's names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
 )  # fmt: skip
@@ -34,7 +34,7 @@ DEFAULT = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 
 class _File(Section):
-    """The top level of a configuration file; the components are checked by their own modules."""
+    """The top level of a configuration file; components are validated by their modules."""
 
     run: RunConfig = RunConfig()
     source: dict[str, Any]
@@ -49,7 +49,7 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration: nothing in it is unknown."""
+    """A validated configuration."""
 
     run: RunConfig
     source: Component
@@ -61,11 +61,11 @@ class Config:
     preset: Preset
     compute: ComputeConfig
     sinks: Mapping[str, Component]
-    given_detector: Mapping[str, Any] | None  # without what the preset adds
+    given_detector: Mapping[str, Any] | None  # without the preset's settings
 
     @property
     def modified(self) -> list[str]:
-        """Settings of the detector in which this run leaves the preset."""
+        """Settings of the detector that differ from the preset."""
         if self.detector is None:
             return []
         settings = self.detector.config
@@ -77,11 +77,11 @@ class Config:
 
     @property
     def classes(self) -> tuple[int, ...] | None:
-        """Ids of the classes that are scored, None for all that the detector has."""
+        """Ids of the scored classes, None for all classes of the detector."""
         return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
 
     def dump(self) -> dict[str, Any]:
-        """As plain values that ``load`` reads back to the same configuration."""
+        """As plain values, from which ``check`` makes the same configuration."""
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
             "source": self.source.dump(),
@@ -114,12 +114,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain settings of a configuration file with overrides, which nothing has checked yet.
+    """Read a configuration file with overrides as plain settings, not validated.
 
-    Kinds are set first, whatever the order: another kind empties its section.
+    Overrides of kinds are applied first, because another kind clears its section.
 
     Raises:
-        ConfigError: The file can't be read, or an override is none.
+        ConfigError: The file cannot be read, or an override has a wrong form.
     """
     settings = yaml_file.read(path)
     for override in sorted(overrides, key=lambda o: not o.partition("=")[0].endswith(".kind")):
@@ -128,10 +128,10 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set one `dotted.key=value` in nested settings, making the sections on its way.
+    """Set one `dotted.key=value` in nested settings, making missing sections.
 
     Raises:
-        ConfigError: It has no `=`, its value is no YAML, or its way leads through a plain value.
+        ConfigError: It has no `=`, its value is not YAML, or a part of its key is a plain value.
     """
     key, equals, text = override.partition("=")
     names = key.split(".")
@@ -149,12 +149,12 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
     if names[-1] == "kind" and section.get("kind") not in (None, value):
-        section.clear()  # the settings of another kind
+        section.clear()  # settings of another kind
     section[names[-1]] = value
 
 
 def check(settings: Mapping[str, Any]) -> Config:
-    """Check plain settings.
+    """Validate plain settings.
 
     Raises:
         ConfigError: A key or value is unknown or wrong.
@@ -188,7 +188,7 @@ def check(settings: Mapping[str, Any]) -> Config:
 
 
 def _detector(file: _File, protocol: Preset) -> Component | None:
-    """The detector with the preset's settings, which the file's own override."""
+    """The detector with the preset's settings, overridden by those of the file."""
     if file.detector is None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
@@ -198,7 +198,7 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
 
 
 def _check_classes(config: Config) -> None:
-    """What is scored must be detected."""
+    """Check that the detector keeps all scored classes."""
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
     missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
     if missing and "results" in {sink.kind for sink in config.sinks.values()}:
@@ -222,7 +222,7 @@ def _check_sinks(config: Config) -> None:
 
 
 def _check_perturb(config: Config) -> None:
-    """Images that were fused before can't be given the faults of this run."""
+    """Check that no arm has ready-made images, which cannot be perturbed."""
     for name, arm in config.arms.items():
         if config.perturb.changes and arm.module.__name__ == "pipeline.arms.folder":
             raise ConfigError(
@@ -237,7 +237,7 @@ def _check_names(part: str, named: Mapping[str, object]) -> None:
 
 
 def _check_references(config: Config) -> None:
-    """Arms that others name must be there."""
+    """Check that all arms named by others exist."""
     for part, named in (("arms", config.arms), ("sinks", config.sinks)):
         for name, component in named.items():
             for arm in getattr(component.config, "arms", None) or ():

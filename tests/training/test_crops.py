@@ -65,7 +65,7 @@ def test_a_batch_is_a_function_of_its_step(tmp_path, folder):
     for step in range(5):
         late(step)
     one, two, next_one = late(5), fresh(5), fresh(6)
-    for name in ("seen", "ir", "vis"):
+    for name in ("ir_input", "ir", "vis"):
         assert torch.equal(getattr(one, name), getattr(two, name))
         assert not torch.equal(getattr(one, name), getattr(next_one, name))
     assert (one.ir_input.shape, one.ir.shape, one.vis.shape) == (
