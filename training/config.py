@@ -52,6 +52,9 @@ class LossConfig(Section):
     outside: float = Field(
         0.0, ge=0, description="weight of the squared excess over the range of both modalities"
     )
+    teacher: float = Field(
+        0.0, ge=0, description="weight of the mean absolute difference from the teacher's image"
+    )
 
 
 class DataConfig(Section):
@@ -121,6 +124,7 @@ class _File(Section):
     run: TrainRunConfig = TrainRunConfig(name="train")
     network: dict[str, Any] = {}
     features: str | None = Field(None, description="initial weights of all layers but the head")
+    teacher: str | None = Field(None, description="weights of a network to imitate")
     loss: LossConfig = LossConfig()
     detectors: dict[str, DetectorConfig] = {}
     data: DataConfig
@@ -138,6 +142,7 @@ class Config:
     kind: str
     network: Network
     features: str | None
+    teacher: str | None
     loss: LossConfig
     detectors: Mapping[str, DetectorConfig]
     data: DataConfig
@@ -164,6 +169,7 @@ class Config:
                 **self.network.model_dump(mode="json", exclude_unset=True),
             },
             "features": self.features,
+            "teacher": self.teacher,
             "loss": self.loss.model_dump(mode="json"),
             "detectors": {n: d.model_dump(mode="json") for n, d in self.detectors.items()},
             "data": {**self.data.model_dump(mode="json"), "sources": sources},
@@ -197,6 +203,8 @@ def check(settings: Mapping[str, Any]) -> Config:
     sources = {name: given for name, given in file.data.sources.items() if given is not None}
     if not sources:
         raise ConfigError("data.sources is empty; add a source, e.g. data.sources.a.kind=files")
+    if file.loss.teacher and file.teacher is None:
+        raise ConfigError("loss.teacher: there is no teacher; give its weights, teacher=gate_unet")
     held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
     kind = file.network.get("kind", "fusionmamba")
     _known("network.kind", kind, NETWORKS)
@@ -217,6 +225,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         kind=kind,
         network=components.validate(NETWORKS[kind].Config, network, "network"),
         features=file.features,
+        teacher=file.teacher,
         loss=file.loss,
         detectors=file.detectors,
         data=file.data,

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from training.config import Config
 from training.crops import Batch
 from training.detector_loss import DetectorLoss
 from training.losses import PRESETS, Terms, fusion_terms, outside_loss
+from training.networks import load_network
 
 
 class Objective:
@@ -22,6 +24,7 @@ class Objective:
             errors.IrvisError: The weights of a detector are missing or invalid.
         """
         self._weights, self._device, self._dtype = config.loss, device, dtype
+        self._teacher = None if config.teacher is None else load_network(config.teacher).to(device)
         self._detectors = {
             name: DetectorLoss(detector, device, dtype)
             for name, detector in config.detectors.items()
@@ -36,6 +39,7 @@ class Objective:
             fused = network(ir=ir_input, vis=y).float()  # [B, 1, S, S]
         zero = fused.new_zeros(())
         total, terms, detection, outside = zero, Terms(zero, zero, zero), zero, zero
+        imitation = zero
         if self._weights.paper is not None:
             terms = fusion_terms(fused, ir=ir, vis=y)
             total = total + PRESETS[self._weights.paper].total(terms)
@@ -45,7 +49,12 @@ class Objective:
         if self._weights.outside:
             outside = outside_loss(fused, ir_input, y)
             total = total + self._weights.outside * outside
-        return total, [term.detach() for term in (*terms, detection, outside)]
+        if self._weights.teacher and self._teacher is not None:
+            with torch.no_grad(), torch.autocast(self._device.type, self._dtype, enabled=mixed):
+                target = self._teacher(ir=ir_input, vis=y).float()  # [B, 1, S, S]
+            imitation = functional.l1_loss(fused, target)
+            total = total + self._weights.teacher * imitation
+        return total, [term.detach() for term in (*terms, detection, outside, imitation)]
 
     @torch.no_grad()
     def over_mean(self, network: nn.Module, batches: Iterable[Batch]) -> float | None:

@@ -175,8 +175,8 @@ def _errors(detections: Mapping[str, Json]) -> Section:
     ]
     title = "Errors: gain in AP@.5 if all errors of a kind were corrected, and their number"
     note = (
-        "TIDE's kinds: wrong class, bad localization, both, duplicate, background, missed; then all "
-        "FP, all FN"
+        "TIDE's kinds: wrong class, bad localization, both, duplicate, background, missed; then "
+        "all FP, all FN"
     )
     columns = ("", "arm", "AP@.5", *ERRORS.values())
     return Section("errors", title, columns, rows, note, grouped=True)
