@@ -132,14 +132,14 @@ def _ids(ground_truth: GroundTruth, classes: Sequence[str] | None) -> tuple[int,
     known = {name.casefold(): class_id for name, class_id in exact.items()} | exact
     wanted = [name.strip() for name in classes or DEFAULT_CLASSES]
     ids = {name: known.get(name, known.get(name.casefold())) for name in wanted}
-    found = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
+    labelled = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
     missing = [name for name, class_id in ids.items() if class_id is None]
-    if not found or (classes is not None and missing):
+    if not labelled or (classes is not None and missing):
         raise ConfigError(
             f"--classes: the labels have no {' and no '.join(missing)}; theirs are "
             f"{', '.join(exact) or 'none'}"
         )
-    return found
+    return labelled
 
 
 def _prediction_files(predictions: Path) -> dict[str, Path]:

@@ -159,9 +159,9 @@ def _sweep_page(folder: Path, path: Path) -> str:
             [*(row[key] for key in keys), row["arm"], *(number(row[name]) for name in MAPS)]
             for row in rows
         ]
-    found = (one.parent for one in folder.glob(f"*/{NAME}"))
-    runs = sorted(one for one in found if not one.name.endswith(SUFFIX))
-    brief = [_brief(one, f"{folder.resolve().name}/{one.name}", path) for one in runs]
+    folders = (file.parent for file in folder.glob(f"*/{NAME}"))
+    runs = sorted(run for run in folders if not run.name.endswith(SUFFIX))
+    brief = [_brief(run, f"{folder.resolve().name}/{run.name}", path) for run in runs]
     sweep = Sweep(drawn, [*keys, "arm", *MAPS.values()], cells)
     return render(folder.resolve().name, brief, sweep=sweep)
 
@@ -169,7 +169,7 @@ def _sweep_page(folder: Path, path: Path) -> str:
 def _sweep_charts(
     rows: Sequence[dict[str, Any]], keys: Sequence[str], arms: Sequence[str]
 ) -> Iterator[Chart]:
-    """One a key, the others at each of their values: the values are told apart by their label."""
+    """One chart per swept key; arms are drawn separately for each value of the other keys."""
     label = ", ".join(keys)
     for row in rows:
         row[label] = ", ".join(row[key] for key in keys)

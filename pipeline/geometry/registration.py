@@ -87,11 +87,11 @@ class Calibration(BaseModel):
         if norm == 0 or abs(np.linalg.det(scaled / norm)) < _FLATTEST:
             yield "homography can't be inverted: it maps the infrared image to a line or a point"
             return
-        seen = np.column_stack([corners(self.ir_size), np.ones(4)]) @ self.matrix.T  # [4, 3]
-        if seen[:, 2].min() <= 0 <= seen[:, 2].max():
+        mapped = np.column_stack([corners(self.ir_size), np.ones(4)]) @ self.matrix.T  # [4, 3]
+        if mapped[:, 2].min() <= 0 <= mapped[:, 2].max():
             yield "homography turns a part of the infrared image behind the camera"
             return
-        x, y = (seen[:, :2] / seen[:, 2:]).T
+        x, y = (mapped[:, :2] / mapped[:, 2:]).T
         height, width = self.vis_size
         if x.max() <= 0 or y.max() <= 0 or x.min() >= width or y.min() >= height:
             yield f"homography maps no infrared pixel into the {width}x{height} visible image"
@@ -109,8 +109,8 @@ class Register:
 
     def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
-        seen = np.full(calibration.ir_size, 255, np.uint8)
-        self._mask = self._warp(seen, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+        valid = np.full(calibration.ir_size, 255, np.uint8)
+        self._mask = self._warp(valid, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
         self.covered = self._mask > 0
 
     def __call__(self, pair: FramePair) -> FramePair:

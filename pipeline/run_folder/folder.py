@@ -240,7 +240,7 @@ def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: AN
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*before, *now]:
             where = f"{key}.{name}".lstrip(".")
-            if found := _difference(before.get(name), now.get(name), where):
-                return found
+            if differing := _difference(before.get(name), now.get(name), where):
+                return differing
         return None
     return None if before == now else key
