@@ -169,9 +169,9 @@ def _sweep_page(folder: Path, path: Path) -> str:
 def _sweep_charts(
     rows: Sequence[dict[str, Any]], keys: Sequence[str], arms: Sequence[str]
 ) -> Iterator[Chart]:
-    """One chart per swept key; arms are drawn separately for each value of the other keys."""
+    """The chart over the swept values; several keys are combined to one label."""
     label = ", ".join(keys)
     for row in rows:
         row[label] = ", ".join(row[key] for key in keys)
-    text = f"Both mAPs over {label}, one line an arm, with 95% intervals."
+    text = f"Both mAPs over {label}, one line per arm, with 95% intervals."
     yield Chart("sweep", text, svg(charts.sweep(rows, label, arms), "sweep", text))
