@@ -174,6 +174,6 @@ def test_six_arms_fit_in_120_columns(here, pairs, capsys):
     assert max(map(len, lines)) <= 120
     assert not any(re.search("…( |│)", line) for line in lines)  # no cell is cut short
     # no cell is broken into a second line: each row of the quality table has its metric
-    start = next(i for i, line in enumerate(lines) if line.startswith("Quality"))
+    start = next(i for i, line in enumerate(lines) if line.startswith("Image quality"))
     table = [line for line in lines[start:] if "│" in line][: len(METRICS)]
     assert [line.strip("│").split()[0] for line in table] == [metric.name for metric in METRICS]
