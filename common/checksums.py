@@ -1,4 +1,4 @@
-"""Whether a weights file is the one that it should be."""
+"""Checksums of weights files."""
 
 import hashlib
 import re
@@ -18,15 +18,15 @@ def sha256(path: Path) -> str:
 def check_card(path: Path) -> None:
     """Compare a weights file with the model card beside it, ``tiny.md`` for ``tiny.safetensors``.
 
-    Nothing is compared where there is no card, or none that says: sha256 `...`.
+    Nothing is checked if there is no card, or if it states no sha256.
 
     Raises:
-        WeightsError: The card says another sha256.
+        WeightsError: The card states a different sha256.
     """
     card = path.with_suffix(".md")
-    said = _CARD.search(card.read_text(encoding="utf-8")) if card.is_file() else None
-    if said and (found := sha256(path)) != said[1]:
+    stated = _CARD.search(card.read_text(encoding="utf-8")) if card.is_file() else None
+    if stated and (actual := sha256(path)) != stated[1]:
         raise WeightsError(
-            f"{path}: has sha256 {found}, but its model card {card.name} says {said[1]}; the file "
-            "was changed or is damaged: bring the original back, or move it away from the card"
+            f"{path}: has sha256 {actual}, but its model card {card.name} says {stated[1]}; the "
+            "file was changed or is damaged: restore the original, or move it away from the card"
         )

@@ -1,12 +1,12 @@
-"""Errors that the user can mend: one hierarchy, mapped to an exit code once, at the boundary.
+"""Errors that the user can fix.
 
-The message is one line that says what is wrong, where, and how to fix it. Each class is raised
-``from`` its cause where there is one; the command line prints the message alone and exits with 2.
+The message is one line that says what is wrong, where, and how to fix it. An error is raised
+``from`` its cause if it has one. The command line prints the message alone and exits with code 2.
 """
 
 
 class IrvisError(Exception):
-    """A mistake in what the user gave; its text is one line for the user."""
+    """An error in the user's input; its text is one line for the user."""
 
 
 class ConfigError(IrvisError):
@@ -18,8 +18,8 @@ class DataError(IrvisError):
 
 
 class WeightsError(IrvisError):
-    """A checkpoint is missing, damaged, of another network, or holds code."""
+    """A checkpoint is missing, damaged, for a different network, or contains code."""
 
 
 class DeviceError(IrvisError):
-    """The compute device or scan backend that was asked for cannot be used on this machine."""
+    """The requested compute device or scan backend cannot be used on this machine."""

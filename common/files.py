@@ -1,4 +1,4 @@
-"""Writing files: what the system refuses becomes one line for the user."""
+"""Writing files, with errors of the operating system turned into ``DataError``."""
 
 import json
 from collections.abc import Iterator
@@ -10,16 +10,16 @@ from common.errors import DataError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A block that writes a file.
+    """Turn an ``OSError`` of the block, which writes ``path``, into a ``DataError``.
 
     Raises:
-        DataError: It could not; the text names the file and says what the system says.
+        DataError: The file cannot be written; the text names it and gives the system's reason.
     """
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
+            f"{path}: cannot be written ({error.strerror or error}); free disk space, or choose "
             "another folder"
         ) from error
 
@@ -28,8 +28,8 @@ def write_json(path: Path, content: object, indent: int | None = None) -> None:
     """Write plain values as JSON.
 
     Raises:
-        DataError: The file can't be written.
-        ValueError: A number is NaN or infinite, which JSON doesn't have.
+        DataError: The file cannot be written.
+        ValueError: A number is NaN or infinite, which JSON cannot represent.
     """
     with writing(path):
         path.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", "utf-8")

@@ -10,17 +10,17 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from common.errors import WeightsError
 
-# What a YOLO checkpoint may name: modules (only their tensors are used) and inert bookkeeping.
+# Classes that a YOLO checkpoint may name: modules, of which only tensors are used, and metadata.
 MODULES = ("models.", "torch.nn.modules.", "ultralytics.")
-INERT = ("numpy.", "pathlib.", "_codecs.encode", "utils.")
+METADATA = ("numpy.", "pathlib.", "_codecs.encode", "utils.")
 
 
-class _Husk(nn.Module):
-    """Stands in for a pickled module: its tensors can be listed, its code never existed."""
+class _EmptyModule(nn.Module):
+    """Replaces a pickled module: keeps its tensors, has none of its code."""
 
 
-class _Inert:
-    """Stands in for bookkeeping (training figures, paths): takes anything, is nothing."""
+class _EmptyObject:
+    """Replaces pickled metadata (training figures, paths) and ignores its content."""
 
     def __init__(self, *_: object) -> None: ...
 
@@ -28,26 +28,27 @@ class _Inert:
 
 
 def read_checkpoint(path: Path) -> Any:  # noqa: ANN401  (whatever the file holds)
-    """The unpickled file, every class in it replaced by an empty one.
+    """Unpickle a file with every class in it replaced by an empty one.
 
     Modules become bare ``nn.Module`` objects, which keep their parameters, buffers, children and
     plain attributes.
 
     Raises:
-        WeightsError: The file is damaged, is no checkpoint, or names anything else to run.
+        WeightsError: The file is damaged, is no checkpoint, or names other classes or functions.
     """
     try:
-        wanted = get_unsafe_globals_in_checkpoint(path)
-        foreign = [name for name in wanted if not name.startswith(MODULES + INERT)]
+        class_names = get_unsafe_globals_in_checkpoint(path)
+        foreign = [name for name in class_names if not name.startswith(MODULES + METADATA)]
         if foreign:
             raise WeightsError(
                 f"{path}: refused, unpickling it would run {foreign[0]}, which is no part of a "
                 "YOLO checkpoint"
             )
-        husks: list[Any] = [
-            (_Husk if name.startswith(MODULES) else _Inert, name) for name in wanted
+        replacements: list[Any] = [
+            (_EmptyModule if name.startswith(MODULES) else _EmptyObject, name)
+            for name in class_names
         ]
-        with safe_globals(husks):
+        with safe_globals(replacements):
             return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise

@@ -1,7 +1,7 @@
-"""The command line `irvis`: arguments in, exit code out.
+"""The command line `irvis`.
 
-Exit code 0: done; 1: a bug, with its traceback; 2: the user's mistake, one line; 130: Ctrl-C;
-143: SIGTERM.
+Exit codes: 0 success; 1 a bug, with its traceback; 2 an error in the user's input, in one line;
+130 Ctrl-C; 143 SIGTERM.
 """
 
 import argparse
@@ -18,24 +18,24 @@ from common.errors import IrvisError
 
 COMMANDS = {  # each is a module of pipeline.commands
     "run": "run a configuration: fuse, detect, evaluate",
-    "demo": "generate a drive, fuse it, detect, say what helped",
+    "demo": "generate a drive, fuse, detect, evaluate",
     "fuse": "only fuse: two folders, two videos or two images",
     "sweep": "run a configuration at several values of a key",
     "show": "all tables of a finished run",
     "report": "a page of a run, of several, or of a sweep",
-    "compare": "runs on the same images against each other",
+    "compare": "compare runs on the same images",
     "evaluate": "score COCO predictions made by any program",
     "train": "train the fuser on pairs of images and recordings",
     "quality": "measure fused images made by any program",
-    "calibrate": "estimate how two cameras lie to each other",
-    "download": "fetch known weights, checked by sha256",
-    "bench": "how fast the fusers are here and where time goes",
-    "doctor": "what is installed, what is missing, what to do",
+    "calibrate": "estimate the registration of two cameras",
+    "download": "download known weights, checked by sha256",
+    "bench": "measure the speed of the fusers on this machine",
+    "doctor": "list what is installed and what is missing",
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code."""
+    """Run a command and return the exit code."""
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         return _run(_parse(sys.argv[1:] if arguments is None else arguments))

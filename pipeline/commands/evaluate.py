@@ -1,4 +1,4 @@
-"""`irvis evaluate`: score COCO predictions that any program made."""
+"""`irvis evaluate`: scores COCO predictions of any program."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -14,21 +14,21 @@ from eval.comparison import judge, warnings
 from eval.evaluation import content_hash, evaluate_arm
 from eval.fingerprint import fingerprint
 from eval.labels import LabelSet
-from pipeline.commands._terminal import console, say, score_tables
+from pipeline.commands._terminal import console, print_lines, score_tables
 from pipeline.images import list_images, read_image
 
 DEFAULT_CLASSES = ("person", "car")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Predictions and labels."""
+    """Add predictions and labels."""
     parser.add_argument(
         "predictions", type=Path, metavar="PREDICTIONS", help="COCO results json, or dir"
     )
     parser.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
     parser.add_argument("--images", type=Path, help="the images, for labels that are a folder")
     parser.add_argument(
-        "--classes", help="names of those that count, default person,car as far as they are there"
+        "--classes", help="names of the evaluated classes, default person,car if labelled"
     )
     parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
 
@@ -43,7 +43,7 @@ def run(parsed: argparse.Namespace) -> None:
     )
     if parsed.output:
         write_json(parsed.output, results, indent=1)
-    report(results)
+    print_report(results)
 
 
 def evaluate(
@@ -53,21 +53,21 @@ def evaluate(
 
     Args:
         predictions: COCO results, or a folder of them: each file is an arm, and arms called ``ir``
-            and ``vis`` are the baselines. With a COCO file as labels, their image ids are that
-            file's; with a folder of labels they are the images' names without suffix (`"00123"`, or
-            the number 123 as yolov5 writes it).
+            and ``vis`` are the baselines. Image ids are those of the COCO file of labels or, for a
+            folder of labels, image names without suffix (`"00123"`, or the number 123 as written by
+            yolov5).
         labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt or VOC
             xml.
         images: The labelled images, for their sizes; needed with a folder of labels.
-        classes: Names of the classes that count, as the labels call them; ids differ between tools.
-            None for ``DEFAULT_CLASSES``, as far as the labels have them.
+        classes: Names of the evaluated classes in the labels. None for those of
+            ``DEFAULT_CLASSES`` that the labels have.
 
     Returns:
-        ``arms``, ``comparisons`` and ``warnings`` as in ``results.json``, and what they were
-        computed from.
+        ``arms``, ``comparisons``, ``attribution`` and ``warnings`` as in ``results.json``, and the
+        ``protocol``.
 
     Raises:
-        errors.IrvisError: A file is missing or wrong.
+        errors.IrvisError: A file is missing or invalid.
     """
     files = _prediction_files(predictions)
     ground_truth = _from_folder(labels, images) if labels.is_dir() else read_ground_truth(labels)
@@ -96,20 +96,22 @@ def evaluate(
     }
 
 
-def report(results: Mapping[str, Any]) -> None:
-    """The tables of scores, the warnings, and which classes counted."""
+def print_report(results: Mapping[str, Any]) -> None:
+    """Print the tables of scores, the warnings and the evaluated classes."""
     out = console()
     for table in score_tables(results, {}):
         out.print(table)
-    say(*(f"Warning: {warning}" for warning in results["warnings"]))
+    print_lines(*(f"Warning: {warning}" for warning in results["warnings"]))
     classes = next(iter(results["arms"].values()))["detection"]["yolo"]["per_class"]
     out.print(f"Counted: {', '.join(classes) or 'no labels'}", highlight=False, markup=False)
 
 
 def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
-    """A folder of labels as a COCO data set; ids count the images in order."""
+    """Read a folder of labels as a COCO data set; image ids are 1, 2, ... in order."""
     if images is None:
-        raise ConfigError("--images is missing: a folder of labels doesn't say the images' sizes")
+        raise ConfigError(
+            "--images is missing: a folder of labels has no image sizes; give the images' folder"
+        )
     label_set = LabelSet.open(labels, names=COCO_NAMES)
     files = list_images(images)
     label_set.check_keys(files)
@@ -125,23 +127,23 @@ def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
 
 
 def _ids(ground_truth: GroundTruth, classes: Sequence[str] | None) -> tuple[int, ...]:
-    """The ids of these classes in the ground truth."""
+    """The ids of the given classes in the ground truth."""
     exact = {entry["name"]: entry["id"] for entry in ground_truth["categories"]}
     known = {name.casefold(): class_id for name, class_id in exact.items()} | exact
     wanted = [name.strip() for name in classes or DEFAULT_CLASSES]
     ids = {name: known.get(name, known.get(name.casefold())) for name in wanted}
-    found = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
+    labelled = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
     missing = [name for name, class_id in ids.items() if class_id is None]
-    if not found or (classes is not None and missing):
+    if not labelled or (classes is not None and missing):
         raise ConfigError(
             f"--classes: the labels have no {' and no '.join(missing)}; theirs are "
             f"{', '.join(exact) or 'none'}"
         )
-    return found
+    return labelled
 
 
 def _prediction_files(predictions: Path) -> dict[str, Path]:
-    """The files by arm."""
+    """The prediction files by arm."""
     files = sorted(predictions.glob("*.json")) if predictions.is_dir() else [predictions]
     if not files or not files[0].is_file():
         raise DataError(
@@ -151,7 +153,7 @@ def _prediction_files(predictions: Path) -> dict[str, Path]:
 
 
 def _ids_by_name(ground_truth: GroundTruth) -> dict[str | int, int]:
-    """Image ids by the images' names, and by the numbers that names are."""
+    """Image ids by the images' names, and by the number if the name is one."""
     ids: dict[str | int, int] = {}
     for image in ground_truth["images"]:
         key = image.get("key", "")

@@ -1,4 +1,4 @@
-"""`irvis fuse`: pairs in, fused images or a fused video out, and nothing else."""
+"""`irvis fuse`: fuses pairs to images or a video."""
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,19 +23,19 @@ BATCH = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two inputs, where to, and settings of the fuser."""
+    """Add inputs, output and settings of the fuser."""
     parser.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
-    parser.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    parser.add_argument("vis", type=Path, metavar="VIS", help="folder, recording or image")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="new folder"
     )
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="of the fuser: kind=maximum"
+        "overrides", nargs="*", metavar="key=value", help="settings of the fuser, e.g. kind=maximum"
     )
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Fuse and say how many images there are."""
+    """Fuse and print the number of images."""
     with _terminal.progress() as show:
         count = fuse(parsed.ir, parsed.vis, parsed.output, parsed.overrides, show)
     print(f"{count} fused {'image' if count == 1 else 'images'} in {parsed.output}")
@@ -52,18 +52,18 @@ def fuse(
 
     Args:
         ir: Infrared folder, recording or image.
-        vis: The visible one, of the same sort.
+        vis: Visible folder, recording or image, the same type of input.
         output: A new or empty folder for `<key>.png`, or a new file: `.mp4` for recordings, `.png`
             for two images.
         settings: `key=value` of the fuser, e.g. `kind=laplacian`; `ir_range=[low,high]` for 16-bit
             infrared.
-        on_progress: Called with the pairs done and, where known, their number.
+        on_progress: Called with the number of finished pairs and of all, if known.
 
     Returns:
-        How many pairs were fused.
+        The number of fused pairs.
 
     Raises:
-        errors.IrvisError: The user's mistake; images that were finished stay.
+        errors.IrvisError: The user's input is wrong; finished images are kept.
     """
     chosen: dict[str, Any] = {"kind": "fusionmamba", "weights": "tiny"}
     for setting in settings:
@@ -116,7 +116,7 @@ def _arm(chosen: Mapping[str, Any]) -> FuserArm:
 
 
 def open_pairs(ir: Path, vis: Path, ir_range: object) -> Source:
-    """The pairs of two folders, two recordings or two images.
+    """Open the pairs of two folders, two recordings or two images.
 
     Raises:
         ConfigError: ``ir_range`` isn't two counts.
@@ -140,14 +140,14 @@ def _config(model: type[Model], ir: Path, vis: Path, ir_range: object) -> Model:
 
 
 def _items(source: Source) -> Iterator[Item]:
-    """The whole pairs; unpaired frames of recordings are left out."""
+    """The complete pairs; unpaired frames of recordings are left out."""
     for pair in source:
         if isinstance(pair, Dropped):
-            continue  # only live sources give these
+            continue  # only from live sources
         if isinstance(pair, BadPair):
             if source.frame_rate is None:
                 raise DataError(pair.reason)
-            continue  # the log says what of a recording is damaged
+            continue  # damage of a recording has been logged
         problem = pair.problem()
         if problem is None:
             yield Item(pair, None, {})

@@ -1,8 +1,8 @@
-"""Addresses of cameras and servers, which may hold a password."""
+"""Addresses of cameras and servers, which may contain a password."""
 
 import re
 
 
 def mask(text: str) -> str:
-    """An address without what is secret in it: user, password and query."""
+    """Mask user, password and query of an address."""
     return re.sub(r"\?\S+", "?***", re.sub(r"://\S*@", "://***@", text))

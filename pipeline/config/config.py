@@ -1,4 +1,4 @@
-"""The configuration: a YAML file, `dotted.key=value` overrides, and the checked result."""
+"""The configuration: a YAML file, `dotted.key=value` overrides, and the validated result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ DEFAULT = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 
 class _File(Section):
-    """The top level of a configuration file; the components are checked by their own modules."""
+    """The top level of a configuration file; components are validated by their modules."""
 
     run: RunConfig = RunConfig()
     source: dict[str, Any]
@@ -48,7 +48,7 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration: nothing in it is unknown."""
+    """A validated configuration."""
 
     run: RunConfig
     source: Component
@@ -60,11 +60,11 @@ class Config:
     preset: Preset
     compute: ComputeConfig
     sinks: Mapping[str, Component]
-    given_detector: Mapping[str, Any] | None  # without what the preset adds
+    given_detector: Mapping[str, Any] | None  # without the preset's settings
 
     @property
     def modified(self) -> list[str]:
-        """Settings of the detector in which this run leaves the preset."""
+        """Settings of the detector that differ from the preset."""
         if self.detector is None:
             return []
         settings = self.detector.config
@@ -76,7 +76,7 @@ class Config:
 
     @property
     def classes(self) -> tuple[int, ...] | None:
-        """Ids of the classes that are scored, None for all that the detector has."""
+        """Ids of the scored classes, None for all classes of the detector."""
         return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
 
     @property
@@ -85,7 +85,7 @@ class Config:
         return any(component.as_sink.is_scored for component in self.sinks.values())
 
     def dump(self) -> dict[str, Any]:
-        """As plain values that ``load`` reads back to the same configuration."""
+        """As plain values, from which ``check`` makes the same configuration."""
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
             "source": self.source.dump(),
@@ -118,12 +118,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain settings of a configuration file with overrides, which nothing has checked yet.
+    """Read a configuration file with overrides as plain settings, not validated.
 
-    Kinds are set first, whatever the order: another kind empties its section.
+    Overrides of kinds are applied first, because another kind clears its section.
 
     Raises:
-        ConfigError: The file can't be read, or an override is none.
+        ConfigError: The file cannot be read, or an override has a wrong form.
     """
     settings = yaml_file.read(path)
     for override in sorted(overrides, key=lambda o: not o.partition("=")[0].endswith(".kind")):
@@ -132,10 +132,10 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set one `dotted.key=value` in nested settings, making the sections on its way.
+    """Set one `dotted.key=value` in nested settings, making missing sections.
 
     Raises:
-        ConfigError: It has no `=`, its value is no YAML, or its way leads through a plain value.
+        ConfigError: It has no `=`, its value is not YAML, or a part of its key is a plain value.
     """
     key, equals, text = override.partition("=")
     names = key.split(".")
@@ -153,12 +153,12 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
     if names[-1] == "kind" and section.get("kind") not in (None, value):
-        section.clear()  # the settings of another kind
+        section.clear()  # settings of another kind
     section[names[-1]] = value
 
 
 def check(settings: Mapping[str, Any]) -> Config:
-    """Check plain settings.
+    """Validate plain settings.
 
     Raises:
         ConfigError: A key or value is unknown or wrong.
@@ -192,7 +192,7 @@ def check(settings: Mapping[str, Any]) -> Config:
 
 
 def _detector(file: _File, protocol: Preset) -> Component | None:
-    """The detector with the preset's settings, which the file's own override."""
+    """The detector with the preset's settings, overridden by those of the file."""
     if file.detector is None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
@@ -202,7 +202,7 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
 
 
 def _check_classes(config: Config) -> None:
-    """What is scored must be detected."""
+    """Check that the detector keeps all scored classes."""
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
     missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
     if missing and config.is_scored:
@@ -225,7 +225,7 @@ def _check_sinks(config: Config) -> None:
 
 
 def _check_perturb(config: Config) -> None:
-    """Images that were fused before can't be given the faults of this run."""
+    """Check that no arm has ready-made images, which cannot be perturbed."""
     for name, arm in config.arms.items():
         if config.perturb.changes and arm.as_arm.reads_images:
             raise ConfigError(

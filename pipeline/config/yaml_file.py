@@ -1,4 +1,4 @@
-"""A configuration file as it stands on disk."""
+"""Reading a configuration file."""
 
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,10 @@ from common.errors import ConfigError
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, but a key that stands twice is an error and not silently the last one."""
+    """The safe loader, with an error for duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node."""
+        """Construct the mapping of a node."""
         keys = [key.value for key, _ in node.value]
         twice = sorted({str(key) for key in keys if keys.count(key) > 1})
         if twice:
@@ -23,10 +23,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The sections of a configuration file, as plain values that nothing has checked yet.
+    """Read the sections of a configuration file as plain values, not validated.
 
     Raises:
-        ConfigError: The file is missing or unreadable, is not YAML, or holds no sections.
+        ConfigError: The file is missing or unreadable, is not YAML, or has no sections.
     """
     try:
         settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506

@@ -1,4 +1,4 @@
-"""The run folder: `<name>.partial` while the run works, `<name>` when it is whole."""
+"""The run folder: `<name>.partial` during the run, `<name>` when it is complete."""
 
 import fcntl
 import json
@@ -17,13 +17,13 @@ from pipeline.config.sections import RunConfig
 RUNS = Path("runs")
 SUFFIX = ".partial"
 CONFIG = "config.yaml"
-# What only the work needs: the pairs done, the lock, and the results sink's lines.
+# Only in a partial folder: finished pairs, lock, lines of the results sink, identity of inputs.
 PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
-INPUTS = "inputs.json"  # what the files were that the configuration names
+INPUTS = "inputs.json"
 
 
 class Work(Protocol):
-    """What a run folder is for: the configuration of a run or a training."""
+    """The configuration of a run or a training."""
 
     @property
     def run(self) -> RunConfig:
@@ -40,9 +40,9 @@ class RunFolder:
     """A run folder under construction.
 
     Attributes:
-        path: Where the files are: partial until ``complete``.
-        final: Where they will be.
-        done: Pairs that an earlier, broken-off run finished; a whole number of batches.
+        path: The partial folder.
+        final: The folder after ``complete``.
+        done: Number of pairs finished by the interrupted run, a multiple of the batch size.
         resumed: Whether an earlier run made the folder.
     """
 
@@ -53,14 +53,14 @@ class RunFolder:
     resumed: bool = False
 
     def check_inputs(self, inputs: dict[str, Any]) -> None:
-        """Note what the run works with; a run that goes on must work with the same.
+        """Record the identity of the inputs, or compare it with that of the interrupted run.
 
         Args:
-            inputs: What identifies the contents of weights and the like, as plain values.
+            inputs: Identity of the content of weights etc., as plain values.
 
         Raises:
-            ConfigError: One is another than when the run began; the text names it.
-            DataError: The note can't be written.
+            ConfigError: An input has changed since the run began; the text names it.
+            DataError: The record cannot be written.
         """
         path = self.path / INPUTS
         if not path.is_file():
@@ -73,26 +73,26 @@ class RunFolder:
             )
 
     def record(self, pairs: int) -> None:
-        """Note that all sinks have so many pairs on disk.
+        """Record that all sinks have written this number of pairs to disk.
 
         Raises:
-            DataError: It can't be written.
+            DataError: The record cannot be written.
         """
         path = self.path / PROGRESS
         with writing(path), path.open("a", encoding="utf-8") as file:
-            file.write(f"\n{pairs}\n")  # the run before may have left half a line on a full disk
+            file.write(f"\n{pairs}\n")  # an earlier run may have left an incomplete line
 
     def complete(self) -> None:
-        """Give the folder its name."""
+        """Rename the folder to its final name."""
         if self.final.exists():
-            self.final.rmdir()  # run.dir may be there, empty
+            self.final.rmdir()  # run.dir may exist and be empty
         for name in (PROGRESS, LOCK, FRAMES, INPUTS):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.close()
 
     def abandon(self) -> bool:
-        """Remove the folder if this run made it and finished nothing in it; whether it is gone."""
+        """Remove the folder if this run made it and recorded no pair; return whether it did."""
         self.lock.close()
         if self.resumed or (self.path / PROGRESS).exists():
             return False
@@ -101,11 +101,11 @@ class RunFolder:
 
 
 def open_folder(config: Work) -> RunFolder:
-    """Make the partial folder of a new run, or find that of the run to be resumed.
+    """Make the partial folder of a new run, or open that of the run to be resumed.
 
     Raises:
-        ConfigError: `run.dir` is in use, or the run can't be resumed.
-        DataError: The folder can't be made, or not be written; then it is removed.
+        ConfigError: `run.dir` is in use, or the run cannot be resumed.
+        DataError: The folder cannot be made or written; then it is removed.
     """
     if config.run.resume:
         return _resume(config)
@@ -121,7 +121,7 @@ def open_folder(config: Work) -> RunFolder:
 
 
 def _write_config(folder: Path, config: Work) -> None:
-    """Write the configuration, whole or not at all: a resume compares with it."""
+    """Write the configuration atomically; a resume compares with it."""
     path, draft = folder / CONFIG, folder / f"{CONFIG}.draft"
     with writing(path):
         draft.write_text(
@@ -150,7 +150,7 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
 
 
 def _make(folder: Path) -> bool:
-    """Make a folder; whether it is new. Two runs that start at once never get the same one."""
+    """Make a folder atomically; return whether it is new."""
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
@@ -177,13 +177,13 @@ def _resume(config: Work) -> RunFolder:
 
 
 def check_same(folder: Path, config: Work) -> None:
-    """What is in a folder must have been made with this configuration.
+    """Check that a folder was made with this configuration.
 
-    The name may differ, and sinks may be left out or added: they change no number. One that was
-    there must be as it was: a file can't be half of one setting and half of another.
+    The name may differ, and sinks may be left out or added, since they change no number. The
+    settings of a sink in both must be equal.
 
     Raises:
-        ConfigError: It was made with another one; the text names the first key that differs.
+        ConfigError: The configurations differ; the text names the first key that differs.
     """
     before = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
     now = config.dump()
@@ -201,14 +201,14 @@ def check_same(folder: Path, config: Work) -> None:
 
 
 def latest(name: str, suffix: str = "") -> Path | None:
-    """The folder of this name, or of this name and a number, that has the highest number."""
+    """The folder of this name with the highest number; None if there is none."""
     pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?{re.escape(suffix)}")
-    found = [
+    folders = [
         (int(match[1] or 1), folder)
         for folder in (RUNS.iterdir() if RUNS.is_dir() else ())
         if (match := pattern.fullmatch(folder.name))
     ]
-    return max(found)[1] if found else None
+    return max(folders)[1] if folders else None
 
 
 def _done(partial: Path) -> int:
@@ -220,7 +220,7 @@ def _done(partial: Path) -> int:
 
 
 def _lock(partial: Path) -> IO[str]:
-    """Hold the folder for this process; the system lets go of it however the process ends."""
+    """Lock the folder for this process; the system releases the lock when the process ends."""
     lock = (partial / LOCK).open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,16 +231,16 @@ def _lock(partial: Path) -> IO[str]:
 
 
 def partial_of(final: Path) -> Path:
-    """Where a run folder is while the run works."""
+    """The partial folder of a run folder."""
     return final.with_name(final.name + SUFFIX)
 
 
 def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: ANN401  (YAML values)
-    """Dotted key of the first value that differs."""
+    """Dotted key of the first differing value, None if there is none."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*before, *now]:
             where = f"{key}.{name}".lstrip(".")
-            if found := _difference(before.get(name), now.get(name), where):
-                return found
+            if differing := _difference(before.get(name), now.get(name), where):
+                return differing
         return None
     return None if before == now else key

@@ -1,4 +1,4 @@
-"""Reading a run's `results.json` back, which an earlier irvis or an editor may have written."""
+"""Reading and validating a run's `results.json`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +81,7 @@ class _Objects(_Part):
 
 
 class _Results(_Part):
-    """What every reader needs; what only `irvis show` has tables of, it finds out itself."""
+    """The parts that all readers need; others are checked by those that use them."""
 
     protocol: _Protocol
     arms: dict[str, _Arm]
@@ -93,15 +93,15 @@ class _Results(_Part):
 
 
 def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
-    """The contents of a whole run folder's ``results.json``.
+    """Read ``results.json`` of a complete run folder.
 
     Args:
         folder: The run folder.
-        by_its_run: Whether it is the run itself that reads, before its folder is whole.
+        by_its_run: Whether the run itself reads it, before its folder is complete.
 
     Raises:
-        DataError: It is no run folder, an unfinished one, one of another version of irvis, or
-            something in it was changed so that it can't be read.
+        DataError: It is not a complete run folder, or its results are of another version of irvis
+            or invalid.
     """
     unfinished = folder if folder.resolve().name.endswith(SUFFIX) else Path(f"{folder}{SUFFIX}")
     if not by_its_run and unfinished.is_dir() and (unfinished == folder or not folder.exists()):
@@ -127,16 +127,16 @@ def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
 
 
 def unlike(path: Path, what: str) -> DataError:
-    """The error for a file that isn't as this irvis writes it."""
+    """The error for a file that was not written by this version of irvis."""
     return DataError(f"{path}: {what}; it was edited, or is of an earlier irvis: run it again")
 
 
 @contextmanager
 def legible(path: Path) -> Iterator[None]:
-    """A block that reads what a file holds.
+    """Turn errors of a block that reads a file's content into ``DataError``.
 
     Raises:
-        DataError: Something isn't there, or something else is in its place; the text says which.
+        DataError: A value is missing or has a wrong type; the text names it.
     """
     try:
         yield

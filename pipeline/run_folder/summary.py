@@ -1,15 +1,15 @@
-"""What a run's counts and times say, in one line each."""
+"""One-line summaries of a run's counts and times."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
-    """How much of the input the numbers speak of.
+    """The share of the input that was processed.
 
     Args:
         frames: ``frames`` of ``results.json``.
-        objects: ``objects`` of the same.
+        objects: ``objects`` of ``results.json``.
     """
     pairs = frames["paired"]
     text = f"{pairs} of {pairs + frames['failed']} pairs"
@@ -28,7 +28,7 @@ def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
 
 
 def bottleneck(timing: Mapping[str, Any]) -> str:
-    """Which of the stages that run side by side the others waited for."""
+    """The busiest of the parallel stages, and its share of the wall time."""
     stages = {name: s["busy_s"] for name, s in timing["stages"].items() if name != "evaluate"}
     slowest = max(stages, key=lambda name: stages[name])
     parts = {name: part["busy_s"] for name, part in timing["parts"].items() if " " in name}

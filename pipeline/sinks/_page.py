@@ -20,10 +20,18 @@ from eval.report.page import Chart, Run, render, within_budget
 from eval.report.svg import svg
 from eval.report.tables import scored_arms, sections
 from pipeline.run_folder.folder import CONFIG
+from pipeline.run_folder.names import (
+    CURVES,
+    GALLERY,
+    GROUND_TRUTH,
+    LEDGER,
+    PAGE,
+    PREDICTIONS,
+    TIMING,
+)
 from pipeline.run_folder.results_file import NAME, legible, read_results, unlike
 from pipeline.run_folder.summary import bottleneck, coverage
 
-GALLERY, PAGE = "gallery", "report.html"
 _LEDGER = 200  # rows of the ledger that a page shows
 
 Json = Mapping[str, Any]
@@ -89,9 +97,9 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
     )
     config = folder / CONFIG
     timing = read_timing(folder)
-    ledger, ledger_rows = _ledger(folder / "ledger.csv")
+    ledger, ledger_rows = _ledger(folder / LEDGER)
     counts, agreed = read_detections(folder, results)
-    with legible(folder / "timing.json"):
+    with legible(folder / TIMING):
         slowest = "" if timing is None else bottleneck(timing)
     with legible(folder / NAME):
         return Run(
@@ -128,7 +136,7 @@ def draw_charts(
     folder: Path, results: Json, counts: CountsOverTime | None
 ) -> Iterator[tuple[str, str, Any]]:
     """Name, description and figure of each chart of a run."""
-    path = folder / "curves.json"
+    path = folder / CURVES
     curves: Any = load_json(path) if path.is_file() else None
     with legible(path):
         yield from charts.charts(results, curves, read_timing(folder), counts)
@@ -136,7 +144,7 @@ def draw_charts(
 
 def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
     """The contents of ``timing.json``, None where there is none."""
-    path = folder / "timing.json"
+    path = folder / TIMING
     return load_json(path) if path.is_file() else None
 
 
@@ -144,10 +152,10 @@ def read_detections(folder: Path, results: Json) -> tuple[CountsOverTime | None,
     """For a run with a detector but without labels: detections over the run, and agreement."""
     if results["protocol"]["detector"] is None or scored_arms(results):
         return None, None
-    path = folder / "ground_truth.json"
+    path = folder / GROUND_TRUTH
     truth: Any = load_json(path)
     with legible(path):
-        found = {arm: _sure(folder / "predictions" / f"{arm}.json") for arm in results["arms"]}
+        found = {arm: _sure(folder / PREDICTIONS / f"{arm}.json") for arm in results["arms"]}
         images = truth["images"]
         if not images:
             return None, None

@@ -25,6 +25,7 @@ from eval.report.gallery import Picks, rank, stride
 from pipeline.frames import Result
 from pipeline.images import to_rgb
 from pipeline.interfaces import RunContext, Sink
+from pipeline.run_folder.names import GALLERY
 from pipeline.run_folder.sink_files import joined_late
 from pipeline.sinks import _page
 
@@ -57,7 +58,7 @@ class ReportSink(Sink):
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
-        self._folder = context.folder / _page.GALLERY
+        self._folder = context.folder / GALLERY
         if context.done and not self._folder.is_dir():
             raise joined_late(name, context.done)
         with writing(self._folder):
