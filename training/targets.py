@@ -9,6 +9,8 @@ nothing is taken away. Where they are complete (generated streets) they are the 
 
 import logging
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
 from common.checksums import sha256
+from common.errors import DataError, cut
 from common.files import writing
 from detection import weights
 from detection.boxes import Detections
@@ -104,8 +107,7 @@ def _found(
     path = cache_file(config, cache)
     known: dict[str, NDArray[np.float32]] = {}  # [n, 6]: x1, y1, x2, y2, score, class id
     if path.is_file():
-        with np.load(path) as saved:
-            known = dict(saved)
+        known = _read(path)
     keys = [
         f"{content}-{height}x{width}"
         for content, (_, height, width) in zip(pairs.ids, pairs.places, strict=True)
@@ -132,6 +134,32 @@ def _found(
         Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
         for rows in (known[key] for key in keys)
     ]
+
+
+def _read(path: Path) -> dict[str, NDArray[np.float32]]:
+    """What was found before.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            known = {key: np.asarray(rows, np.float32) for key, rows in saved.items()}
+            if any(rows.ndim != 2 or rows.shape[1] != 6 for rows in known.values()):
+                raise ValueError("it holds something else")
+            return known
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise DataError(
+            f"{path}: is damaged ({cut(str(error))}); remove it, and detectors look again"
+        ) from error
 
 
 @torch.inference_mode()

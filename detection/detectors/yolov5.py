@@ -50,9 +50,10 @@ np.set_printoptions(**_before[3])
 torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
 from common.errors import ConfigError, WeightsError
+from common.tensors import check_header
 from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
-from detection.checkpoint import read_checkpoint
+from detection.checkpoint import class_names, read_checkpoint, state_of
 from detection.geometry import Letterbox, Resize
 
 # Depth and width multiples of the published sizes, by the letter of the package's yaml.
@@ -245,11 +246,10 @@ def _load(path: Path) -> tuple[nn.Module, dict[str, object]]:
     module = saved.get("ema") or saved.get("model") if isinstance(saved, dict) else saved
     if not isinstance(module, nn.Module):
         raise WeightsError(f"{path}: not a YOLO checkpoint (it holds no model)")
-    state = {key: value.float() for key, value in module.state_dict().items()}
+    state = state_of(module, path)
     state = {key: value for key, value in state.items() if not key.endswith(".anchor_grid")}
     described = getattr(module, "yaml", None) or {}
-    names = getattr(module, "names", None) or {}
-    names = dict(names) if isinstance(names, dict) else dict(enumerate(names))
+    names = class_names(getattr(module, "names", None) or {}, path)
     last = _last_layer(state, path)
     if f"model.{last}.anchors" in state:
         return _anchor_network(path, state, described, names)
@@ -292,10 +292,11 @@ def _anchor_free_network(
 
 def _load_safetensors(path: Path) -> tuple[nn.Module, dict[str, object]]:
     try:
+        check_header(path)
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
         state = {key: value.float() for key, value in load_file(path).items()}
-        model, names = about["model"], {int(k): v for k, v in json.loads(about["names"]).items()}
+        model, names = about["model"], class_names(json.loads(about["names"]), path)
     except (SafetensorError, OSError, KeyError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path}: not a detector's safetensors file ({error})") from error
     return _anchor_free_network(path, state, model, names)

@@ -1,6 +1,5 @@
 """One run: from a checked configuration to a complete run folder."""
 
-import json
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import torch
 
 from common.errors import ConfigError, DataError, IrvisError
-from common.files import writing
+from common.files import write_json
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
@@ -29,6 +28,7 @@ from pipeline.engine.protocol import MODALITIES, baselines, describe, identities
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
+from pipeline.run_folder.results_file import read_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             raise
     folder.complete()
     path = folder.final / "results.json"
-    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    results = read_results(folder.final) if path.is_file() else None
     return Outcome(folder.final, summary, results, timing)
 
 
@@ -187,9 +187,7 @@ class _Job:
                 for sink in sinks:
                     sink.finish(summary)
             timing = self._timing(time.perf_counter() - start, summary)
-            path = self._folder.path / "timing.json"
-            with writing(path):
-                path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+            write_json(self._folder.path / "timing.json", timing, indent=1)
             for sink in sinks:
                 if isinstance(sink, Publisher):
                     sink.publish(self._folder.final.name)

@@ -1,15 +1,16 @@
 """What the sinks share that log a run for other programs: its numbers, each under one name."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
+from common.files import read_text
 from eval.average_precision import STATISTICS
 from pipeline.interfaces import RunContext
 from pipeline.run_folder.folder import CONFIG, SUFFIX
+from pipeline.run_folder.results_file import read_results, read_timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ def read_record(folder: Path, sink: str) -> Record:
     if not path.is_file():
         raise ConfigError(f"sinks.{sink}: logs the results; add sinks.results.kind=results")
     return Record(
-        json.loads(path.read_text(encoding="utf-8")),
-        json.loads((folder / "timing.json").read_text(encoding="utf-8")),
-        (folder / CONFIG).read_text(encoding="utf-8"),
+        read_results(folder, by_its_run=True),
+        read_timing(folder),
+        read_text(folder / CONFIG),
     )
 
 

@@ -24,11 +24,10 @@ from textwrap import shorten
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from common.errors import ConfigError, DataError
-from pipeline.config.addresses import mask
+from common.errors import ConfigError, DataError, mask
+from common.files import parse_yaml
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Summary
 from pipeline.run_folder.folder import CONFIG
@@ -205,7 +204,7 @@ def parameters(record: Record) -> dict[str, str]:
     protocol = record.results["protocol"]
     detector = protocol["detector"]
     settings = {
-        **dict(_flat(yaml.safe_load(record.configuration))),
+        **dict(_flat(_settings(record.configuration))),
         "arms": ", ".join(record.results["arms"]),
         "detector": "none"
         if detector is None
@@ -213,6 +212,14 @@ def parameters(record: Record) -> dict[str, str]:
         "fingerprint": record.fingerprint,
     }
     return {re.sub(r"[^\w. -]", "_", key)[-KEY:]: value[:VALUE] for key, value in settings.items()}
+
+
+def _settings(text: str) -> Mapping[str, Any]:
+    """The run's configuration."""
+    settings = parse_yaml(text)
+    if not isinstance(settings, dict):
+        raise ValueError("config.yaml holds no sections")
+    return settings
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

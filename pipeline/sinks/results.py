@@ -13,13 +13,14 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from common.files import write_json, writing
+from common.cells import cell
+from common.files import write_json, write_text
 from eval.average_precision import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.coco import detections_json
@@ -56,13 +57,40 @@ def build(config: Config, context: RunContext, name: str) -> "ResultsSink":
     return ResultsSink(context, name)
 
 
+_Box = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+
+class _Entry(BaseModel):
+    """A detection, as in COCO's files."""
+
+    image_id: int
+    category_id: int
+    bbox: _Box
+    score: float
+
+
+class _Line(BaseModel):
+    """A pair in `frames.jsonl`."""
+
+    key: str
+    size: tuple[int, int]
+    light: str | None
+    dead: str | None
+    shift: list[float | None] | None
+    xyxy: list[_Box]
+    class_id: list[int]
+    ignore: list[_Box]
+    detections: dict[str, list[_Entry]]
+    quality: dict[str, dict[str, float | None]]
+
+
 class ResultsSink:
     """Logs detections as they come and scores them at the end; see ``interfaces.Sink``."""
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
         self._path = context.folder / FRAMES
-        self._lines = Lines(self._path, name, context.done)
+        self._lines = Lines(self._path, name, context.done, _Line.model_validate)
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""
@@ -265,5 +293,4 @@ def _labels(line: Mapping[str, Any]) -> Labels:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with writing(path):
-        path.write_text(table.to_csv(index=False), encoding="utf-8")
+    write_text(path, table.map(cell).to_csv(index=False))

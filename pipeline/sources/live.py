@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from common.errors import DataError
+from common.errors import DataError, mask
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels
-from pipeline.config.addresses import mask
 from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
 from pipeline.sources._gain import to_display
