@@ -15,8 +15,11 @@ from common.files import check_file
 from pipeline.frames import Image
 
 SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-FORMATS = ("BMP", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")  # whatever a file's suffix says
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # whatever a file's suffix says
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+PillowImage.init()  # all its formats, of which `open` must know those that it is given
 
 
 def read_image(path: Path) -> Image:

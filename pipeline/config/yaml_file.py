@@ -9,8 +9,6 @@ import yaml
 from common.errors import ConfigError, DataError, shown
 from common.files import load_yaml
 
-_MOST_KEYS = 1000  # of a section; merges of merges (`<<`) double at each level
-
 
 class _Loader(yaml.SafeLoader):
     """The safe loader, but a key that stands twice is an error and not silently the last one."""
@@ -24,14 +22,6 @@ class _Loader(yaml.SafeLoader):
                 None, None, f"the key {shown(twice[0])} stands twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Put in the keys that a section takes over from others."""
-        super().flatten_mapping(node)
-        if len(node.value) > _MOST_KEYS:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"a section of over {_MOST_KEYS} keys", node.start_mark
-            )
 
 
 def read(path: Path) -> dict[str, Any]:
