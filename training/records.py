@@ -29,7 +29,9 @@ from training.scores import Score
 
 LOG = "log.csv"
 SCORES, HEADER = "scores.csv", "step,set,arm,map50,map50_95"
-COLUMNS = ("total", "intensity", "texture", "structure", "detector", "outside", "gradient")
+COLUMNS = (
+    "total", "intensity", "texture", "structure", "detector", "outside", "teacher", "gradient",
+)  # fmt: skip
 FLUSH_EVERY = 20  # steps between lines reaching the log: reading a loss waits for the device
 SHEET_WIDTH = 320  # pixels of each picture
 
