@@ -12,7 +12,9 @@ Prints the inputs of each kind, how many were read and refused, and each finding
 
 import argparse
 import importlib
+import logging
 import multiprocessing
+import os
 import random
 import resource
 import signal
@@ -76,6 +78,8 @@ def try_one(outcome: Outcome, case: Case, seed: int, here: Path) -> None:
 def work(kind: str, seed: int, count: int | None, seconds: float, results: Any) -> None:
     """Try the inputs of a kind, in a process of its own."""
     warnings.simplefilter("ignore")
+    logging.disable()
+    sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (what commands print)
 
     def hang(*_: object) -> None:
         raise _Hang

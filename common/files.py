@@ -95,7 +95,7 @@ def check_file(path: Path, most: int = LARGEST) -> None:
         raise DataError(f"{path}: cannot be read ({error})") from error
     if not stat.S_ISREG(status.st_mode):
         what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
-        raise DataError(f"{path}: is {what}; give a regular file")
+        raise DataError(f"{path}: cannot be read: it is {what}; give a regular file")
     if status.st_size > most:
         raise DataError(
             f"{path}: has {status.st_size / MEGABYTE:.0f} MB, over the limit of "
@@ -114,7 +114,7 @@ def read_text(path: Path, most: int = LARGEST) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{path}: is not UTF-8 text (byte {error.start}: {error.reason}); save it as UTF-8"
+            f"{path}: cannot be read as text (byte {error.start}: {error.reason}); save it as UTF-8"
         ) from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error

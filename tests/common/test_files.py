@@ -35,7 +35,7 @@ def test_what_is_too_large_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\xff\xfe", "not UTF-8 text"),
+        (b"\xff\xfe", "cannot be read as text"),
         (b'{"a": 1,}', "a.json:1: not JSON"),
         (b"[" * 100_000, "cannot be read as JSON"),
         (b"1" * 5001, "cannot be read as JSON"),

@@ -69,7 +69,9 @@ def test_pipes_are_refused(pairs, capsys):
         path.unlink()
         os.mkfifo(path)
         (pairs.parent / "toy.yaml").write_text(yaml.safe_dump(toys.settings(pairs)))
-        assert f"{path}: is a pipe or a device" in refused(capsys, "run", "toy.yaml")
+        assert f"{path}: cannot be read: it is a pipe or a device" in refused(
+            capsys, "run", "toy.yaml"
+        )
         path.unlink()
         path.write_bytes(content)
 
