@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from common.errors import ConfigError, DataError, IrvisError
-from common.files import write_json
+from common.files import load_json, write_json
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
@@ -28,7 +28,6 @@ from pipeline.engine.protocol import MODALITIES, baselines, describe, identities
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
-from pipeline.run_folder.results_file import read_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             raise
     folder.complete()
     path = folder.final / "results.json"
-    results = read_results(folder.final) if path.is_file() else None
+    results: Any = load_json(path) if path.is_file() else None
     return Outcome(folder.final, summary, results, timing)
 
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
-from common.files import read_text
+from common.files import load_json, read_text
 from eval.average_precision import STATISTICS
 from pipeline.interfaces import RunContext
 from pipeline.run_folder.folder import CONFIG, SUFFIX
-from pipeline.run_folder.results_file import read_results, read_timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,9 @@ def read_record(folder: Path, sink: str) -> Record:
     path = folder / "results.json"
     if not path.is_file():
         raise ConfigError(f"sinks.{sink}: logs the results; add sinks.results.kind=results")
-    return Record(
-        read_results(folder, by_its_run=True),
-        read_timing(folder),
-        read_text(folder / CONFIG),
-    )
+    results: Any = load_json(path)
+    timing: Any = load_json(folder / "timing.json")
+    return Record(results, timing, read_text(folder / CONFIG))
 
 
 def numbers(record: Record) -> dict[str, float]:
