@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.errors import WeightsError
 
+_CARD_BYTES = 1 << 20  # of a card that are looked at
 _CARD = re.compile(r"sha256 `([0-9a-f]{64})`")
 
 
@@ -24,7 +25,10 @@ def check_card(path: Path) -> None:
         WeightsError: The card states a different sha256.
     """
     card = path.with_suffix(".md")
-    stated = _CARD.search(card.read_text(encoding="utf-8")) if card.is_file() else None
+    stated = None
+    if card.is_file():
+        with card.open("rb") as file:  # written by anybody, in any encoding
+            stated = _CARD.search(file.read(_CARD_BYTES).decode("utf-8", "replace"))
     if stated and (actual := sha256(path)) != stated[1]:
         raise WeightsError(
             f"{path}: has sha256 {actual}, but its model card {card.name} says {stated[1]}; the "

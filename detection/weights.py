@@ -9,6 +9,7 @@ import http.client
 import logging
 import os
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from pathlib import Path
 from typing import IO
 
 from common.checksums import check_card, sha256
-from common.errors import WeightsError
+from common.errors import WeightsError, shown
 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent / "weights"
 RELEASES = "https://github.com/ultralytics/yolov5/releases/download"
-TIMEOUT_S = 20
+TIMEOUT_S = 20  # for an answer
+MOST_BYTES, MOST_S = 100 << 20, 1800  # of a download: the largest release has 15 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +100,8 @@ def resolve(name: str) -> Path:
         return download(name)
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
     raise WeightsError(
-        f"no weights {name!r}: not a file, and not in ./weights or {folder()}; give a path, one of "
-        f"the shipped ({shipped or 'none'}) or a known release ({', '.join(KNOWN)})"
+        f"no weights {shown(name)}: not a file, and not in ./weights or {folder()}; give a path, "
+        f"one of the shipped ({shipped or 'none'}) or a known release ({', '.join(KNOWN)})"
     )
 
 
@@ -113,13 +115,13 @@ def download(name: str) -> Path:
     """
     file_name = _release_name(name)
     if file_name not in KNOWN:
-        raise WeightsError(f"{name!r} is not a known release; choose from {', '.join(KNOWN)}")
+        raise WeightsError(f"{shown(name)} is not a known release; choose from {', '.join(KNOWN)}")
     release, target = KNOWN[file_name], folder() / file_name
     if target.is_file() and sha256(target) == release.sha256:
         return target
     url = f"{os.environ.get('IRVIS_DOWNLOADS', RELEASES).rstrip('/')}/{release.path}"
     if not url.startswith(("http://", "https://")):
-        raise WeightsError(f"IRVIS_DOWNLOADS must be an http or https address, not {url!r}")
+        raise WeightsError(f"IRVIS_DOWNLOADS must be an http or https address, not {shown(url)}")
     log.info("downloading %s to %s", url, target)
     try:
         return _keep(url, target, release.sha256)
@@ -133,7 +135,10 @@ def download(name: str) -> Path:
 def _keep(url: str, target: Path, expected: str) -> Path:
     """Download to the target if the sha256 is the expected one."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    # to a temporary file first, so that an interrupted transfer leaves no file at the target
+    for stale in target.parent.glob("tmp*.part"):
+        if time.time() - stale.stat().st_mtime > MOST_S:  # of a process that was killed
+            stale.unlink(missing_ok=True)
+    # A temporary file beside the target: a broken transfer never leaves a file of the final name.
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
         try:
             actual = _fetch(url, part)
@@ -153,10 +158,20 @@ def _release_name(name: str) -> str:
 
 
 def _fetch(url: str, file: IO[bytes]) -> str:
-    """Download into the file and return the sha256."""
-    digest = hashlib.sha256()
+    """Copy what the address gives into the file; its sha256.
+
+    Raises:
+        WeightsError: It gives too much or takes too long.
+    """
+    digest, size, end = hashlib.sha256(), 0, time.monotonic() + MOST_S
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310
-        while block := response.read(1 << 20):
+        while block := response.read1(1 << 20):  # what has come: a slow server can't hold it back
+            size += len(block)
+            if size > MOST_BYTES or time.monotonic() > end:
+                raise WeightsError(
+                    f"{url} gives more than {MOST_BYTES >> 20} MB or takes over {MOST_S // 60} "
+                    "minutes; nothing was kept: put the file into the weights folder yourself"
+                )
             digest.update(block)
             file.write(block)
     return digest.hexdigest()

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
+from common.files import check_file, decode_xml, read_text
+from common.numbers import decimal, whole
 from eval.class_map import ClassMap
 from eval.coco_files import check_dataset, image_key, load_json, numbers
 
@@ -111,10 +113,7 @@ def read_ignore(path: Path) -> dict[str, NDArray[np.float64]]:
 
 def _read_yolo(path: Path, classes: ClassMap) -> LabelledImage:
     """Read lines ``class cx cy w h``, fractions of the image's width and height."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({error})") from error
+    text = read_text(path)
     boxes: list[list[float]] = []
     ids: list[int] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -139,7 +138,7 @@ def _yolo_line(where: str, line: str) -> tuple[int, list[float]]:
     if len(fields) != 5:
         raise DataError(f"{where}: {len(fields)} fields, expected 5; write 'class cx cy w h'")
     try:
-        class_id, box = int(fields[0]), [float(field) for field in fields[1:]]
+        class_id, box = whole(fields[0]), [decimal(field) for field in fields[1:]]
     except ValueError as error:
         raise DataError(
             f"{where}: {line.strip()!r} is not a whole number and four numbers; "
@@ -188,7 +187,7 @@ def _voc_box(where: str, item: Element) -> tuple[float, ...]:
     """Edges of an object: VOC counts pixels from 1 and both ends belong to the box."""
     texts = [item.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
     try:
-        values = numbers([float(text or "") for text in texts], 4)
+        values = numbers([decimal((text or "").strip()) for text in texts], 4)
     except ValueError:
         values = None
     if values is None:
@@ -225,9 +224,10 @@ def _parse_xml(path: Path) -> Element:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
+    check_file(path)
     try:
-        parser.Parse(path.read_bytes(), True)
-    except (OSError, expat.ExpatError) as error:
+        parser.Parse(decode_xml(path.read_bytes()), True)
+    except (OSError, LookupError, ValueError, expat.ExpatError) as error:
         raise DataError(f"{path}: not readable as XML ({error}); repair or remove it") from error
     return builder.close()
 

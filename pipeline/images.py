@@ -11,10 +11,15 @@ from PIL import Image as PillowImage
 from PIL import ImageOps, UnidentifiedImageError
 
 from common.errors import DataError
+from common.files import check_file
 from pipeline.frames import Image
 
 SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # whatever a file's suffix says
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+
+
+PillowImage.init()  # all its formats, of which `open` must know those that it is given
 
 
 def read_image(path: Path) -> Image:
@@ -27,15 +32,18 @@ def read_image(path: Path) -> Image:
     Raises:
         DataError: The file is missing, truncated, no image, or of an unknown pixel format.
     """
+    if not path.exists():
+        raise DataError(f"{path}: no such image")
+    check_file(path)
     try:
-        with PillowImage.open(path) as file:
+        with PillowImage.open(path, "r", FORMATS) as file:
             image = ImageOps.exif_transpose(file)
             image.load()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such image") from error
     except (UnidentifiedImageError, PillowImage.DecompressionBombError) as error:
         raise DataError(f"{path}: not an image that can be read") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # the decoders trust what a file says, and raise anything
         raise DataError(f"{path}: damaged or truncated image ({error})") from error
     if image.mode in SIXTEEN_BIT:
         return _sixteen_bit(np.asarray(image), path)

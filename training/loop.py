@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from common.checksums import sha256
-from common.errors import ConfigError
+from common.errors import ConfigError, WeightsError, cut
 from fusion.network import checkpoint
 from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import RunFolder, open_folder
@@ -222,16 +222,28 @@ class Trainer:
         Raises:
             ConfigError: The pairs have changed since the run began.
         """
-        state = torch.load(path, map_location=self._device, weights_only=True)
-        if state["data"] != self._data:
+        try:
+            state = torch.load(path, map_location=self._device, weights_only=True)
+            data = state["data"]
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        except Exception as error:  # a damaged pickle raises nearly anything
+            raise _damaged(path, error) from error
+        if data != self._data:
             raise ConfigError(
                 "run.resume: the pairs of data.sources have changed since the run began; restore "
                 "them or start a new run"
             )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    reason = cut(str(error).partition("\n")[0])
+    return WeightsError(f"{path}: is no checkpoint of this training ({reason}); start a new run")
 
 
 def _targets(

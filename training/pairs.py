@@ -11,17 +11,19 @@ import json
 import logging
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 import scenes
-from common.errors import DataError
+from common.errors import DataError, cut
+from common.files import load_json, write_json
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, FramePair
@@ -33,7 +35,8 @@ from training.source_config import FilesConfig, Folders, GeneratedConfig, Source
 
 RECORDINGS = frozenset((".avi", ".mkv", ".mov", ".mp4"))
 
-_Planes = NDArray[np.uint8]  # [H, W, 4]: red, green, blue, infrared; or one modality alone
+_Side = Annotated[int, Field(ge=1, le=100_000)]  # pixels
+_Planes = NDArray[np.uint8]  # [H, W, 4]: red, green, blue, infrared; or one of the two alone
 _log = logging.getLogger(__name__)
 
 
@@ -145,12 +148,31 @@ def _cached(source: SourceConfig, cache: Path, key: str) -> Pairs:
         _log.info("%s: decoding into %s", key, path)
         cache.mkdir(parents=True, exist_ok=True)
         _fill(path, index, _read(source, key))
-    content = json.loads(index.read_text(encoding="utf-8"))
-    places = tuple((start, height, width) for start, height, width in content["places"])
-    truth = tuple(None if boxes is None else _labels(boxes) for boxes in content["truth"])
+    try:
+        known = _Index.model_validate(load_json(index))
+        places, ids = known.places, known.ids
+        truth = tuple(None if boxes is None else _labels(boxes) for boxes in known.truth)
+        size = path.stat().st_size if places else 0
+        if not len(places) == len(ids) == len(truth) or any(
+            start + 4 * height * width > size for start, height, width in places
+        ):
+            raise ValueError("its pairs are not all there")
+    except (DataError, OSError, ValueError) as error:
+        raise DataError(
+            f"{index}: is damaged ({cut(str(error), 200)}); remove it, and its pairs are decoded "
+            "anew"
+        ) from error
     data = np.memmap(path, np.uint8, "r") if places else np.zeros(0, np.uint8)
     complete = isinstance(source, GeneratedConfig)
-    return Pairs(tuple(content["ids"]), places, truth, complete, name, data)
+    return Pairs(ids, places, truth, complete, name, data)
+
+
+class _Index(BaseModel):
+    """What lies where in a cache file."""
+
+    ids: tuple[str, ...]
+    places: tuple[tuple[Annotated[int, Field(ge=0)], _Side, _Side], ...]
+    truth: list[tuple[list[list[float]], list[int], list[list[float]]] | None]
 
 
 def _fill(path: Path, index: Path, pairs: Iterator[_Decoded]) -> None:
@@ -168,15 +190,14 @@ def _fill(path: Path, index: Path, pairs: Iterator[_Decoded]) -> None:
         partial.rename(path)
     finally:
         partial.unlink(missing_ok=True)
-    partial.write_text(json.dumps(content), encoding="utf-8")
-    partial.rename(index)
+    write_json(index, content)
 
 
 def _plain(labels: Labels) -> list[list[Any]]:
     return [labels.xyxy.tolist(), labels.class_id.tolist(), labels.ignore.tolist()]
 
 
-def _labels(plain: list[list[Any]]) -> Labels:
+def _labels(plain: Sequence[Any]) -> Labels:
     xyxy, class_id, ignore = plain
     return Labels(
         np.array(xyxy, np.float64).reshape(-1, 4),

@@ -11,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.cells import cell
 from common.errors import DataError
+from common.files import read_text, write_text
+from common.numbers import whole
 from fusion.fuser import Fuser
 from fusion.fusers import ir_only, vis_only
 from fusion.network.network_fuser import NetworkFuser
@@ -25,7 +28,7 @@ from training.pairs import checked
 from training.scores import Score
 
 LOG = "log.csv"
-SCORES = "scores.csv"
+SCORES, HEADER = "scores.csv", "step,set,arm,map50,map50_95"
 COLUMNS = (
     "total", "intensity", "texture", "structure", "detector", "outside", "teacher", "gradient",
 )  # fmt: skip
@@ -39,8 +42,8 @@ class Log:
     def __init__(self, folder: Path, step: int) -> None:
         """Keep the lines of the first ``step`` steps, and drop later ones of a killed run."""
         path, header = folder / LOG, ",".join(("step", *COLUMNS, "rate", "seconds"))
-        old = path.read_text(encoding="utf-8").splitlines()[1 : step + 1] if step else []
-        path.write_text("\n".join((header, *old)) + "\n", encoding="utf-8")
+        old = read_text(path).splitlines()[1 : step + 1] if step else []
+        write_text(path, "\n".join((header, *old)) + "\n")
         self._file = path.open("a", encoding="utf-8")
         self._events = _events(folder, step)
         self._step, self._unwritten = step, list[tuple[Tensor, float, float]]()
@@ -95,22 +98,28 @@ class ScoreLog:
         self._path, self._log = folder / SCORES, log
         if not self._path.is_file():
             return
-        header, *lines = self._path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if int(line.partition(",")[0]) <= step]
-        self._path.write_text("\n".join((header, *kept)) + "\n", encoding="utf-8")
+        header, *lines = read_text(self._path).splitlines() or [HEADER]
+        try:
+            kept = [line for line in lines if whole(line.partition(",")[0]) <= step]
+        except ValueError as error:
+            raise DataError(
+                f"{self._path}: a line doesn't begin with a step ({error}); repair or remove it"
+            ) from error
+        write_text(self._path, "\n".join((header, *kept)) + "\n")
 
     def add(self, step: int, scores: Sequence[Score]) -> None:
         """Write the scores of a step."""
         if not self._path.is_file():
-            self._path.write_text("step,set,arm,map50,map50_95\n", encoding="utf-8")
+            write_text(self._path, HEADER + "\n")
         with self._path.open("a", encoding="utf-8") as file:
             for score in scores:
                 values = (score.value, score.strict)
                 cells = ["" if value is None else f"{value:.4f}" for value in values]
-                file.write(",".join((f"{step}", score.name, score.arm, *cells)) + "\n")
-                for suffix, value in zip(("", " .5:.95"), values, strict=True):
+                names = (str(cell(name)) for name in (score.name, score.arm))
+                file.write(",".join((f"{step}", *names, *cells)) + "\n")
+                for end, value in zip(("", " .5:.95"), values, strict=True):
                     if value is not None:
-                        self._log.score(step, f"{score.name}/{score.arm}{suffix}", value)
+                        self._log.score(step, f"{score.name}/{score.arm}{end}", value)
 
 
 def _events(folder: Path, step: int) -> Any:  # noqa: ANN401  (a package that may be missing)

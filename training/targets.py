@@ -9,6 +9,8 @@ ones. As labels may be incomplete, detections without a label are kept. If label
 
 import logging
 import os
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from torchvision.ops import batched_nms
 
 from common.checksums import sha256
+from common.errors import DataError, cut
 from common.files import writing
 from detection import weights
 from detection.boxes import Detections
@@ -108,8 +111,7 @@ def _detections(
     path = cache_file(config, cache)
     cached: dict[str, NDArray[np.float32]] = {}  # [n, 6]: x1, y1, x2, y2, score, class id
     if path.is_file():
-        with np.load(path) as saved:
-            cached = dict(saved)
+        cached = _read(path)
     keys = [
         f"{pair_id}-{height}x{width}"
         for pair_id, (_, height, width) in zip(pairs.ids, pairs.places, strict=True)
@@ -137,6 +139,32 @@ def _detections(
         Detections(rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64))
         for rows in (cached[key] for key in keys)
     ]
+
+
+def _read(path: Path) -> dict[str, NDArray[np.float32]]:
+    """What was found before.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as saved:
+            known = {key: np.asarray(rows, np.float32) for key, rows in saved.items()}
+            if any(rows.ndim != 2 or rows.shape[1] != 6 for rows in known.values()):
+                raise ValueError("it holds something else")
+            return known
+    except (
+        AttributeError,
+        EOFError,
+        KeyError,
+        OSError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise DataError(
+            f"{path}: is damaged ({cut(str(error))}); remove it, and detectors look again"
+        ) from error
 
 
 @torch.inference_mode()

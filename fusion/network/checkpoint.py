@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from common.checksums import check_card
 from common.errors import WeightsError
+from common.tensors import check_header, check_sizes
 
 Architecture = TypeVar("Architecture", bound=BaseModel)
 
@@ -107,6 +108,7 @@ def read(path: Path) -> Checkpoint:
     check_card(path)
     if path.suffix in (".pth", ".pt"):
         return Checkpoint(path, _unprefixed(_read_pickle(path)))
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -126,6 +128,7 @@ def trained_on(path: Path) -> frozenset[str]:
     """
     if path.suffix != ".safetensors":
         return frozenset()
+    check_header(path)
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -217,8 +220,10 @@ def _read_pickle(path: Path) -> Mapping[str, Tensor]:
             content = content[name]
             break
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path}: its content is not a state dict of tensors")
-    return {str(key): value for key, value in content.items()}
+        raise WeightsError(f"{path}: holds something else than a state dict of tensors")
+    tensors = {str(key): value for key, value in content.items()}
+    check_sizes(path, tensors)
+    return tensors
 
 
 def _unprefixed(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -108,9 +108,10 @@ def time_table(times: Mapping[str, Mapping[str, float]]) -> Table:
     table = Table()
     table.add_column("ms/pair")
     for stage in stages:
-        table.add_column(stage, justify="right")
+        table.add_column(Text(stage), justify="right")
     for arm, parts in times.items():
-        table.add_row(arm, *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
+        # as plain text: rich would take [/x] for a style
+        table.add_row(Text(arm), *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
     return table
 
 
@@ -122,6 +123,15 @@ def print_lines(*lines: str) -> None:
 
 
 def console() -> Console:
-    """The console of standard output; 200 columns if it is not a terminal."""
-    standard = Console()
-    return standard if standard.is_terminal else Console(width=200)
+    """Standard output; a pipe has room for the widest table."""
+    standard = _Console()
+    return standard if standard.is_terminal else _Console(width=200)
+
+
+class _Console(Console):
+    """Leaves a pipe that was closed to the command line: rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error go on."""
+        self.quiet = True
+        raise BrokenPipeError

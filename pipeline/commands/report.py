@@ -2,14 +2,16 @@
 
 import argparse
 import csv
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from common.cells import plain
 from common.errors import ConfigError, DataError
-from common.files import writing
+from common.files import read_text, write_text, writing
 from eval.report import charts, latex
 from eval.report.page import Chart, Run, Sweep, render
 from eval.report.svg import svg
@@ -17,16 +19,14 @@ from eval.report.tables import MAPS, number
 from pipeline.commands.compare import compare
 from pipeline.run_folder.folder import SUFFIX
 from pipeline.run_folder.names import PAGE, SWEEP
-from pipeline.run_folder.results_file import NAME, legible, read_results
+from pipeline.run_folder.results_file import NAME, legible, read_results, read_timing
 from pipeline.run_folder.summary import coverage
 from pipeline.sinks._page import (
     command,
-    complete,
     describe_run,
     draw_charts,
     drawing,
     read_detections,
-    read_timing,
     save,
 )
 
@@ -74,7 +74,7 @@ def report(folders: Sequence[Path], output: Path | None) -> Path:
         name if last.count(name) == 1 else str(folder)
         for name, folder in zip(last, folders, strict=True)
     ]
-    with drawing(), complete(folders[0]):
+    with drawing(), legible(folders[0]):
         if len(folders) > 1:
             runs = [_brief(one, name, path) for one, name in zip(folders, names, strict=True)]
             text = render(" · ".join(names), runs, comparison=_compared(folders))
@@ -106,8 +106,7 @@ def figures(folder: Path, output: Path) -> list[Path]:
             written.append(path)
         for name, text in latex.tables(results):
             path = output / f"{name}.tex"
-            with writing(path):
-                path.write_text(text, encoding="utf-8")
+            write_text(path, text)
             written.append(path)
     return written
 
@@ -143,16 +142,16 @@ def _compared(folders: Sequence[Path]) -> Any:  # noqa: ANN401  (JSON, or why th
 def _sweep_page(folder: Path, path: Path) -> str:
     """The page of a sweep: curves over its values, and a summary of each run."""
     with legible(folder / SWEEP):
-        with (folder / SWEEP).open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            columns = list(table.fieldnames or ())
-            keys = columns[: columns.index("arm")]
-            scores = [f"{name}{end}" for name in MAPS for end in ("", "_low", "_high")]
-            rows: list[dict[str, Any]] = [
-                # values and names as they are written, scores as numbers
-                {**row, **{name: float(row[name]) if row[name] else None for name in scores}}
-                for row in table
-            ]
+        table = csv.DictReader(io.StringIO(read_text(folder / SWEEP), newline=""))
+        columns = list(table.fieldnames or ())
+        keys = columns[: columns.index("arm")]
+        scores = [f"{name}{end}" for name in MAPS for end in ("", "_low", "_high")]
+        rows: list[dict[str, Any]] = [
+            # values and names as they are written, scores as numbers
+            {name: plain(row[name]) for name in (*keys, "arm")}
+            | {name: float(row[name]) if row[name] else None for name in scores}
+            for row in table
+        ]
         arms = list(dict.fromkeys(row["arm"] for row in rows))
         drawn = list(_sweep_charts(rows, keys, arms))
         cells = [

@@ -12,12 +12,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval.coco_files import load_json
 from eval.fingerprint import fingerprint
 from eval.report.tables import Section, scored_arms, sections
 from pipeline.commands._terminal import console, print_lines, score_tables, time_table
-from pipeline.run_folder.names import TIMING
-from pipeline.run_folder.results_file import NAME, legible, read_results
+from pipeline.run_folder.results_file import NAME, legible, read_results, read_timing
 
 Json = Mapping[str, Any]
 
@@ -41,11 +39,9 @@ def print_report(folder: Path) -> None:
     results = read_results(folder)
     with legible(folder / NAME):
         lines, parts = list(introduction(results)), list(_printed(results))
-    timing = folder / TIMING
-    if not scored_arms(results) and timing.is_file():
-        with legible(timing):
-            times: Any = load_json(timing)
-            parts.insert(0, time_table(times["arms_ms_per_pair"]))
+    timing = read_timing(folder)
+    if not scored_arms(results) and timing is not None:
+        parts.insert(0, time_table(timing["arms_ms_per_pair"]))
     print_lines(*lines)
     for part in parts:
         console().print(part)

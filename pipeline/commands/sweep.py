@@ -16,7 +16,9 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from common.cells import cell
 from common.errors import ConfigError, DataError, IrvisError
+from common.files import write_text
 from eval.report.tables import MAPS, NONE, number
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
@@ -24,7 +26,7 @@ from pipeline.commands._terminal import console, print_lines
 from pipeline.config.sections import RunConfig
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
-from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, partial_of
+from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, make, partial_of
 from pipeline.run_folder.names import SWEEP
 from pipeline.run_folder.results_file import NAME, read_results
 
@@ -62,8 +64,9 @@ class Sweep:
         intervals = [[name, f"{name}_low", f"{name}_high"] for name in MAPS]
         columns = [*self.keys, "arm", *SCORES, *itertools.chain(*intervals), "objects", "pairs"]
         columns.append("fingerprint")
-        text = pd.DataFrame(self.rows, columns=columns).to_csv(index=False)
-        (self.folder / SWEEP).write_text(text, encoding="utf-8")
+        rows = [{name: cell(value) for name, value in row.items()} for row in self.rows]
+        text = pd.DataFrame(rows, columns=columns).to_csv(index=False)
+        write_text(self.folder / SWEEP, text)
 
 
 def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
@@ -115,13 +118,12 @@ def _reserve(run: RunConfig) -> Path:
                 f"run.dir: {run.dir} is in use; name a new or empty folder, or go on with the "
                 "sweep in it with run.resume=true"
             )
-        run.dir.mkdir(parents=True, exist_ok=True)
+        make(run.dir)  # it may be there, empty
         return run.dir
     number, folder = 1, RUNS / f"{run.name}-sweep"
-    while folder.exists():
+    while not make(folder):
         number += 1
         folder = RUNS / f"{run.name}-sweep-{number}"
-    folder.mkdir(parents=True)
     return folder
 
 

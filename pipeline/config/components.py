@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from common.component import ArmConfig, ComponentConfig, SinkConfig
-from common.errors import ConfigError
+from common.errors import ConfigError, cut, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -103,8 +103,8 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
 
 
 def suggest(word: str, choices: Sequence[str]) -> str:
-    """The end of a message about an unknown name: the closest choice, and all choices."""
-    close = difflib.get_close_matches(word, choices, n=1)
+    """The end of a message about an unknown word: the likeliest choice, and all of them."""
+    close = difflib.get_close_matches(cut(word), choices, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
 
@@ -122,8 +122,8 @@ def _import(part: str, kind: str, key: str) -> ModuleType:
         if kind in _modules(folder):
             return importlib.import_module(f"{folder}.{kind}")
     raise ConfigError(
-        f"{key}.kind: unknown {kind!r}; {suggest(kind, kinds(part))}, or give the dotted path of "
-        "your own module"
+        f"{key}.kind: unknown {shown(kind)}; {suggest(kind, kinds(part))}, or give the dotted path "
+        "of your own module"
     )
 
 
@@ -135,7 +135,7 @@ def _import_own(kind: str, key: str) -> ModuleType:
     try:
         module = importlib.import_module(kind)
     except (ImportError, TypeError, ValueError) as error:
-        raise ConfigError(f"{key}.kind: cannot import {kind!r} ({error})") from error
+        raise ConfigError(f"{key}.kind: cannot import {shown(kind)} ({error})") from error
     missing = [name for name in ("Config", "build") if not hasattr(module, name)]
     if missing:
         raise ConfigError(f"{key}.kind: module {kind} has no {missing[0]!r}")
@@ -143,14 +143,14 @@ def _import_own(kind: str, key: str) -> ModuleType:
 
 
 def _explain(error: ErrorDetails, model: type[BaseModel], key: str) -> str:
-    where = ".".join((key, *map(str, error["loc"]))).lstrip(".")
+    where = ".".join((key, *(cut(str(part)) for part in error["loc"]))).lstrip(".")
     if error["type"] == "extra_forbidden":
         choices = list(_fields_at(model, error["loc"][:-1]))
         return f"unknown key {where}; {suggest(str(error['loc'][-1]), choices)}"
     if error["type"] == "missing":
         return f"{where} is missing; add it to the file or give {where}=VALUE"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}, not {error['input']!r}"
+    return f"{where}: {cut(message[:1].lower() + message[1:], 200)}, not {shown(error['input'])}"
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> Mapping[str, Any]:

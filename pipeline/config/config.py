@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from common.errors import ConfigError
+from common.errors import ConfigError, shown
+from common.files import parse_yaml
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
 from pipeline.config.components import Component
@@ -140,11 +139,11 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     names = key.split(".")
     if not equals or not all(names):
-        raise ConfigError(f"{override!r} is not an override; write dotted.key=value")
+        raise ConfigError(f"{shown(override)} is not an override; write dotted.key=value")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{key}: {text[:80]!r} is not a YAML value") from error
+        value = parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {shown(text)} is not a YAML value ({error})") from error
     section = settings
     for name in names[:-1]:
         if section.get(name) is None:

@@ -4,7 +4,6 @@ One homography for all pairs is valid if the cameras are fixed to each other and
 compared with the distance between them. Near objects keep their parallax.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from common.errors import DataError
+from common.files import MEGABYTE, load_json, write_json
 from pipeline.frames import Frame, FramePair, Image
 
 Points = NDArray[np.float64]
@@ -161,14 +161,12 @@ def read(path: Path) -> Calibration:
     Raises:
         DataError: The file is missing, is not JSON, or is not a possible calibration.
     """
+    if not path.exists():
+        raise DataError(f"{path}: no such calibration; irvis calibrate makes one")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such calibration; irvis calibrate makes one") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); irvis calibrate makes one") from error
+        content = load_json(path, MEGABYTE)
+    except DataError as error:
+        raise DataError(f"{error}; irvis calibrate makes one") from error
     try:
         return Calibration.model_validate(content)
     except ValidationError as error:
@@ -186,10 +184,7 @@ def write(path: Path, calibration: Calibration) -> None:
         DataError: The file can't be written.
     """
     content = calibration.model_dump(mode="json", by_alias=True)
-    try:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    write_json(path, content, indent=1)
 
 
 def _check_size(key: str, what: str, frame: Frame, size: tuple[int, int]) -> None:

@@ -1,7 +1,7 @@
 """The run folder: `<name>.partial` during the run, `<name>` when it is complete."""
 
 import fcntl
-import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from typing import IO, Any, Protocol
 import yaml
 
 from common.errors import ConfigError, DataError
-from common.files import writing
+from common.files import MEGABYTE, load_json, load_yaml, write_json, write_text, writing
 from pipeline.config.sections import RunConfig
 
 RUNS = Path("runs")
@@ -64,9 +64,8 @@ class RunFolder:
         """
         path = self.path / INPUTS
         if not path.is_file():
-            with writing(path):
-                path.write_text(json.dumps(inputs) + "\n", encoding="utf-8")
-        elif changed := _difference(json.loads(path.read_text(encoding="utf-8")), inputs):
+            write_json(path, inputs)
+        elif changed := _difference(load_json(path, MEGABYTE), inputs):
             raise ConfigError(
                 f"run.resume: the file of {changed} is not what it was when the run began; bring "
                 "it back or start a new run"
@@ -83,9 +82,9 @@ class RunFolder:
             file.write(f"\n{pairs}\n")  # an earlier run may have left an incomplete line
 
     def complete(self) -> None:
-        """Rename the folder to its final name."""
-        if self.final.exists():
-            self.final.rmdir()  # run.dir may exist and be empty
+        """Give the folder its name."""
+        if os.path.lexists(self.final):
+            self.final.rmdir()  # run.dir may be there, empty
         for name in (PROGRESS, LOCK, FRAMES, INPUTS):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
@@ -121,13 +120,8 @@ def open_folder(config: Work) -> RunFolder:
 
 
 def _write_config(folder: Path, config: Work) -> None:
-    """Write the configuration atomically; a resume compares with it."""
-    path, draft = folder / CONFIG, folder / f"{CONFIG}.draft"
-    with writing(path):
-        draft.write_text(
-            yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
-        draft.replace(path)
+    """Write the configuration, whole or not at all: a resume compares with it."""
+    write_text(folder / CONFIG, yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True))
 
 
 def _reserve(run: RunConfig) -> tuple[Path, Path]:
@@ -135,7 +129,7 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
         partial = partial_of(run.dir)
         if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
             raise ConfigError(f"run.dir: {run.dir} is in use; name a new or empty folder")
-        if not _make(partial):
+        if not make(partial):
             raise ConfigError(
                 f"run.dir: an unfinished run is in {partial}; continue it with run.resume=true or "
                 "remove it"
@@ -144,20 +138,39 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
     number = 1
     while True:
         final = RUNS / (run.name if number == 1 else f"{run.name}-{number}")
-        if not final.exists() and _make(partial_of(final)):
+        if not os.path.lexists(final) and make(partial_of(final)):
             return final, partial_of(final)
         number += 1
 
 
-def _make(folder: Path) -> bool:
-    """Make a folder atomically; return whether it is new."""
+def make(folder: Path) -> bool:
+    """Make a folder; whether it is new. Two runs that start at once never get the same one.
+
+    Raises:
+        DataError: It can't be made.
+    """
     try:
         folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
+    except FileExistsError as error:
+        if os.path.lexists(folder):
+            return False
+        raise DataError(f"cannot make the run folder {folder}: {_no_folder(folder)}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot make the run folder {folder} ({error})") from error
     return True
+
+
+def _no_folder(path: Path) -> str:
+    """Which part of the way to a path is there, but is no folder."""
+    for place in path.parents:
+        if place.is_symlink() and not place.exists():
+            return (
+                f"{place} is a link to {place.readlink()}, which doesn't exist; make it, or "
+                "remove the link"
+            )
+        if place.exists() and not place.is_dir():
+            return f"{place} is no folder; rename it"
+    return "it came and went meanwhile; try again"
 
 
 def _resume(config: Work) -> RunFolder:
@@ -185,14 +198,16 @@ def check_same(folder: Path, config: Work) -> None:
     Raises:
         ConfigError: The configurations differ; the text names the first key that differs.
     """
-    before = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
-    now = config.dump()
+    path = folder / CONFIG
+    before, now = load_yaml(path), config.dump()
+    if not isinstance(before, dict) or not isinstance(before.get("sinks", {}), dict | None):
+        raise DataError(f"{path}: is no longer what the run wrote; remove the folder, start anew")
     old, new = (
         {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
     )
     both = old["sinks"].keys() & new["sinks"].keys()
     for plain in (old, new):
-        plain["sinks"] = {name: plain["sinks"][name] for name in sorted(both)}
+        plain["sinks"] = {name: plain["sinks"][name] for name in sorted(both, key=str)}
     if changed := _difference(old, new):
         raise ConfigError(
             f"run.resume: {folder} was begun with another {changed}; repeat its settings "
@@ -214,8 +229,11 @@ def latest(name: str, suffix: str = "") -> Path | None:
 def _done(partial: Path) -> int:
     """The last complete line of the progress file."""
     path = partial / PROGRESS
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    whole = [line for line in lines if line.isascii() and line.isdecimal()]
+    if not path.is_file():
+        return 0
+    # the last line may be half a line, and a disk that lost power leaves anything
+    lines = path.read_bytes().split(b"\n")[:-1]
+    whole = [line for line in lines if re.fullmatch(rb"[0-9]{1,18}", line)]
     return int(whole[-1]) if whole else 0
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from jinja2 import UndefinedError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from common.errors import DataError
-from eval.coco_files import load_json
+from common.errors import DataError, cut
+from common.files import load_json
 from pipeline.run_folder.folder import SUFFIX
+from pipeline.run_folder.names import TIMING
 
 NAME = "results.json"
 SCHEMA = 1
@@ -91,6 +93,56 @@ class _Results(_Part):
     objects: _Objects
     warnings: list[str]
 
+    @model_validator(mode="after")
+    def _all_arms(self) -> Self:
+        for arm, others in self.comparisons.items():
+            if not isinstance(others, dict) or not {arm, *others} <= self.arms.keys():
+                raise ValueError(f"the comparisons of {arm!r} are none of these arms")
+        return self
+
+
+class _Busy(_Part):
+    busy_s: float
+
+
+class _Timing(_Part):
+    """Of ``timing.json``."""
+
+    wall_s: Annotated[float, Field(gt=0)]
+    stages: Annotated[dict[str, _Busy], Field(min_length=1)]
+    parts: dict[str, _Busy]
+    arms_ms_per_pair: dict[str, dict[str, float]]
+
+
+def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
+    """The contents of a run's ``timing.json``, None where there is none.
+
+    Raises:
+        DataError: It can't be read.
+    """
+    path = folder / TIMING
+    if not path.is_file():
+        return None
+    timing = load_json(path)
+    check_shape(_Timing, timing, path)
+    return timing
+
+
+def check_shape(model: type[BaseModel], content: object, path: Path) -> None:
+    """Refuse what a file holds if it isn't what irvis writes.
+
+    Raises:
+        DataError: It isn't; the text names the first key.
+    """
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = cut(".".join(map(str, first["loc"])))
+        wrong = first["msg"].partition(" or instance of")[0]  # of a class here, which says nothing
+        what = f"has no {where}" if first["type"] == "missing" else f"{where}: {wrong}".lstrip(": ")
+        raise unlike(path, what) from error
+
 
 def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
     """Read ``results.json`` of a complete run folder.
@@ -115,14 +167,7 @@ def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
     results = load_json(path)
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
         raise DataError(f'{path}: doesn\'t say "schema": {SCHEMA}; run it again with this irvis')
-    try:
-        _Results.model_validate(results)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        wrong = first["msg"].partition(" or instance of")[0]  # of a class here, which says nothing
-        what = f"has no {where}" if first["type"] == "missing" else f"{where}: {wrong}"
-        raise unlike(path, what) from error
+    check_shape(_Results, results, path)
     return results
 
 
@@ -141,6 +186,9 @@ def legible(path: Path) -> Iterator[None]:
     try:
         yield
     except KeyError as error:
-        raise unlike(path, f"has no {error.args[0]}") from error
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise unlike(path, f"holds something else than irvis writes ({error})") from error
+        raise unlike(path, f"has no {cut(str(error.args[0]))}") from error
+    except UndefinedError as error:  # of the page's template
+        raise unlike(path, f"lacks something that the page shows ({error.message})") from error
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        reason = cut(str(error), 200)
+        raise unlike(path, f"holds something else than irvis writes ({reason})") from error

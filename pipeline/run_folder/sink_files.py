@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, cut
 from common.files import writing
 
 
@@ -27,19 +27,24 @@ class Lines:
 
     Args:
         path: The file.
-        sink: Name of its sink.
-        done: Lines finished by the interrupted run; later ones are removed.
+        sink: Whose it is.
+        done: Lines of JSON that an earlier, broken-off run finished; what lies beyond them is cut
+            off.
+        check: Raises a ValueError for the value of such a line that isn't what it should be.
 
     Raises:
-        ConfigError: The file has fewer lines.
-        DataError: The file cannot be written.
+        ConfigError: The file has fewer lines than that.
+        DataError: It can't be written, or one of these lines is damaged: now, and not when all has
+            been computed.
     """
 
-    def __init__(self, path: Path, sink: str, done: int) -> None:
+    def __init__(
+        self, path: Path, sink: str, done: int, check: Callable[[Any], object] = lambda value: None
+    ) -> None:
         self._path = path
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            if _keep_lines(path, done) < done:
+            if _keep_lines(path, done, check) < done:
                 raise joined_late(sink, done)
             # unbuffered, so that closing writes nothing when the disk is full
             self._file = path.open("ab", buffering=0)
@@ -70,16 +75,19 @@ class Parts:
     `video/film.parts/000064-000127.mp4`. The name of an unfinished part has no last pair.
 
     Args:
-        final: The joined file.
-        sink: Name of its sink.
-        done: Pairs finished by the interrupted run; later parts are removed.
+        final: The file that they become.
+        sink: Whose it is.
+        done: Pairs that an earlier, broken-off run finished; parts beyond them are removed.
+        check: Reads a part of theirs, with an error if it is damaged.
 
     Raises:
         ConfigError: Some of these pairs are in no part.
-        DataError: The folder cannot be written.
+        DataError: The folder can't be written, or what ``check`` raises.
     """
 
-    def __init__(self, final: Path, sink: str, done: int) -> None:
+    def __init__(
+        self, final: Path, sink: str, done: int, check: Callable[[Path], object] = lambda part: None
+    ) -> None:
         self._final, self._folder = final, final.with_suffix(".parts")
         self._first, self._path = 0, final
         # the file exists only when joined, so the run was interrupted after that
@@ -93,6 +101,8 @@ class Parts:
                 raise joined_late(sink, done)
             for path in set(self._folder.iterdir()) - set(kept):
                 path.unlink()
+        for path in kept:
+            check(path)
 
     @property
     def whole(self) -> Sequence[Path]:
@@ -148,14 +158,26 @@ class Parts:
         return kept if end == done else []
 
 
-def _keep_lines(path: Path, count: int) -> int:
-    """Truncate a file after ``count`` lines; return the number of lines, at most ``count``."""
+def damaged(where: object, reason: object) -> DataError:
+    """The error for what an earlier run wrote and a resume can't read."""
+    return DataError(
+        f"run.resume: {where} is damaged ({reason}); remove the unfinished run's folder and start "
+        "a new run"
+    )
+
+
+def _keep_lines(path: Path, count: int, check: Callable[[Any], object]) -> int:
+    """Cut a file after so many lines; how many there are now, fewer if it didn't have so many."""
     if not path.exists():
         return 0
     kept = 0
     with path.open("rb+") as file:
-        while kept < count and file.readline().endswith(b"\n"):
+        while kept < count and (line := file.readline()).endswith(b"\n"):
             kept += 1
+            try:
+                check(json.loads(line))
+            except (ValueError, RecursionError) as error:
+                raise damaged(f"{path}:{kept}", cut(str(error))) from error
         if kept == count:
             file.truncate()
     return kept

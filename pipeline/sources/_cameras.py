@@ -16,8 +16,7 @@ from typing import Literal
 
 import av
 
-from common.errors import DataError
-from pipeline.config.addresses import mask
+from common.errors import DataError, mask
 from pipeline.frames import Frame, Image
 from pipeline.sources._recordings import Lost
 from pipeline.sources._video_file import PixelFormat, packets, to_image
