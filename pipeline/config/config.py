@@ -138,7 +138,8 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
     if not equals or not all(names):
         raise ConfigError(f"{override!r} is not an override; write dotted.key=value")
     try:
-        value = yaml.safe_load(text)
+        # a pattern like *_RGB would be an alias, which one value can't have
+        value = text if text.startswith("*") else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{key}: {text[:80]!r} is not a YAML value") from error
     section = settings
