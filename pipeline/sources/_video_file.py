@@ -221,7 +221,9 @@ class VideoFile:
         if stream.duration is not None and stream.time_base is not None:
             return int(((stream.start_time or 0) + stream.duration) * stream.time_base * SECOND)
         if container.duration is not None and len(container.streams) == 1:  # no longer sound
-            return ((container.start_time or 0) + container.duration) * SECOND // av.time_base
+            # Matroska's duration counts from 0, wherever the first frame is
+            start = 0 if "matroska" in container.format.name else container.start_time or 0
+            return (start + container.duration) * SECOND // av.time_base
         return 0
 
 
