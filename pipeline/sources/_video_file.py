@@ -97,7 +97,7 @@ class VideoFile:
         """Read the first packets, which show the rate."""
         self._rest = packets(self._container, self._stream)
         self._first: list[Packet[VideoStream]] = []
-        self._broken: OSError | None = None
+        self._broken: OSError | av.FFmpegError | None = None
         try:
             self._first.extend(islice(self._rest, FIRST))
         except (OSError, av.FFmpegError) as error:

@@ -35,10 +35,10 @@ class VideoTimes:
     ) -> None:
         """Look at the first packets of a stream that was just opened."""
         self._unit = stream.time_base or Fraction(1, SECOND)
-        # AVI has no times of presentation, and FFmpeg's guesses are wrong where frames are
-        # reordered: the n-th frame that is shown has the n-th time of decoding.
-        self._counts_packets = "avi" in container.format.name and bool(
-            stream.codec_context.has_b_frames
+        # AVI has no times of presentation, and where FFmpeg guesses others than those of decoding
+        # they are wrong: the n-th frame that is shown has the n-th time of decoding.
+        self._counts_packets = "avi" in container.format.name and any(
+            packet.pts != packet.dts for packet in first
         )
         self._decoding: deque[int] = deque()
         own = sorted(time for packet in first if (time := self._packet_time(packet)) is not None)
