@@ -25,7 +25,6 @@ RESERVED = (
     "predictions",
     "video",
 )  # folders of the run folder that no sink may be called
-NEED_RESULTS = ("mlflow", "report", "tensorboard")  # sinks that show what a results sink writes
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
@@ -79,6 +78,11 @@ class Config:
     def classes(self) -> tuple[int, ...] | None:
         """Ids of the classes that are scored, None for all that the detector has."""
         return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether a sink writes what the evaluation scores."""
+        return any(component.as_sink.is_scored for component in self.sinks.values())
 
     def dump(self) -> dict[str, Any]:
         """As plain values that ``load`` reads back to the same configuration."""
@@ -202,7 +206,7 @@ def _check_classes(config: Config) -> None:
     """What is scored must be detected."""
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
     missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
-    if missing and "results" in {sink.kind for sink in config.sinks.values()}:
+    if missing and config.is_scored:
         raise ConfigError(
             f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
             f"evaluation.classes={list(kept or ())}"
@@ -210,11 +214,10 @@ def _check_classes(config: Config) -> None:
 
 
 def _check_sinks(config: Config) -> None:
-    kinds = [sink.kind for sink in config.sinks.values()]
-    if kinds.count("results") > 1:
+    if sum(component.as_sink.is_scored for component in config.sinks.values()) > 1:
         raise ConfigError("sinks: there can be one of kind results; remove the others with =null")
     for name, sink in config.sinks.items():
-        if sink.kind in NEED_RESULTS and "results" not in kinds:
+        if sink.as_sink.needs_results and not config.is_scored:
             raise ConfigError(
                 f"sinks.{name}: a {sink.kind} needs results; add sinks.results.kind=results"
             )
@@ -225,7 +228,7 @@ def _check_sinks(config: Config) -> None:
 def _check_perturb(config: Config) -> None:
     """Images that were fused before can't be given the faults of this run."""
     for name, arm in config.arms.items():
-        if config.perturb.changes and arm.module.__name__ == "pipeline.arms.folder":
+        if config.perturb.changes and arm.as_arm.reads_images:
             raise ConfigError(
                 f"perturb.{next(iter(config.perturb.changes))}: can't change arms.{name}, whose "
                 f"images were made before; leave it out with arms.{name}=null, or set perturb={{}}"
@@ -239,15 +242,20 @@ def _check_names(part: str, named: Mapping[str, object]) -> None:
 
 def _check_references(config: Config) -> None:
     """Arms that others name must be there."""
-    for part, named in (("arms", config.arms), ("sinks", config.sinks)):
-        for name, component in named.items():
-            for arm in getattr(component.config, "arms", None) or ():
-                if arm not in config.arms:
-                    raise ConfigError(
-                        f"{part}.{name}.arms: there is no arm {arm!r}; "
-                        f"{components.suggest(arm, list(config.arms))}"
-                    )
-                if part == "arms" and config.arms[arm].module.__name__ == "pipeline.arms.late":
-                    raise ConfigError(
-                        f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
-                    )
+    for name, component in config.arms.items():
+        for arm in component.as_arm.merged_arms():
+            _check_arm(config, arm, f"arms.{name}.arms")
+            if not config.arms[arm].as_arm.has_image:
+                raise ConfigError(
+                    f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
+                )
+    for name, component in config.sinks.items():
+        for arm in component.as_sink.shown_arms():
+            _check_arm(config, arm, f"sinks.{name}.arms")
+
+
+def _check_arm(config: Config, arm: str, key: str) -> None:
+    if arm not in config.arms:
+        raise ConfigError(
+            f"{key}: there is no arm {arm!r}; {components.suggest(arm, list(config.arms))}"
+        )

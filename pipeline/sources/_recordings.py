@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
 from types import TracebackType
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair, Image
+from pipeline.interfaces import Source
 from pipeline.sources import _spans
 from pipeline.sources._frame_labels import FrameLabels
 from pipeline.sources._looks import Looks
@@ -22,7 +23,7 @@ from pipeline.sources._stream import Lost, Stream
 from pipeline.sources._timestamps import SECOND
 from pipeline.sources.image_folder import IrRange
 from pipeline.sync.clock_offset import estimate_clock
-from pipeline.sync.pairing import ClockModel, Skew, pair_by_time
+from pipeline.sync.pairing import ClockModel, Skew, pair_by_time, timing_of
 
 log = logging.getLogger(__name__)
 AHEAD = 8  # frames that a thread may be ahead
@@ -59,8 +60,8 @@ class Timing(BaseModel):
         return self
 
 
-class RecordedPairs:
-    """Pairs of two recordings; see ``pipeline.interfaces.Source``.
+class RecordedPairs(Source):
+    """Pairs of two recordings.
 
     A pair has the key of its visible frame, `000012` in a video; an infrared frame without partner
     has `ir_` and its own key. A frame that is lost is a bad pair, its partner stands alone.
@@ -70,6 +71,8 @@ class RecordedPairs:
         threads: What decoded each camera, by name, with the seconds that it worked and waited;
             empty before the iteration.
     """
+
+    threads: Mapping[str, Prefetch[Frame | Lost]] = {}
 
     def __init__(
         self,
@@ -102,7 +105,6 @@ class RecordedPairs:
             raise
         self._covered = _spans.Covered()
         self.skew = Skew()
-        self.threads: dict[str, Prefetch[Frame | Lost]] = {}
         self._stopped = threading.Event()
 
     @property
@@ -155,6 +157,10 @@ class RecordedPairs:
         )
         return found.clock
 
+    def timing(self) -> dict[str, Any]:
+        """The infrared camera's clock, and how far the frames of each pair lie apart."""
+        return timing_of(self.clock, self.skew)
+
     def stop(self) -> None:
         """End the search for the offset, which reads whole recordings; from any thread."""
         self._stopped.set()
@@ -163,13 +169,6 @@ class RecordedPairs:
     def has_labels(self) -> bool:
         """Whether ground truth was given."""
         return self._labels is not None
-
-    def check(self) -> None:
-        """Nothing more: both recordings were opened and the labels read."""
-
-    @property
-    def keys(self) -> None:
-        """Not known before the end."""
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,)."""
@@ -200,9 +199,6 @@ class RecordedPairs:
                 yield self._pair(ir_frame, vis_frame)
         yield from lost
         self._tell(alone)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

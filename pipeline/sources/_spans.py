@@ -3,7 +3,7 @@
 import logging
 
 from common.errors import DataError
-from pipeline.frames import Camera, Frame
+from pipeline.frames import Frame, Modality
 from pipeline.sources._stream import About
 
 log = logging.getLogger(__name__)
@@ -41,9 +41,9 @@ class Covered:
     """First and last time of each camera's frames, as they come."""
 
     def __init__(self) -> None:
-        self._spans: dict[Camera, _Span] = {}
+        self._spans: dict[Modality, _Span] = {}
 
-    def add(self, camera: Camera, frame: Frame) -> None:
+    def add(self, camera: Modality, frame: Frame) -> None:
         """Count a frame."""
         time = frame.timestamp_ns
         if time is not None:

@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from common.errors import DataError
-from pipeline.frames import Camera, Frame, Image
+from pipeline.frames import Frame, Image, Modality
 from pipeline.sources._looks import Looks
 from pipeline.sources._stream import LOOK_EVERY, About, Lost
 from pipeline.sources._timestamps import SECOND, typical_rate, video_times
@@ -65,7 +65,7 @@ class VideoFile:
             DataError: The file is missing or holds no video, or its times are wrong.
         """
         self._path, self._format, self._convert, self._looks = path, pixel_format, convert, looks
-        self._camera: Camera = "ir" if pixel_format == "gray" else "vis"
+        self._camera: Modality = "ir" if pixel_format == "gray" else "vis"
         self._times_path = times
         self._times = None if times is None else video_times(times)
         self._container = open_video(path)

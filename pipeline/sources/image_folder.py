@@ -4,10 +4,8 @@ import filecmp
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +16,7 @@ from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.images import natural, outside, read_image, to_eight_bit
+from pipeline.interfaces import Source
 from pipeline.sources import _names
 from pipeline.sources._looks import Looks, same_picture
 from pipeline.sources._names import Names
@@ -74,10 +73,8 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     )
 
 
-class ImagePairs:
-    """Pairs of image files by key; see ``pipeline.interfaces.Source``."""
-
-    frame_rate: Fraction | None = None
+class ImagePairs(Source):
+    """Pairs of image files by key."""
 
     def __init__(
         self,
@@ -104,7 +101,12 @@ class ImagePairs:
         self._labelled = frozenset(labels.keys()) if labels else frozenset()
         self._looks: Looks | None = Looks()
         self._out_of_range = False
-        self.keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
+        self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys, those without partner included, in natural order."""
+        return self._keys
 
     def paired(self) -> list[str]:
         """The keys that both cameras have."""
@@ -123,7 +125,7 @@ class ImagePairs:
     @property
     def count(self) -> int:
         """How many keys there are, paired or not."""
-        return len(self.keys)
+        return len(self._keys)
 
     @property
     def has_labels(self) -> bool:
@@ -157,16 +159,6 @@ class ImagePairs:
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         return self._seen(map(self._pair, range(len(self.keys))))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def _called(self, key: str) -> tuple[str, ...]:
         return self._names.get(key, (key,))
