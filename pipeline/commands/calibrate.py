@@ -1,9 +1,9 @@
 """`irvis calibrate`: estimates the registration of two fixed cameras from image pairs."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -14,7 +14,8 @@ from common.errors import ConfigError, DataError
 from eval.report.tables import NONE
 from pipeline.commands import _terminal
 from pipeline.commands._terminal import console
-from pipeline.commands.fuse import open_pairs
+from pipeline.commands.fuse import open_pairs, section
+from pipeline.config.config import apply_override
 from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.geometry import registration
 from pipeline.geometry.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
@@ -28,7 +29,7 @@ from pipeline.geometry.registration import (
     corners,
     project,
 )
-from pipeline.images import list_images, to_grey, to_rgb, write_png
+from pipeline.images import to_grey, to_rgb, write_png
 from pipeline.interfaces import Source
 from pipeline.sources.image_folder import ImagePairs
 
@@ -53,10 +54,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "many pairs of different places",
     )
     parser.add_argument(
-        "--ir-range", type=int, nargs=2, metavar=("LOW", "HIGH"), help="counts of 16-bit infrared"
+        "--ir-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of 16-bit infrared"
     )
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="checkerboard png, IR in orange"
+    )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="source.key=value",
+        help="of the pairs, as a run takes them: source.offset_ms=40, source.names.ir=_IR",
     )
 
 
@@ -69,6 +76,7 @@ def run(parsed: argparse.Namespace) -> None:
             model=parsed.model,
             picture=parsed.picture,
             ir_range=tuple(parsed.ir_range) if parsed.ir_range else None,
+            settings=parsed.overrides,
             on_progress=show,
         )
     registration.write(parsed.output, calibration)
@@ -80,8 +88,9 @@ def calibrate(
     vis: Path,
     *,
     model: Model | Literal["auto"] = "auto",
-    ir_range: tuple[int, int] | None = None,
+    ir_range: tuple[float, float] | None = None,
     picture: Path | None = None,
+    settings: Sequence[str] = (),
     on_progress: Callable[[int, int | None], None],
 ) -> Calibration:
     """Estimate the mapping from infrared to visible pixels.
@@ -105,7 +114,8 @@ def calibrate(
         ir_range: Counts of 16-bit infrared that become black and white.
         picture: A `.png` file for a checkerboard of the visible and the registered infrared image
             of a typical pair.
-        on_progress: Called with the number of finished estimates and of all.
+        settings: ``source.KEY=value``, as a run takes them.
+        on_progress: Called with the estimates made and their number.
 
     Raises:
         ConfigError: The picture is not a PNG in an existing folder, or ``ir_range`` is wrong.
@@ -115,7 +125,13 @@ def calibrate(
         raise ConfigError(f"{picture}: the picture needs a name that ends with .png")
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"{picture}: there is no folder {picture.parent}")
-    pairs = _read(_open(ir, vis, ir_range))
+    chosen: dict[str, Any] = {}
+    for setting in settings:
+        apply_override(chosen, setting)
+    of_source = section(chosen, "source")
+    if chosen:
+        raise ConfigError(f"{next(iter(chosen))}: only keys of the source can be set: source.KEY")
+    pairs = _read(_open(ir, vis, {"ir_range": ir_range, **of_source}))
     if not pairs:
         raise DataError(f"{ir} and {vis}: no frame of one has a partner in the other")
     total = len(pairs) * len(ROUNDS) * (len(candidates(len(pairs))) if model == "auto" else 1)
@@ -234,15 +250,10 @@ def _registered(ir: NDArray[np.uint8], register: Register) -> NDArray[np.uint8]:
     return frame.image
 
 
-def _open(ir: Path, vis: Path, ir_range: tuple[int, int] | None) -> Source:
-    """Open the pairs; of folders only those that are used, to avoid decoding the others."""
-    source = open_pairs(ir, vis, ir_range)
-    if not ir.is_dir():
-        return source
-    infrared, visible = list_images(ir), list_images(vis)
-    keys = _spread([key for key in visible if key in infrared])
-    chosen = [{key: files[key] for key in keys} for files in (infrared, visible)]
-    return ImagePairs(chosen[0], chosen[1], None, ir_range)
+def _open(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
+    """The pairs; of folders no more than are used, so that the others needn't be decoded."""
+    source = open_pairs(ir, vis, settings)
+    return source.of(_spread(source.paired())) if isinstance(source, ImagePairs) else source
 
 
 def _read(source: Source) -> list[Pair]:

@@ -141,7 +141,8 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
     if not equals or not all(names):
         raise ConfigError(f"{shown(override)} is not an override; write dotted.key=value")
     try:
-        value = parse_yaml(text)
+        # YAML would read a pattern such as *_RGB as an alias, which a single value cannot have
+        value = text if text.startswith("*") else parse_yaml(text)
     except ValueError as error:
         raise ConfigError(f"{key}: {shown(text)} is not a YAML value ({error})") from error
     section = settings
