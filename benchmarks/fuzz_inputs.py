@@ -230,16 +230,17 @@ def partial_runs(rng: random.Random, here: Path) -> None:
     """A run that broke off, with one file changed, resumed."""
     from pipeline.config import config
     from pipeline.engine import runner
+    from pipeline.run_folder.names import LOCK, PARTIAL_SUFFIX
 
     good = here.parent / "part"
     settings = _toy(here.parent / "pairs", here.parent / "part")
-    if not good.with_name("part.partial").exists():
+    if not good.with_name(f"part{PARTIAL_SUFFIX}").exists():
         _break_off(settings)
-    partial = here / "part.partial"
+    partial = here / f"part{PARTIAL_SUFFIX}"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.rmtree(here / "part", ignore_errors=True)
-    shutil.copytree(good.with_name("part.partial"), partial)
-    path = rng.choice(sorted(p for p in partial.rglob("*") if p.is_file() and p.name != "lock"))
+    shutil.copytree(good.with_name(f"part{PARTIAL_SUFFIX}"), partial)
+    path = rng.choice(sorted(p for p in partial.rglob("*") if p.is_file() and p.name != LOCK))
     path.write_bytes(changed_bytes(rng, path.read_bytes()))
     settings["run"] = {"dir": str(here / "part"), "resume": True}
     runner.run(config.check(settings), lambda done, total: None)

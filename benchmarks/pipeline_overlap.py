@@ -23,6 +23,7 @@ from pipeline.engine.compute import Compute, batches
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
 from pipeline.interfaces import RunContext
+from pipeline.run_folder.names import LEDGER
 
 WANTED = 1.1
 _T = TypeVar("_T")
@@ -59,7 +60,7 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
     compute = Compute(arms, detector, device=device, batch=checked.compute.batch)
     with checked.source.module.build(checked.source.config, detector.names) as source:
         decode, pairs = timed(lambda: list(source))
-        with Ledger(folder / "ledger.csv") as ledger:
+        with Ledger(folder / LEDGER) as ledger:
             admission = Admission(checked, source, arms, ledger, fail=True, register=None)
             preparation = Preparation(checked.perturb, None)
 

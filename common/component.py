@@ -61,7 +61,7 @@ class SinkConfig(ComponentConfig):
     """Settings of a sink.
 
     Attributes:
-        is_scored: Whether it writes what the evaluation scores (``run_folder.folder.FRAMES``).
+        is_scored: Whether it writes the log of pairs that the evaluation scores.
         needs_results: Whether it shows what the evaluation writes.
     """
 

@@ -10,6 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pipeline.run_folder.names import RESULTS, TIMING
+
 NAMES = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 
 
@@ -60,8 +62,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     results, timing = (
-        json.loads((arguments.run / name).read_text(encoding="utf-8"))
-        for name in ("results.json", "timing.json")
+        json.loads((arguments.run / name).read_text(encoding="utf-8")) for name in (RESULTS, TIMING)
     )
     print("\n".join(table(results, timing, arguments.arms.split(","))))
 

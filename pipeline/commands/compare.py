@@ -27,7 +27,7 @@ from eval.fingerprint import differences, fingerprint, matters, side_differences
 from eval.report.tables import MAPS, number
 from pipeline.commands._terminal import console, difference_cells, print_lines, with_interval
 from pipeline.commands.show import detector_text
-from pipeline.run_folder.names import GROUND_TRUTH, PREDICTIONS
+from pipeline.run_folder.names import GROUND_TRUTH, RESULTS, predictions_file
 from pipeline.run_folder.results_file import read_results
 
 Json = dict[str, Any]
@@ -139,7 +139,7 @@ def _check_whole(run: _Run) -> None:
             raise DataError(
                 f"{run.folder}: has no labelled objects: no scores; give its source labels"
             )
-    for name in (GROUND_TRUTH, *(f"{PREDICTIONS}/{arm}.json" for arm in arms)):
+    for name in (GROUND_TRUTH, *(predictions_file(arm) for arm in arms)):
         if not (run.folder / name).is_file():
             raise DataError(
                 f"{run.folder}: is no whole run folder: {name} is missing; copy all of it, or run "
@@ -185,7 +185,7 @@ def _differences(runs: Sequence[_Run]) -> list[Json]:
         matches: dict[str, Matches] = {}
         for run in runs:
             if arm in run.results["arms"]:
-                path = run.folder / PREDICTIONS / f"{arm}.json"
+                path = run.folder / predictions_file(arm)
                 ids = _image_ids(truths[run.name], truth)
                 predictions = read_predictions(path, truth, image_ids=ids)
                 matches[run.name] = match_images(detections_of(truth, predictions), labels)
@@ -208,9 +208,7 @@ def _ground_truth(run: _Run) -> GroundTruth:
     path = run.folder / GROUND_TRUTH
     ground_truth = read_ground_truth(path)
     if content_hash(ground_truth) != run.results["protocol"]["ground_truth_sha256"]:
-        raise DataError(
-            f"{path}: is not what results.json beside it was computed from; run it again"
-        )
+        raise DataError(f"{path}: is not what {RESULTS} beside it was computed from; run it again")
     return ground_truth
 
 

@@ -17,9 +17,8 @@ from eval.report.page import Chart, Run, Sweep, render
 from eval.report.svg import svg
 from eval.report.tables import MAPS, number
 from pipeline.commands.compare import compare
-from pipeline.run_folder.folder import SUFFIX
-from pipeline.run_folder.names import PAGE, SWEEP
-from pipeline.run_folder.results_file import NAME, legible, read_results, read_timing
+from pipeline.run_folder.names import PARTIAL_SUFFIX, REPORT, RESULTS, SWEEP
+from pipeline.run_folder.results_file import legible, read_results, read_timing
 from pipeline.run_folder.summary import coverage
 from pipeline.sinks._page import (
     command,
@@ -36,7 +35,7 @@ Json = Mapping[str, Any]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs and the output."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run or sweep folder")
-    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default RUN/report.html")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=f"default RUN/{REPORT}")
     parser.add_argument(
         "--figures", type=Path, metavar="OUT", help="instead of a page: PDF charts, LaTeX tables"
     )
@@ -67,8 +66,8 @@ def report(folders: Sequence[Path], output: Path | None) -> Path:
     if output is None and len(folders) > 1:
         raise ConfigError("irvis report: several runs need a file for their page; give -o FILE")
     if output is not None and output.is_dir():
-        raise ConfigError(f"{output}: is a folder; name the page, e.g. {output / PAGE}")
-    path = output or folders[0] / PAGE
+        raise ConfigError(f"{output}: is a folder; name the page, e.g. {output / REPORT}")
+    path = output or folders[0] / REPORT
     last = [folder.resolve().name for folder in folders]
     names = [
         name if last.count(name) == 1 else str(folder)
@@ -98,7 +97,7 @@ def figures(folder: Path, output: Path) -> list[Path]:
     written = []
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
-    with legible(folder / NAME), drawing():
+    with legible(folder / RESULTS), drawing():
         for name, _, figure in draw_charts(folder, results, read_detections(folder, results)[0]):
             path = output / f"{name}.pdf"
             with writing(path):
@@ -114,14 +113,14 @@ def figures(folder: Path, output: Path) -> list[Path]:
 def _brief(folder: Path, name: str, page: Path) -> Run:
     """The content about one run on a page of several."""
     results = read_results(folder)
-    with legible(folder / NAME):
+    with legible(folder / RESULTS):
         return Run(
             name=name,
             results=results,
             headline=coverage(results["frames"], results["objects"]),
             command=command(folder),
             timing=read_timing(folder),
-            page=_link(folder / PAGE, page),
+            page=_link(folder / REPORT, page),
         )
 
 
@@ -158,8 +157,8 @@ def _sweep_page(folder: Path, path: Path) -> str:
             [*(row[key] for key in keys), row["arm"], *(number(row[name]) for name in MAPS)]
             for row in rows
         ]
-    folders = (file.parent for file in folder.glob(f"*/{NAME}"))
-    runs = sorted(run for run in folders if not run.name.endswith(SUFFIX))
+    folders = (file.parent for file in folder.glob(f"*/{RESULTS}"))
+    runs = sorted(run for run in folders if not run.name.endswith(PARTIAL_SUFFIX))
     brief = [_brief(run, f"{folder.resolve().name}/{run.name}", path) for run in runs]
     sweep = Sweep(drawn, [*keys, "arm", *MAPS.values()], cells)
     return render(folder.resolve().name, brief, sweep=sweep)

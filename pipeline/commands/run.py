@@ -10,6 +10,7 @@ from pipeline.commands._terminal import console, print_lines, score_tables, time
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
+from pipeline.run_folder.names import QUALITY
 from pipeline.run_folder.summary import bottleneck, coverage
 
 
@@ -44,7 +45,7 @@ def print_report(outcome: Outcome) -> None:
             out.print("The source has no labels: detections and times, but no scores.")
             out.print(time_table(times))
         if any(part["quality"] for part in arms.values()):
-            out.print("Image quality: irvis show has the means, quality.csv each image.")
+            out.print(f"Image quality: irvis show has the means, {QUALITY} each image.")
     print_lines(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
 
 

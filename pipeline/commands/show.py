@@ -15,7 +15,8 @@ from rich.text import Text
 from eval.fingerprint import fingerprint
 from eval.report.tables import Section, scored_arms, sections
 from pipeline.commands._terminal import console, print_lines, score_tables, time_table
-from pipeline.run_folder.results_file import NAME, legible, read_results, read_timing
+from pipeline.run_folder.names import RESULTS
+from pipeline.run_folder.results_file import legible, read_results, read_timing
 
 Json = Mapping[str, Any]
 
@@ -37,7 +38,7 @@ def print_report(folder: Path) -> None:
         errors.DataError: As for ``read_results``, or values of a table are missing in its file.
     """
     results = read_results(folder)
-    with legible(folder / NAME):
+    with legible(folder / RESULTS):
         lines, parts = list(introduction(results)), list(_printed(results))
     timing = read_timing(folder)
     if not scored_arms(results) and timing is not None:

@@ -26,9 +26,9 @@ from pipeline.commands._terminal import console, print_lines
 from pipeline.config.sections import RunConfig
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
-from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, make, partial_of
-from pipeline.run_folder.names import SWEEP
-from pipeline.run_folder.results_file import NAME, read_results
+from pipeline.run_folder.folder import RUNS, check_same, latest, make, partial_of
+from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, SWEEP
+from pipeline.run_folder.results_file import read_results
 
 SCORES = ("precision", "recall")
 
@@ -143,7 +143,7 @@ def _find(run: RunConfig) -> Path:
 def _check_planned(points: Sequence[Point], folder: Path) -> None:
     """Check that a resumed sweep has all values of the earlier one; it may have more."""
     planned = {point.name for point in points}
-    made = {path.name.removesuffix(SUFFIX) for path in folder.iterdir() if path.is_dir()}
+    made = {path.name.removesuffix(PARTIAL_SUFFIX) for path in folder.iterdir() if path.is_dir()}
     if others := sorted(made - planned):
         raise ConfigError(
             f"run.resume: {folder} has {others[0]} too; repeat all its values or start a new sweep"
@@ -159,7 +159,7 @@ def _check_same(point: Point, final: Path) -> None:
 
 def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:
     """Content of the point's `results.json`, of its complete run folder or of a new run."""
-    if (final / NAME).is_file():
+    if (final / RESULTS).is_file():
         return read_results(final)
     settings = {"dir": final, "resume": partial_of(final).is_dir()}
     own = replace(point.config, run=point.config.run.model_copy(update=settings))

@@ -18,12 +18,9 @@ from pipeline.config.sections import (
     RunConfig,
     Section,
 )
+from pipeline.run_folder.names import GALLERY, PREDICTIONS, VIDEO
 
-RESERVED = (
-    "gallery",
-    "predictions",
-    "video",
-)  # folders of the run folder that no sink may be called
+RESERVED = (GALLERY, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",

@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from pipeline.run_folder.names import PARTIAL_SUFFIX
+
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # safe as a file name
 
 
@@ -23,8 +25,8 @@ class RunConfig(Section):
     @field_validator("name")
     @classmethod
     def _not_partial(cls, name: str) -> str:
-        if name.endswith(".partial"):
-            raise ValueError("must not end with .partial, which marks unfinished runs")
+        if name.endswith(PARTIAL_SUFFIX):
+            raise ValueError(f"must not end with {PARTIAL_SUFFIX}, which marks unfinished runs")
         return name
 
     @field_validator("dir")

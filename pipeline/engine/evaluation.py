@@ -28,11 +28,19 @@ from eval.quality.summary import correlations, means
 from pipeline.interfaces import RunContext, Summary
 from pipeline.run_folder.alignment_file import AlignmentFile
 from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
-from pipeline.run_folder.folder import FRAMES
-from pipeline.run_folder.results_file import NAME, SCHEMA
+from pipeline.run_folder.names import (
+    CURVES,
+    GROUND_TRUTH,
+    MISALIGNMENT,
+    PAIR_LOG,
+    QUALITY,
+    RESULTS,
+    RESULTS_TABLE,
+    predictions_file,
+)
+from pipeline.run_folder.results_file import SCHEMA
 from pipeline.run_folder.sink_files import read_lines
 
-PAIRS = "pairs.csv"
 COLUMNS = (
     "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
     *(f"{name}_{end}" for name in STATISTICS for end in ("low", "high")),
@@ -78,16 +86,16 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
         "warnings": [*alignment.warnings(), *_warnings(context, summary, scored)],
     }
-    write_json(context.folder / NAME, results, indent=1)
+    write_json(context.folder / RESULTS, results, indent=1)
     if scored:
         marked = {"fingerprint": protocol["fingerprint"], **curves_json(scored)}
-        write_json(context.folder / "curves.json", marked)
+        write_json(context.folder / CURVES, marked)
     if quality:
         table = pd.concat(quality, names=["arm"]).reset_index()
-        _write_csv(context.folder / "quality.csv", table)
+        _write_csv(context.folder / QUALITY, table)
     rows = [r for arm in scored for r in table_rows(arm, scored[arm], parts[arm]["ci95"])]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    _write_csv(context.folder / "results.csv", table.assign(fingerprint=protocol["fingerprint"]))
+    _write_csv(context.folder / RESULTS_TABLE, table.assign(fingerprint=protocol["fingerprint"]))
 
 
 def _unpack(context: RunContext) -> _Written:
@@ -99,8 +107,8 @@ def _unpack(context: RunContext) -> _Written:
     with ExitStack() as stack:
         truth = stack.enter_context(GroundTruthFile(_ground_truth(context), names))
         files = {a: stack.enter_context(PredictionsFile(_predictions(context, a))) for a in arms}
-        alignment = stack.enter_context(AlignmentFile(context.folder / PAIRS))
-        for number, line in enumerate(read_lines(context.folder / FRAMES), 1):
+        alignment = stack.enter_context(AlignmentFile(context.folder / MISALIGNMENT))
+        for number, line in enumerate(read_lines(context.folder / PAIR_LOG), 1):
             alignment.add(line["key"], line["dead"], line["shift"])
             if line["dead"] and context.labelled:
                 continue  # no number counts what one camera alone shows
@@ -137,11 +145,11 @@ def _score(context: RunContext) -> dict[str, ArmResult]:
 
 
 def _ground_truth(context: RunContext) -> Path:
-    return context.folder / "ground_truth.json"
+    return context.folder / GROUND_TRUTH
 
 
 def _predictions(context: RunContext, arm: str) -> Path:
-    return context.folder / "predictions" / f"{arm}.json"
+    return context.folder / predictions_file(arm)
 
 
 def _names(context: RunContext) -> dict[int, str]:

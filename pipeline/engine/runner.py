@@ -28,6 +28,7 @@ from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
+from pipeline.run_folder.names import LEDGER, RESULTS, TIMING
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             folder.abandon()
             raise
     folder.complete()
-    path = folder.final / "results.json"
+    path = folder.final / RESULTS
     results: Any = load_json(path) if path.is_file() else None
     return Outcome(folder.final, summary, results, timing)
 
@@ -168,7 +169,7 @@ class _Job:
         with ExitStack() as stack:
             context = self._context()
             sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
-            ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
+            ledger = stack.enter_context(Ledger(self._folder.path / LEDGER))
             register = None if self._calibration is None else Register(self._calibration)
             admission = Admission(
                 self._config,
@@ -201,7 +202,7 @@ class _Job:
             timing = describe_timing(
                 self._compute, self._stages, pairs=pairs, wall_s=time.perf_counter() - start
             )
-            write_json(self._folder.path / "timing.json", timing, indent=1)
+            write_json(self._folder.path / TIMING, timing, indent=1)
             for sink in sinks:
                 sink.publish(self._folder.final.name)
         return summary, timing

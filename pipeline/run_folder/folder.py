@@ -13,13 +13,16 @@ import yaml
 from common.errors import ConfigError, DataError
 from common.files import MEGABYTE, load_json, load_yaml, write_json, write_text, writing
 from pipeline.config.sections import RunConfig
+from pipeline.run_folder.names import (
+    CONFIG,
+    INPUTS,
+    LOCK,
+    PAIR_LOG,
+    PARTIAL_SUFFIX,
+    PROGRESS,
+)
 
 RUNS = Path("runs")
-SUFFIX = ".partial"
-CONFIG = "config.yaml"
-# Only in a partial folder: finished pairs, lock, lines of the results sink, identity of inputs.
-PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
-INPUTS = "inputs.json"
 
 
 class Work(Protocol):
@@ -85,7 +88,7 @@ class RunFolder:
         """Give the folder its name."""
         if os.path.lexists(self.final):
             self.final.rmdir()  # run.dir may be there, empty
-        for name in (PROGRESS, LOCK, FRAMES, INPUTS):
+        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.close()
@@ -175,9 +178,9 @@ def _no_folder(path: Path) -> str:
 
 def _resume(config: Work) -> RunFolder:
     name = config.run.name
-    partial = partial_of(config.run.dir) if config.run.dir else latest(name, SUFFIX)
+    partial = partial_of(config.run.dir) if config.run.dir else latest(name, PARTIAL_SUFFIX)
     if partial is None or not partial.is_dir():
-        where = partial or RUNS / f"{name}{SUFFIX}"
+        where = partial or RUNS / f"{name}{PARTIAL_SUFFIX}"
         raise ConfigError(f"run.resume: there is no unfinished run in {where}")
     if not (partial / CONFIG).is_file():
         raise ConfigError(
@@ -185,7 +188,7 @@ def _resume(config: Work) -> RunFolder:
         )
     lock = _lock(partial)
     check_same(partial, config)
-    final = partial.with_name(partial.name.removesuffix(SUFFIX))
+    final = partial.with_name(partial.name.removesuffix(PARTIAL_SUFFIX))
     return RunFolder(partial, final, lock, _done(partial), resumed=True)
 
 
@@ -250,7 +253,7 @@ def _lock(partial: Path) -> IO[str]:
 
 def partial_of(final: Path) -> Path:
     """The partial folder of a run folder."""
-    return final.with_name(final.name + SUFFIX)
+    return final.with_name(final.name + PARTIAL_SUFFIX)
 
 
 def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: ANN401  (YAML values)

@@ -1,10 +1,33 @@
-"""Names of the files of a run folder, besides those in ``folder`` and ``results_file``."""
+"""Names of the files and folders of a run folder. Imports nothing, so that `config` can use it."""
 
-LEDGER = "ledger.csv"
-TIMING = "timing.json"
+PARTIAL_SUFFIX = ".partial"  # of the folder's name until the run is complete
+
+CONFIG = "config.yaml"
+RESULTS = "results.json"
+RESULTS_TABLE = "results.csv"  # a row per arm and class
 GROUND_TRUTH = "ground_truth.json"
 PREDICTIONS = "predictions"  # folder of <arm>.json
+LEDGER = "ledger.csv"
+TIMING = "timing.json"
+MISALIGNMENT = "pairs.csv"  # a row per pair
 CURVES = "curves.json"
-PAGE = "report.html"
-GALLERY = "gallery"  # folder of the page's images
-SWEEP = "sweep.csv"  # in the folder of a sweep
+QUALITY = "quality.csv"  # a row per arm and pair
+
+# Of sinks.
+REPORT = "report.html"
+GALLERY = "gallery"  # folder of the report's images
+VIDEO = "video"  # folder of <sink>.mp4
+TRACKER_LOG = "detections.jsonl"  # in the folder of a sink of kind mot, removed at the end
+
+# Only in a partial folder.
+PAIR_LOG = "frames.jsonl"  # what the evaluation scores, a line per pair
+PROGRESS = "progress.log"  # numbers of pairs that all sinks have written
+LOCK = "lock"
+INPUTS = "inputs.json"  # hashes of weights and calibration
+
+SWEEP = "sweep.csv"  # in the folder of a sweep, beside its runs
+
+
+def predictions_file(arm: str) -> str:
+    """The path in a run folder of an arm's predictions."""
+    return f"{PREDICTIONS}/{arm}.json"

@@ -10,10 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from common.errors import DataError, cut
 from common.files import load_json
-from pipeline.run_folder.folder import SUFFIX
-from pipeline.run_folder.names import TIMING
+from pipeline.run_folder.names import PARTIAL_SUFFIX, RESULTS, TIMING
 
-NAME = "results.json"
 SCHEMA = 1
 
 _Interval = Annotated[list[float], Field(min_length=2, max_length=2)]
@@ -155,13 +153,17 @@ def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
         DataError: It is not a complete run folder, or its results are of another version of irvis
             or invalid.
     """
-    unfinished = folder if folder.resolve().name.endswith(SUFFIX) else Path(f"{folder}{SUFFIX}")
+    unfinished = (
+        folder
+        if folder.resolve().name.endswith(PARTIAL_SUFFIX)
+        else Path(f"{folder}{PARTIAL_SUFFIX}")
+    )
     if not by_its_run and unfinished.is_dir() and (unfinished == folder or not folder.exists()):
         raise DataError(f"{unfinished}: the run isn't finished; go on with it: run.resume=true")
-    path = folder / NAME
+    path = folder / RESULTS
     if not path.is_file():
         raise DataError(
-            f"{folder}: is no run folder: it has no results.json; give a folder that irvis run "
+            f"{folder}: is no run folder: it has no {RESULTS}; give a folder that irvis run "
             "made, with a sink of kind results"
         )
     results = load_json(path)

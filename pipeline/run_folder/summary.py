@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.run_folder.names import LEDGER
+
 
 def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
     """The share of the input that was processed.
@@ -23,7 +25,7 @@ def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
         if count:
             text += f"; {count} {what}"
     if any(count for name, count in frames.items() if name != "paired"):
-        text += " (reasons in ledger.csv)"
+        text += f" (reasons in {LEDGER})"
     return text
 
 

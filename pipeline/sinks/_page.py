@@ -19,18 +19,18 @@ from eval.report import charts
 from eval.report.page import Chart, Run, render, within_budget
 from eval.report.svg import svg
 from eval.report.tables import scored_arms, sections
-from pipeline.run_folder.folder import CONFIG
 from pipeline.run_folder.names import (
+    CONFIG,
     CURVES,
     GALLERY,
     GROUND_TRUTH,
     LEDGER,
-    PAGE,
-    PREDICTIONS,
+    REPORT,
+    RESULTS,
     TIMING,
+    predictions_file,
 )
 from pipeline.run_folder.results_file import (
-    NAME,
     check_shape,
     legible,
     read_results,
@@ -58,7 +58,7 @@ def publish(folder: Path, name: str) -> None:
     results = read_results(folder, by_its_run=True)
     with drawing(), legible(folder):
         text = render(name, [describe_run(folder, folder.with_name(name), results)])
-    save(folder / PAGE, text)
+    save(folder / REPORT, text)
 
 
 def save(path: Path, text: str) -> None:
@@ -99,7 +99,7 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
     counts, agreed = read_detections(folder, results)
     with legible(folder / TIMING):
         slowest = "" if timing is None else bottleneck(timing)
-    with legible(folder / NAME):
+    with legible(folder / RESULTS):
         return Run(
             name=final.resolve().name,
             results=results,
@@ -147,7 +147,7 @@ def read_detections(folder: Path, results: Json) -> tuple[CountsOverTime | None,
     path = folder / GROUND_TRUTH
     truth: Any = load_json(path)
     with legible(path):
-        found = {arm: _sure(folder / PREDICTIONS / f"{arm}.json") for arm in results["arms"]}
+        found = {arm: _sure(folder / predictions_file(arm)) for arm in results["arms"]}
         images = truth["images"]
         if not images:
             return None, None

@@ -9,7 +9,7 @@ from common.errors import ConfigError
 from common.files import load_json, read_text
 from eval.average_precision import STATISTICS
 from pipeline.interfaces import RunContext
-from pipeline.run_folder.folder import CONFIG, SUFFIX
+from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, TIMING
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +38,11 @@ def read_record(folder: Path, sink: str) -> Record:
     Raises:
         ConfigError: The run has no sink of kind results.
     """
-    path = folder / "results.json"
+    path = folder / RESULTS
     if not path.is_file():
         raise ConfigError(f"sinks.{sink}: logs the results; add sinks.results.kind=results")
     results: Any = load_json(path)
-    timing: Any = load_json(folder / "timing.json")
+    timing: Any = load_json(folder / TIMING)
     return Record(results, timing, read_text(folder / CONFIG))
 
 
@@ -83,4 +83,4 @@ def check_outside(path: Path, context: RunContext, key: str) -> None:
 
 def final_folder(context: RunContext) -> Path:
     """The run folder, once it is whole."""
-    return context.folder.with_name(context.folder.name.removesuffix(SUFFIX))
+    return context.folder.with_name(context.folder.name.removesuffix(PARTIAL_SUFFIX))

@@ -18,7 +18,7 @@ from common.errors import ConfigError
 from detection.boxes import Detections
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Sink
-from pipeline.run_folder.folder import FRAMES
+from pipeline.run_folder.names import PAIR_LOG
 from pipeline.run_folder.sink_files import Lines
 
 
@@ -34,8 +34,8 @@ def build(config: Config, context: RunContext, name: str) -> "JsonLinesSink":
     Raises:
         ConfigError: A resumed run had no such file before, or its name is that of another.
     """
-    if f"{name}.jsonl" == FRAMES:
-        raise ConfigError(f"sinks.{name}: {FRAMES} is the run's own file; rename the sink")
+    if f"{name}.jsonl" == PAIR_LOG:
+        raise ConfigError(f"sinks.{name}: {PAIR_LOG} is the run's own file; rename the sink")
     lines = Lines(context.folder / f"{name}.jsonl", name, context.done)
     return JsonLinesSink(lines, {} if context.detector is None else context.detector.names)
 

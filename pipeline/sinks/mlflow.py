@@ -29,7 +29,7 @@ from common.component import SinkConfig
 from common.errors import ConfigError, DataError, mask
 from common.files import parse_yaml
 from pipeline.interfaces import RunContext, Sink
-from pipeline.run_folder.folder import CONFIG
+from pipeline.run_folder.names import CONFIG, RESULTS, RESULTS_TABLE
 from pipeline.sinks._tracking import Record, check_outside, final_folder, numbers, read_record
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _Entry = TypeVar("_Entry")
 
 FOLDER = "mlruns"
 DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")  # which MLflow can write to directly
-ARTIFACTS = ("results.json", "results.csv", CONFIG)
+ARTIFACTS = (RESULTS, RESULTS_TABLE, CONFIG)
 # Characters, and entries of one request, that every MLflow server takes.
 KEY, VALUE, TAG, PARAMS, METRICS = 250, 500, 5000, 100, 1000
 REASON = 300  # characters of what MLflow says, which may be pages
@@ -197,7 +197,7 @@ def _settings(text: str) -> Mapping[str, Any]:
     """The run's configuration."""
     settings = parse_yaml(text)
     if not isinstance(settings, dict):
-        raise ValueError("config.yaml holds no sections")
+        raise ValueError(f"{CONFIG} holds no sections")
     return settings
 
 

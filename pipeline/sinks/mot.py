@@ -37,10 +37,10 @@ from common.errors import ConfigError, DataError
 from common.files import writing
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Sink, Summary
+from pipeline.run_folder.names import TRACKER_LOG
 from pipeline.run_folder.sink_files import Lines, read_lines
 
 LIBRARY_RATE = 30  # frames per second in which the library counts how long a track is kept
-LOG = "detections.jsonl"
 
 
 class _Logged(BaseModel):
@@ -93,7 +93,7 @@ class MotSink(Sink):
         self, folder: Path, tracks: "dict[str, _Tracks]", conf: float, sink: str, done: int
     ) -> None:
         self._tracks, self._conf = tracks, conf
-        self._log_path = folder / LOG
+        self._log_path = folder / TRACKER_LOG
         paths = {arm: folder / f"{arm}.txt" for arm in tracks}
         # The log goes when the files are whole: the run broke off later, while it ended.
         self._finished = (

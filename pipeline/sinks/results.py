@@ -18,7 +18,7 @@ from eval.labels import Labels
 from eval.matching import drop_ignored
 from pipeline.frames import Misalignment, Result
 from pipeline.interfaces import RunContext, Sink
-from pipeline.run_folder.folder import FRAMES
+from pipeline.run_folder.names import PAIR_LOG
 from pipeline.run_folder.sink_files import Lines
 
 
@@ -68,7 +68,7 @@ class ResultsSink(Sink):
     """Logs labels and detections as they come; the evaluation scores them at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
-        self._lines = Lines(context.folder / FRAMES, name, context.done, _Line.model_validate)
+        self._lines = Lines(context.folder / PAIR_LOG, name, context.done, _Line.model_validate)
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""

@@ -21,6 +21,7 @@ from common.errors import DataError
 from detection.boxes import Detections
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Sink, Summary
+from pipeline.run_folder.names import VIDEO
 from pipeline.run_folder.sink_files import Parts, damaged
 from pipeline.sinks._video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 from pipeline.sinks.images import choose_arms
@@ -55,9 +56,7 @@ def build(config: Config, context: RunContext, name: str) -> "VideoSink":
     """
     arms = choose_arms(config.arms, context, name)
     names = {} if context.detector is None else context.detector.names
-    parts = Parts(
-        context.folder / "video" / f"{name}.mp4", name, context.done, comment_and_last_tick
-    )
+    parts = Parts(context.folder / VIDEO / f"{name}.mp4", name, context.done, comment_and_last_tick)
     return VideoSink(parts, VideoWriter(config, arms, names, context.frame_rate))
 
 
