@@ -14,7 +14,7 @@ import tracemalloc
 import numpy as np
 
 from pipeline.frames import Frame
-from pipeline.sync.pairing import pair_by_time
+from pipeline.sync.pairing import Matcher, pair_by_time
 
 MS = 1_000_000
 TOLERANCES = (16, 33, 50, 500)  # ms
@@ -33,7 +33,7 @@ def camera(frames, offset, seed):
 def pair(streams, tolerance):
     """Number of frames and pairs, and sum of the differences in ns."""
     frames = pairs = total = 0
-    for ir, vis in pair_by_time(*streams, tolerance_ns=tolerance * MS):
+    for ir, vis in pair_by_time(*streams, Matcher(tolerance * MS)):
         frames += (ir is not None) + (vis is not None)
         if ir is not None and vis is not None:
             pairs += 1

@@ -15,6 +15,7 @@ from eval.light import Light
 
 Modality = Literal["ir", "vis"]
 MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
+OTHER: Mapping[Modality, Modality] = {"ir": "vis", "vis": "ir"}
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16 | HW float32, as decoded
 
 
@@ -25,7 +26,7 @@ class Frame:
     Attributes:
         image: HWC RGB uint8, HW uint8 or HW uint16.
         timestamp_ns: Presentation time in nanoseconds, None for stills.
-        index: Position in its own stream, from 0; -1 where it only stands in for a missing one.
+        index: Position in its own stream, from 0; -1 for a black frame in place of a missing one.
     """
 
     image: Image
@@ -39,7 +40,7 @@ class Frame:
 
 
 class WholePair(NamedTuple):
-    """A pair whose frames are both there."""
+    """A pair that has both frames."""
 
     key: str
     ir: Frame
@@ -48,12 +49,12 @@ class WholePair(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FramePair:
-    """The infrared and the visible frame of one moment; at least one of them is there.
+    """The infrared and the visible frame of one moment; at most one is missing.
 
-    Files are named by the key; where it holds a `/`, in folders below.
+    Files are named by the key; a `/` in it makes subfolders.
 
     Raises:
-        DataError: The key is no path below a folder.
+        DataError: The key is not a relative path inside a folder.
     """
 
     key: str
@@ -74,7 +75,7 @@ class FramePair:
         return WholePair(self.key, self.ir, self.vis)
 
     def problem(self) -> str | None:
-        """Why this pair can't be fused, one line for the user; None where it can."""
+        """Why this pair can't be fused, one line for the user; None if it can."""
         if self.ir is None or self.vis is None:
             missing, index = ("infrared", self.vis) if self.ir is None else ("visible", self.ir)
             return f"pair {self.key}: frame {index.index if index else 0} has no {missing} partner"
@@ -92,7 +93,7 @@ class PairBatch:
     """Consecutive pairs of one size on the compute device.
 
     Attributes:
-        keys: B pair keys; the last one repeats where the batch was padded.
+        keys: B pair keys; padding repeats the last one.
         ir: uint8 [B, 1, H, W].
         vis: uint8 [B, 3, H, W], RGB.
         ready: Ready-made fused images by arm name, uint8 [B, 3, H, W]; for ``folder`` arms.
@@ -106,11 +107,11 @@ class PairBatch:
 
 @dataclass(frozen=True, slots=True)
 class BadPair:
-    """A pair that its source could not deliver whole; the runner stops or writes it in the ledger.
+    """A pair that its source could not read; it ends the run or is written to the ledger.
 
     Attributes:
         key: The pair's key.
-        reason: One line for the user: what is wrong with which file, and how to mend it.
+        reason: One line for the user: what is wrong with which file, and how to fix it.
     """
 
     key: str
@@ -119,29 +120,28 @@ class BadPair:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A frame of a live camera that was decoded and given up, for the rest was too slow.
+    """A decoded frame of a live camera that was discarded because the pipeline was too slow.
 
     Attributes:
-        camera: Whose.
+        modality: Of its camera.
         index: Position in its own stream, from 0.
         reason: One line for the user.
     """
 
-    camera: Modality
+    modality: Modality
     index: int
     reason: str
 
 
 class Misalignment(NamedTuple):
-    """What moves a pair's infrared image off its visible one.
+    """The shift of a pair's infrared image against its visible one.
 
     Attributes:
-        dx: How much further right the infrared image shows things, in pixels of the given images.
-        dy: How much further down.
+        dx: To the right, in pixels of the given images.
+        dy: Down.
         response: In [0, 1], by how much the best shift correlates better than the next best one;
-            below ``pipeline.geometry.misalignment.TELLING`` the shift is a guess. 0 where what fits
-            best lies beyond the reach and, with a shift of NaN, where one of the two shows no edge
-            at all.
+            below ``pipeline.geometry.misalignment.TELLING`` the shift is unreliable. 0 if the best
+            shift is out of reach, or, with a shift of NaN, if one image has no edges.
     """
 
     dx: float
@@ -154,13 +154,13 @@ class Item:
     """A whole pair on its way through the stages.
 
     Attributes:
-        pair: Infrared and visible frame, both there, of one size.
-        labels: Ground truth, None where the source has none.
+        pair: Infrared and visible frame of one size, none missing.
+        labels: Ground truth, None if the source has none.
         ready: Ready-made fused images by arm, HWC RGB uint8.
-        light: Whether it was taken by day or at night; None where nobody asks.
-        dead: The camera that shows nothing here: the pair is fused from the other one alone, and no
-            number counts it. None in the normal case.
-        misalignment: How far the images are apart; None where one camera is dead.
+        light: Day or night; None without labels.
+        dead: The modality whose camera is dead: the pair falls back to the other one and is not
+            scored. None in the normal case.
+        misalignment: None if a camera is dead.
     """
 
     pair: FramePair
@@ -178,14 +178,14 @@ class Item:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Result:
-    """What every arm made of one pair.
+    """The images and detections of every arm for one pair.
 
     Attributes:
-        number: Position among the pairs that were processed, from 0.
+        number: Position among the processed pairs, from 0.
         item: The pair and its labels.
-        images: What the detector saw, by arm, uint8 [3, H, W] on the compute device.
-        detections: By arm; empty where there is no detector.
-        quality: By arm and metric, NaN where not defined; empty where not asked for.
+        images: The detector's input, by arm, uint8 [3, H, W] on the compute device.
+        detections: By arm; empty without a detector.
+        quality: By arm and metric, NaN where not defined; empty if not configured.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""The base classes of the pipeline's parts (source, arm, sink), and what a sink is told."""
+"""The base classes of sources, arms and sinks, and what the engine passes to sinks."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 
 
 class Thread(Protocol):
-    """A thread that makes items ahead of their consumer; see ``pipeline.sources._prefetch``."""
+    """A thread that produces items ahead of their consumer; see ``pipeline.sources._prefetch``."""
 
     busy_s: float
     wait_s: float
@@ -27,22 +27,22 @@ class Thread(Protocol):
 
 
 class Source:
-    """Where pairs come from: a context manager that is iterated once; a base class.
+    """Base class of sources: a context manager that yields pairs and is iterated once.
 
-    Its module's ``build(config, names)`` is given the detector's classes, name by id.
+    Its module's ``build(config, names)`` receives the detector's classes, name by id.
 
-    The order, the keys and the frames are the same on every pass over the same input. The defaults
-    are those of stills without labels; a property may be overridden by a plain class attribute.
+    Order, keys and frames are the same for the same input. The defaults are those of stills without
+    labels; a class attribute may override a property.
     """
 
     @property
     def count(self) -> int | None:
-        """How many items the iteration gives, None where that isn't known before the end."""
+        """The number of items, None if it isn't known before the end."""
         return None
 
     @property
     def keys(self) -> Sequence[str] | None:
-        """The keys of all items in order, None where they aren't known before the end."""
+        """The keys of all items in order, None if they aren't known before the end."""
         return None
 
     @property
@@ -57,30 +57,30 @@ class Source:
 
     @property
     def resumable(self) -> bool:
-        """Whether the pairs can be had again; not those of live cameras."""
+        """Whether the same pairs can be read again; not so for live cameras."""
         return True
 
     @property
     def threads(self) -> Mapping[str, Thread]:
-        """What decodes each modality, by its name; empty where the iteration itself decodes."""
+        """The decoding thread of each modality; empty if the iteration itself decodes."""
         return {}
 
     def timing(self) -> Mapping[str, Any] | None:
-        """How the pairs were timed, as in ``Summary``; known once the source was iterated."""
+        """How the pairs were timed, as in ``Summary``; valid after the iteration."""
         return None
 
     def check(self) -> None:
-        """Look for mistakes that can be found before the run.
+        """Check the files before the run.
 
         Raises:
-            errors.DataError: A file is missing, unreadable or wrong; the first one found.
+            errors.DataError: A file is missing, unreadable or wrong; names the first one.
         """
 
     def stop(self) -> None:
-        """End a wait for frames, so that the iteration ends soon; from any thread."""
+        """Stop waiting for frames, so that the iteration ends soon; callable from any thread."""
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Ground truth of a pair of this height and width; empty where nothing is labelled.
+        """Ground truth of a pair of this height and width; empty if nothing is labelled.
 
         Raises:
             errors.DataError: The label file is wrong.
@@ -103,17 +103,17 @@ class Source:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give back what is held."""
+        """Release all resources."""
 
 
 class Arm:
-    """What the detector sees of a pair, or what stands for its detections; a base class.
+    """Base class of arms, which turn a pair into an image for the detector, or into detections.
 
-    A fuser needs no arm of its own: ``pipeline.arms._fuser.FuserArm`` is made of it. An arm that
-    reads images has ``check`` and ``read``, one that merges others has ``merge``.
+    A fuser needs no arm of its own: ``pipeline.arms._fuser.FuserArm`` wraps it. An arm that reads
+    images implements ``check`` and ``read``, one that merges other arms implements ``merge``.
 
     Attributes:
-        config: What it is: the modality that it shows, whether it reads images or merges arms.
+        config: The modality that it shows, whether it reads images, which arms it merges.
     """
 
     def __init__(self, config: ArmConfig) -> None:
@@ -124,41 +124,40 @@ class Arm:
         raise NotImplementedError(f"{type(self).__name__} makes no image from a pair")
 
     def check(self, keys: Collection[str]) -> None:
-        """Look for mistakes that can be found before the run.
+        """Check before the run that the arm has an image of every pair.
 
         Raises:
-            errors.DataError: Something is missing for one of the pairs.
+            errors.DataError: The image of a pair is missing.
         """
 
     def read(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
         """The image of a pair of this height and width, HWC RGB uint8.
 
         Raises:
-            errors.DataError: It is missing or wrong; the pair is a bad one then.
+            errors.DataError: It is missing or wrong; then the pair counts as bad.
         """
         raise NotImplementedError(f"{type(self).__name__} reads no images")
 
     def merge(self, detections: Mapping[str, Detections]) -> Detections:
-        """One pair's detections out of those of the other arms, best score first."""
+        """Merge the other arms' detections of one pair, best score first."""
         raise NotImplementedError(f"{type(self).__name__} merges no arms")
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a sink may know when it is built.
+    """The data of the run that a sink receives when it is built.
 
     Attributes:
         folder: The run folder, while it is still partial.
         arms: All arms, in the order of the configuration.
-        image_arms: Those that have an image.
-        detector: None where the run only fuses.
+        image_arms: Arms that have an image.
+        detector: None if the run only fuses.
         frame_rate: Pairs per second of a recording, None for stills.
         labelled: Whether the source has ground truth.
         protocol: What the run's numbers depend on besides the detector; see ``results.json``.
-        classes: Ids of the classes that are scored, None for all that the detector has.
-        done: Pairs that an earlier, broken-off run had finished; 0 for a fresh run.
-        baselines: The arm that shows ``ir`` alone and that which shows ``vis`` alone; None where
-            there is none.
+        classes: Ids of the classes that are scored, None for all classes of the detector.
+        done: Pairs that the interrupted run finished; 0 for a new run.
+        baselines: By modality, the first arm that shows it alone; None if there is none.
     """
 
     folder: Path
@@ -175,16 +174,16 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What the runner counted by the end.
+    """The counts of a complete run.
 
     Attributes:
         frames: The counts of ``pipeline.engine.ledger.Ledger``.
-        objects: Labelled objects in the pairs that were processed.
-        labelled_objects: Labelled objects in all pairs, those left out too.
+        objects: Labelled objects in the processed pairs.
+        labelled_objects: Labelled objects in all pairs.
         leaked: By arm or ``detector``: keys of processed pairs that its weights were trained on.
-        timing: How the pairs were timed: ``offset_ms`` and ``drift_ppm`` of the infrared camera's
-            clock, and ``skew``, what remains (``pipeline.sync.pairing.Skew.as_dict``). None where
-            the source doesn't pair by time.
+        timing: What ``pipeline.sync.clock_model.timing_of`` returns: offset and drift of the
+            infrared camera's clock, and the remaining skew. None if the source doesn't pair by
+            time.
     """
 
     frames: Mapping[str, int]
@@ -195,32 +194,32 @@ class Summary:
 
 
 class Sink:
-    """Where results go: a context manager that is written to in order; a base class.
+    """Base class of sinks: a context manager that receives all results in order.
 
-    By default nothing is done: a sink overrides what it needs.
+    All methods do nothing by default; a sink overrides those that it needs.
     """
 
     def write(self, result: Result) -> None:
-        """Take what the arms made of one pair."""
+        """Take the results of one pair."""
 
     def flush(self) -> None:
-        """Bring what was written to disk, so that it outlives the process.
+        """Write buffered data to disk, so that it survives the process.
 
         Called at checkpoints: every ``pipeline.engine.flow.CHECKPOINT`` batches from the start of
-        the run, and before ``finish``. A resumed run goes on from the last one, and whatever a sink
-        has beyond it (``RunContext.done``) must go when it is built.
+        the run, and before ``finish``. A resumed run continues after the last checkpoint; a sink
+        that is built for it removes what it wrote beyond ``RunContext.done`` pairs.
         """
 
     def finish(self, summary: Summary) -> None:
-        """Complete the files; called once, after the last pair of a run that ended well."""
+        """Complete the files; called once, after the last pair of a successful run."""
 
     def publish(self, name: str) -> None:
-        """Show the whole run to people; called once, when all else is written.
+        """Present the complete run; called once, after all other files are written.
 
         That is after ``finish`` of all sinks, the evaluation and ``timing.json``.
 
         Args:
-            name: Of the run's folder, once it is whole.
+            name: Final name of the run folder.
         """
 
     def __enter__(self) -> Self:
@@ -232,4 +231,4 @@ class Sink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close the files, also of a run that broke off."""
+        """Close the files, also after an error."""

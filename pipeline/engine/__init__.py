@@ -1,1 +1,1 @@
-"""A run: what becomes of a pair between its source and the sinks."""
+"""A run: from the source's pairs to the sinks and the evaluation."""

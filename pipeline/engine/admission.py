@@ -1,4 +1,4 @@
-"""Which pairs are processed, with their labels and ready-made images; all are counted."""
+"""Decides which pairs are processed, adds labels and ready-made images, and counts all pairs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,10 +19,10 @@ from pipeline.interfaces import Source, Summary
 
 
 class Admission:
-    """Takes pairs from a source, with their labels and ready-made images; counts as it goes.
+    """Turns a source's pairs into items; those that can't be processed go to the ledger.
 
     Attributes:
-        first_reason: Why the first bad pair was left out; empty where there was none.
+        first_reason: Why the first bad pair was left out; empty if there was none.
     """
 
     def __init__(
@@ -41,14 +41,14 @@ class Admission:
         self._classes = config.classes
         self._folders = {name: arm for name, arm in arms.items() if arm.config.reads_images}
         self._leakage = Leakage(training_ids(config))
-        # stills may be dark or alike without any camera being dead
+        # stills may be dark or equal although no camera is dead
         self._health = None if source.frame_rate is None else Health()
 
     def admit(self, pairs: Iterable[FramePair | BadPair | Dropped]) -> Iterator[Item]:
-        """The pairs that can be processed; the others go to the ledger, or end the run.
+        """Yield the pairs that can be processed; write the others to the ledger, or end the run.
 
         Raises:
-            DataError: A pair is bad, or a camera dead, and the run is to fail then.
+            DataError: A pair is bad or a camera is dead, and ``run.on_bad_pair`` is `fail`.
         """
         for pair in pairs:
             if isinstance(pair, Dropped):
@@ -78,14 +78,14 @@ class Admission:
         )
 
     def _admit(self, pair: FramePair | BadPair) -> tuple[Item | None, str]:
-        """The pair with all that belongs to it, if it can be processed, and what is wrong with it.
+        """The item of a pair, None if it can't be processed, and the reason.
 
-        A pair of which one camera is dead is processed with something wrong.
+        A pair with one dead camera has both an item and a reason.
         """
         item, reason = (None, pair.reason) if isinstance(pair, BadPair) else self._complete(pair)
         self._count(pair.key, item)
         if item is not None and item.dead is None:
-            self._leakage.look(item.pair)
+            self._leakage.check(item.pair)
         return item, reason
 
     def _complete(self, pair: FramePair) -> tuple[Item | None, str]:
@@ -94,7 +94,7 @@ class Admission:
             if self._register is not None:
                 pair = self._register(pair)
             if dead is not None:
-                pair = _stand_in(pair)
+                pair = _fill_missing(pair)
             if problem := pair.problem():
                 return None, problem
             key, _, vis = pair.whole()
@@ -106,20 +106,20 @@ class Admission:
         return Item(pair, labels, ready, light, dead), reason
 
     def _count(self, key: str, item: Item | None) -> None:
-        """Count a pair's labelled objects of the classes that are scored."""
+        """Count a pair's labelled objects, of the scored classes only."""
         if not self._source.has_labels:
             return
-        carried = None if item is None else item.labels
-        ids = self._source.label_classes(key) if carried is None else carried.class_id
+        labels = None if item is None else item.labels
+        ids = self._source.label_classes(key) if labels is None else labels.class_id
         objects = len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
         self._labelled_objects += objects
-        if item is not None and item.dead is None:  # no number counts what one camera alone shows
+        if item is not None and item.dead is None:  # fallback pairs are not scored
             self._objects += objects
 
 
-def _stand_in(pair: FramePair) -> FramePair:
-    """The pair with black in place of a frame that is missing."""
-    known = pair.ir or pair.vis
-    assert known is not None, "a pair has a frame"
-    black = Frame(np.zeros(known.size, np.uint8), known.timestamp_ns, -1)
+def _fill_missing(pair: FramePair) -> FramePair:
+    """The pair with a black frame in place of a missing one."""
+    present = pair.ir or pair.vis
+    assert present is not None, "a pair has a frame"
+    black = Frame(np.zeros(present.size, np.uint8), present.timestamp_ns, -1)
     return replace(pair, ir=pair.ir or black, vis=pair.vis or black)

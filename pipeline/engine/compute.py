@@ -17,7 +17,7 @@ from pipeline.frames import Item, Modality, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.interfaces import Arm
 
-MOST_PIXELS = 1 << 24  # of a batch: larger images are computed fewer at a time
+MOST_PIXELS = 1 << 24  # of a batch
 
 
 class Clock:
@@ -29,27 +29,25 @@ class Clock:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """Add the time of a block to a stage, its device work included."""
+        """Add the time of a block to a stage, including its work on the device."""
         start = time.perf_counter()
         yield
         if self._device.type == "cuda":
-            # of this thread: what another one has in flight is none of its time
+            # synchronize only this thread's stream
             torch.cuda.current_stream(self._device).synchronize()
         self.busy[stage] += time.perf_counter() - start
 
 
 Arms = Mapping[str, Arm]
-
-
 STAGES = ("fuse", "detect", "merge")  # of an arm
 
 
 class Compute:
-    """From a batch of pairs to every arm's images and detections.
+    """Computes every arm's images and detections for a batch of pairs.
 
     Attributes:
-        device: Where it computes.
-        clock: What it was busy with.
+        device: The compute device.
+        clock: Busy seconds by stage.
     """
 
     def __init__(
@@ -75,7 +73,7 @@ class Compute:
         return self.run(items, self.upload(items), first)
 
     def run(self, items: list[Item], batch: PairBatch, first: int) -> list[Result]:
-        """Run all arms on what ``upload`` made of the items."""
+        """Run all arms on items and the batch that ``upload`` returned for them."""
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
         for name, arm in self._arms.items():
@@ -84,31 +82,30 @@ class Compute:
             modality = arm.config.modality
             with self.clock.measure(f"fuse {name}"):
                 image = batch.ready[name] if arm.config.reads_images else arm(batch)
-                images[name] = _survivors(image, modality, batch, items)
+                images[name] = _with_fallback(image, modality, batch, items)
             if self._detector is not None:
                 with self.clock.measure(f"detect {name}"):
-                    found = self._detector(images[name])
                     detections[name] = [
-                        Detections.empty() if item.dead and item.dead == modality else seen
-                        for item, seen in zip(items, found, strict=False)  # the batch is padded
+                        Detections.empty() if item.dead and item.dead == modality else boxes
+                        # the batch is padded
+                        for item, boxes in zip(items, self._detector(images[name]), strict=False)
                     ]
-        measured = self._measure(batch, images) if self._quality else {}
+        metrics = self._measure(batch, images) if self._quality else {}
         results = []
         for i, item in enumerate(items):
-            seen = {name: found[i] for name, found in detections.items()}
-            pictures = {name: image[i] for name, image in images.items()}
-            qualities = {name: values[i] for name, values in measured.items()}
-            results.append(Result(first + i, item, pictures, self._merge(seen), qualities))
+            item_images = {name: image[i] for name, image in images.items()}
+            item_detections = self._merge({name: d[i] for name, d in detections.items()})
+            item_metrics = {name: values[i] for name, values in metrics.items()}
+            results.append(Result(first + i, item, item_images, item_detections, item_metrics))
         if self._pairs == 0:
             self._first_pairs, self._first_busy = len(items), self._busy()
         self._pairs += len(items)
         return results
 
     def ms_per_pair(self) -> dict[str, dict[str, float]]:
-        """Milliseconds a pair that each arm takes, by stage.
+        """Milliseconds per pair of each arm, by stage.
 
-        The first batch is left out: kernels are compiled and memory is taken in it. A run that has
-        no other batch gives the time of that one.
+        The first batch is left out as warm-up, unless it is the only one.
         """
         pairs, before = self._pairs - self._first_pairs, self._first_busy
         if pairs == 0:
@@ -124,7 +121,7 @@ class Compute:
         }
 
     def _busy(self) -> dict[str, float]:
-        """Busy seconds of the arms' stages; another thread may add an upload meanwhile."""
+        """Busy seconds of the arms' stages; `busy` may grow while another thread uploads."""
         names = (f"{stage} {arm}" for arm in self._arms for stage in STAGES)
         return {name: self.clock.busy[name] for name in names if name in self.clock.busy}
 
@@ -134,32 +131,32 @@ class Compute:
         """The quality metrics of each arm's image of each pair."""
         with self.clock.measure("quality"):
             vis = luminance(batch.vis)  # [B, 1, H, W], the same for all arms
-        measured = {}
+        metrics = {}
         for name, fused in images.items():
             with self.clock.measure(f"quality {name}"):
                 values = quality(ir=batch.ir, vis=vis, fused=luminance(fused))
                 columns = {key: column.tolist() for key, column in values.items()}
-                measured[name] = [
+                metrics[name] = [
                     {key: column[i] for key, column in columns.items()} for i in range(len(fused))
                 ]
-        return measured
+        return metrics
 
-    def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
+    def _merge(self, detections: dict[str, Detections]) -> dict[str, Detections]:
         """Add the arms that merge others' detections, in the order of the configuration."""
         for name, arm in self._arms.items():
             if not arm.config.has_image:
                 with self.clock.measure(f"merge {name}"):
-                    seen[name] = arm.merge(seen)
-        return {name: seen[name] for name in self._arms if name in seen}
+                    detections[name] = arm.merge(detections)
+        return {name: detections[name] for name in self._arms if name in detections}
 
     def upload(self, items: list[Item]) -> PairBatch:
-        """One batch on the device, its last pair repeated up to the full length.
+        """Copy items to the device as one batch, the last pair repeated up to the full length.
 
-        May run on another thread than the computation, for the batch after it: on a GPU it has a
-        stream of its own, so neither waits for the other. All of it is there on return.
+        May run on another thread, while the batch before is computed: on a GPU it uses its own
+        stream. The copy is complete on return.
 
-        A batch always has the full length: another one could take other kernels and give other
-        last bits, and then results would depend on where a recording ends.
+        A batch always has the full length: other lengths may select other kernels, whose rounding
+        differs, and then results would depend on where a recording ends.
         """
         length = batch_length(items[0].size, self._batch)
         full = items + [items[-1]] * (length - len(items))
@@ -168,7 +165,7 @@ class Compute:
         if self._uploads is not None:
             computing = torch.cuda.current_stream(self.device)
             for tensor in (batch.ir, batch.vis, *batch.ready.values()):
-                tensor.record_stream(computing)  # its memory isn't free before that is done
+                tensor.record_stream(computing)  # keeps its memory until that stream has used it
         return batch
 
     def _upload(self, full: list[Item]) -> PairBatch:
@@ -188,12 +185,12 @@ class Compute:
         return stacked.permute(0, 3, 1, 2).contiguous()
 
 
-def _survivors(
+def _with_fallback(
     images: Tensor, modality: Modality | None, batch: PairBatch, items: list[Item]
 ) -> Tensor:
-    """An arm's images where a camera is dead, uint8 [B, 3, H, W].
+    """Replace the images of items with a dead camera, uint8 [B, 3, H, W].
 
-    What the other camera shows takes the place of a fused image; the dead camera's arm is black.
+    A fused image becomes the other camera's image; the image of the dead modality becomes black.
     """
     if not any(item.dead for item in items):
         return images
@@ -207,29 +204,27 @@ def _survivors(
 
 
 def luminance(images: Tensor) -> Tensor:
-    """BT.601 levels uint8 [B, 1, H, W] of uint8 [B, 3, H, W], to the bit those of OpenCV."""
+    """BT.601 luma uint8 [B, 1, H, W] of RGB uint8 [B, 3, H, W], bit-identical to OpenCV's."""
     red, green, blue = images.int().unbind(1)  # [B, H, W] each
     levels = (9798 * red + 19235 * green + 3735 * blue + (1 << 14)) >> 15
     return levels.to(torch.uint8)[:, None]
 
 
 def batch_length(size: tuple[int, int], most: int) -> int:
-    """How many images of a size make a batch: ``most``, fewer where they have many pixels."""
+    """The batch length for a size: ``most``, less if the images exceed ``MOST_PIXELS``."""
     return max(1, min(most, MOST_PIXELS // (size[0] * size[1])))
 
 
 def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
-    """Consecutive items of one size, ``batch_length`` at a time; depends on nothing else."""
-    held: list[Item] = []
+    """Group consecutive items of one size, up to ``batch_length`` of them; never by time."""
+    batch: list[Item] = []
     for item in items:
-        if held and held[0].size != item.size:
-            yield held
-            held = []
-        held.append(item)
-        if len(held) == batch_length(
-            item.size, length
-        ):  # at once: the next item may be long in coming
-            yield held
-            held = []
-    if held:
-        yield held
+        if batch and batch[0].size != item.size:
+            yield batch
+            batch = []
+        batch.append(item)
+        if len(batch) == batch_length(item.size, length):  # without waiting for the next item
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -6,7 +6,7 @@ from common.errors import DeviceError
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of ``compute.dtype``; `auto` takes bfloat16 where the processor computes in it."""
+    """The dtype of ``compute.dtype``; `auto` is bfloat16 where the hardware supports it."""
     if name != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
     if device.type == "cuda":
@@ -17,17 +17,17 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device of ``compute.device``; `auto` takes a GPU where there is one.
+    """The device of ``compute.device``; `auto` is a GPU if there is one.
 
     Raises:
-        DeviceError: A GPU was asked for that isn't there.
+        DeviceError: The GPU doesn't exist.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
-            f"compute.device: {name} is not there ({torch.cuda.device_count()} GPUs are); use "
-            "compute.device=cpu, or install a torch with CUDA (`irvis doctor` says more)"
+            f"compute.device: {name} does not exist ({torch.cuda.device_count()} GPUs do); use "
+            "compute.device=cpu, or install a torch with CUDA (see `irvis doctor`)"
         )
     return device

@@ -1,7 +1,6 @@
-"""The evaluation of a run: what its results sink logged becomes files and numbers.
+"""The evaluation of a run: turns the log of its results sink into COCO files and scores.
 
-The predictions and the ground truth are written as COCO files and scored as they were written, so
-that a second tool that reads them finds the same numbers.
+It scores the COCO files as written, so that other tools get the same numbers from them.
 """
 
 import json
@@ -48,7 +47,7 @@ COLUMNS = (
 
 
 class _Written(NamedTuple):
-    """What is known of the files that were made of the log."""
+    """What the pass over the log yields besides the files that it writes."""
 
     truth: GroundTruthFile
     alignment: AlignmentFile
@@ -60,7 +59,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
 
     Args:
         context: The run; ``context.folder`` holds the log of its results sink.
-        summary: What the runner counted.
+        summary: The counts of the run.
 
     Raises:
         errors.DataError: A file can't be written.
@@ -99,7 +98,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
 
 
 def _unpack(context: RunContext) -> _Written:
-    """One pass over the log: ground truth and predictions go to their files as they come."""
+    """Read the log once and write ground truth, predictions and misalignment to their files."""
     names = _names(context)
     keys: list[str] = []
     columns: dict[str, dict[str, array[float]]] = {}  # 8 bytes a value, by arm and metric
@@ -111,10 +110,10 @@ def _unpack(context: RunContext) -> _Written:
         for number, line in enumerate(read_lines(context.folder / PAIR_LOG), 1):
             alignment.add(line["key"], line["dead"], line["shift"])
             if line["dead"] and context.labelled:
-                continue  # no number counts what one camera alone shows
+                continue  # fallback pairs are not scored
             truth.add(_image(number, line), _labels(line))
-            for arm, found in line["detections"].items():
-                files[arm].extend(entry for entry in found if entry["category_id"] in names)
+            for arm, entries in line["detections"].items():
+                files[arm].extend(entry for entry in entries if entry["category_id"] in names)
             if line["quality"]:
                 keys.append(line["key"])
             for arm, row in line["quality"].items():
@@ -130,7 +129,7 @@ def _unpack(context: RunContext) -> _Written:
 
 
 def _score(context: RunContext) -> dict[str, ArmResult]:
-    """Every arm from its file; nothing where there are no labels or no detections."""
+    """The scores of every arm; empty without labels or detector."""
     if context.detector is None or not context.labelled:
         return {}
     ground_truth = json.loads(_ground_truth(context).read_text(encoding="utf-8"))
@@ -153,14 +152,14 @@ def _predictions(context: RunContext, arm: str) -> Path:
 
 
 def _names(context: RunContext) -> dict[int, str]:
-    """The classes that count, name by id."""
+    """The scored classes, name by id."""
     names = COCO_NAMES if context.detector is None else context.detector.names
     classes = context.classes
     return {i: name for i, name in names.items() if classes is None or i in classes}
 
 
 def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmResult]) -> list[str]:
-    """What a reader of the numbers must know first."""
+    """Warnings about the numbers, one line each."""
     frames = summary.frames
     leaks = [
         f"{name} was trained on {len(keys)} of these {frames['paired']} pairs "
@@ -181,7 +180,7 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
 
 
 def _protocol(context: RunContext, truth: GroundTruthFile) -> dict[str, Any]:
-    """Everything that the numbers depend on."""
+    """The ``protocol`` of ``results.json``: all that the numbers depend on."""
     detector = context.detector
     sizes = sorted(truth.sizes)
     protocol = {

@@ -1,7 +1,7 @@
-"""The way of the pairs: decode, prepare, compute, each on a thread of its own, in order.
+"""The stages decode, prepare and compute, each on its own thread, in order.
 
-Between the stages are bounded queues, so a slow stage holds back those before it and memory stays
-the same however long a recording is. What a batch holds depends on the pairs alone, never on time.
+Bounded queues between the stages give backpressure and constant memory. The content of a batch
+depends on the pairs alone, never on time.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -17,14 +17,14 @@ from pipeline.frames import BadPair, Dropped, FramePair, Item, PairBatch, Result
 from pipeline.interfaces import Source, Thread
 from pipeline.sources._prefetch import Prefetch
 
-PAIRS, BATCHES = 8, 2  # that wait between stages: enough for none to starve, little enough to hold
-CHECKPOINT = 16  # batches after which all that was done is brought to disk
+PAIRS, BATCHES = 8, 2  # lengths of the queues
+CHECKPOINT = 16  # batches between checkpoints
 
 _T = TypeVar("_T")
 
 
 class Done(NamedTuple):
-    """A batch that came through: pairs so far; its results, none where they were done before."""
+    """A finished batch: pairs so far; its results, none if the interrupted run finished it."""
 
     pairs: int
     results: list[Result]
@@ -33,13 +33,13 @@ class Done(NamedTuple):
 class _Prepared(NamedTuple):
     first: int
     items: list[Item]
-    batch: PairBatch | None  # None where an earlier run did these pairs
+    batch: PairBatch | None  # None if the interrupted run finished these pairs
 
 
 class Flow:
     """Iterates the results of a source's pairs, batch by batch; a context manager.
 
-    An exception of any stage is raised in the one who iterates, in its place.
+    An exception of any stage is raised in the consumer.
     """
 
     def __init__(
@@ -52,15 +52,15 @@ class Flow:
         batch: int,
         done: int,
     ) -> None:
-        """Lay out the stages; nothing runs yet.
+        """Connect the stages; nothing runs yet.
 
         Args:
-            source: Gives the pairs.
-            admission: Chooses among them.
-            preparation: Prepares those that are computed.
-            compute: Makes results of batches.
-            batch: Pairs a batch.
-            done: So many pairs are not computed again; the end of a batch.
+            source: Yields the pairs.
+            admission: Selects pairs.
+            preparation: Prepares the items that are computed.
+            compute: Computes batches.
+            batch: Pairs per batch.
+            done: Number of first pairs that are not computed again; at the end of a batch.
         """
         self._admission, self._preparation, self._compute = admission, preparation, compute
         self._batch, self._done = batch, done
@@ -74,19 +74,19 @@ class Flow:
         return self._results
 
     def times(self, write_s: float) -> dict[str, dict[str, float]]:
-        """Busy and waiting seconds of each stage, the cameras' own threads among them.
+        """Busy and waiting seconds of each stage, and of the source's decoding threads.
 
         Args:
-            write_s: What the one who iterates was busy with; its waiting is known here.
+            write_s: Seconds that the consumer was busy.
         """
         threads = self._source.threads
-        found = {f"decode {name}": times(thread) for name, thread in threads.items()}
+        seconds = {f"decode {name}": times(thread) for name, thread in threads.items()}
         waited = sum(thread.consumer_wait_s for thread in threads.values())
         for name, stage in self._stages.items():
-            found[name] = times(stage, waited)
+            seconds[name] = times(stage, waited)
             waited = stage.consumer_wait_s
-        found["write"] = {"busy_s": write_s, "wait_s": waited}
-        return found
+        seconds["write"] = {"busy_s": write_s, "wait_s": waited}
+        return seconds
 
     def __enter__(self) -> Self:
         return self
@@ -97,10 +97,10 @@ class Flow:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with ExitStack() as closing:  # all of them, even where a second Ctrl-C comes meanwhile
+        with ExitStack() as closing:  # closes all stages even if a second Ctrl-C interrupts it
             for stage in reversed(self._stages.values()):
                 closing.callback(stage.close)
-            # the last is called first: from the source on, nobody waits for what won't come
+            # callbacks run in reverse: each stage is closed before its consumer
 
     def _stage(
         self, name: str, items: Iterable[_T], length: int, stop: Callable[[], None] | None = None
@@ -126,8 +126,8 @@ class Flow:
     def _changed(self) -> DataError:
         """The error of a resumed run whose source gives other pairs than before."""
         return DataError(
-            f"run.resume: the source is not what it was, no batch of it ends with pair {self._done}"
-            " any more; start a new run"
+            f"run.resume: the source has changed, no batch of it ends with pair {self._done} any "
+            "more; start a new run"
         )
 
     def _computed(self, prepared: Iterable[_Prepared]) -> Iterator[Done]:
@@ -140,7 +140,7 @@ def times(stage: Thread, waited_s: float = 0.0) -> dict[str, float]:
     """Busy and waiting seconds of a stage.
 
     Args:
-        stage: On its own thread.
-        waited_s: Seconds that it waited for the stage before, which it took for work.
+        stage: Its thread.
+        waited_s: Seconds that it waited for the stage before, which ``busy_s`` of it includes.
     """
     return {"busy_s": stage.busy_s - waited_s, "wait_s": stage.wait_s + waited_s}

@@ -1,8 +1,7 @@
-"""Whether both cameras of a recording still show something: black, frozen and stopped ones.
+"""Detects a dead camera of a recording: black, frozen or stopped.
 
-A camera whose picture is dead says nothing about the street, but the other one still does: its
-frames are fused from that one alone, and counted apart. All is decided from the frames so far, so a
-live source and a resumed run decide alike.
+Its pairs fall back to the other camera's image and are counted as `fallback`. Decisions use past
+frames only, so live sources and resumed runs decide alike.
 """
 
 from dataclasses import dataclass, field
@@ -10,72 +9,75 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frames import MODALITIES, Frame, FramePair, Image, Modality
+from pipeline.frames import MODALITIES, OTHER, Frame, FramePair, Image, Modality
 
 NAMES = {"ir": "infrared", "vis": "visible"}
 
-FROZEN = 10  # equal pictures in a row: coders and slow cameras repeat one or two
-FLAT = 4  # levels of 255 between darkest and brightest: a covered lens, or no signal
-STOPPED_NS = 1_000_000_000  # without a frame, while the other camera goes on
+FROZEN = 10  # equal images in a row; codecs and slow cameras repeat one or two
+FLAT = 4  # levels of 255 between darkest and brightest; less is a covered lens or no signal
+STOPPED_NS = 1_000_000_000  # without a frame while the other camera delivers
 
 
 @dataclass(slots=True)
 class _Camera:
-    """What is remembered of one camera."""
+    """The state of one camera: its last image, how often it came in a row, and its time."""
 
-    picture: Image | None = None
-    equal: int = 0
-    seen_ns: int | None = None
+    image: Image | None = None
+    repeats: int = 0
+    time_ns: int | None = None
 
 
 @dataclass(slots=True)
 class Health:
-    """Tells, pair by pair and in order, which camera is dead."""
+    """Finds the dead camera of each pair; takes the pairs in order."""
 
     _cameras: dict[Modality, _Camera] = field(
         default_factory=lambda: {c: _Camera() for c in MODALITIES}
     )
 
     def __call__(self, pair: FramePair) -> tuple[Modality, str] | None:
-        """The camera that shows nothing and why, one line; None where both do, or neither.
+        """The modality whose camera is dead, and a one-line reason; None if none or both are.
 
-        A frame without partner is no dead camera yet: the other one may have lost this frame alone.
+        A single frame without partner doesn't make a camera dead.
         """
         frames: dict[Modality, Frame | None] = {"ir": pair.ir, "vis": pair.vis}
-        reasons = {camera: self._look(camera, frames) for camera in MODALITIES}
-        dead = [camera for camera in MODALITIES if reasons[camera] is not None]
-        if len(dead) != 1 or frames["vis" if dead[0] == "ir" else "ir"] is None:
+        reasons = {modality: self._reason(modality, frames) for modality in MODALITIES}
+        dead = [modality for modality in MODALITIES if reasons[modality] is not None]
+        if len(dead) != 1 or frames[OTHER[dead[0]]] is None:
             return None
         return dead[0], f"pair {pair.key}: the {NAMES[dead[0]]} camera {reasons[dead[0]]}"
 
-    def _look(self, camera: Modality, frames: dict[Modality, Frame | None]) -> str | None:
-        known, frame = self._cameras[camera], frames[camera]
+    def _reason(self, modality: Modality, frames: dict[Modality, Frame | None]) -> str | None:
+        """Why the camera of a modality is dead; None if it isn't."""
+        camera, frame = self._cameras[modality], frames[modality]
         if frame is None:
-            return self._stopped(known, frames["vis" if camera == "ir" else "ir"])
-        known.seen_ns = frame.timestamp_ns
-        same = known.picture is not None and np.array_equal(known.picture, frame.image)
-        known.equal = known.equal + 1 if same else 1
-        known.picture = frame.image
+            return _stopped(camera, frames[OTHER[modality]])
+        camera.time_ns = frame.timestamp_ns
+        same = camera.image is not None and np.array_equal(camera.image, frame.image)
+        camera.repeats = camera.repeats + 1 if same else 1
+        camera.image = frame.image
         if is_flat(frame.image):
             return "shows one level all over"
-        if known.equal >= FROZEN:
-            return f"has shown the same picture {known.equal} times"
+        if camera.repeats >= FROZEN:
+            return f"has shown the same picture {camera.repeats} times"
         return None
 
-    def _stopped(self, known: _Camera, other: Frame | None) -> str | None:
-        if other is None or other.timestamp_ns is None:
-            return None
-        if known.seen_ns is None:  # it may not have begun yet
-            known.seen_ns = other.timestamp_ns
-        gap = other.timestamp_ns - known.seen_ns
-        return f"has given no frame for {gap / 1e9:.1f} s" if gap > STOPPED_NS else None
+
+def _stopped(camera: _Camera, other: Frame | None) -> str | None:
+    """Why a camera without a frame has stopped; None if it may not have, or the other one has."""
+    if other is None or other.timestamp_ns is None:
+        return None
+    if camera.time_ns is None:  # it may not have begun yet
+        camera.time_ns = other.timestamp_ns
+    gap = other.timestamp_ns - camera.time_ns
+    return f"has given no frame for {gap / 1e9:.1f} s" if gap > STOPPED_NS else None
 
 
 def is_flat(image: NDArray[np.uint8] | Image) -> bool:
-    """Whether an image has hardly more than one level: under ``FLAT`` of its 255, or of 65,535.
+    """Whether an image's range is under ``FLAT`` levels of 255 (8 bit), or of 65,535 scaled.
 
-    Every fourth row and column is looked at.
+    Every fourth row and column is sampled.
     """
-    few = image[::4, ::4]
+    sample = image[::4, ::4]
     step = 1 if image.dtype == np.uint8 else 257
-    return int(few.max()) - int(few.min()) < FLAT * step
+    return int(sample.max()) - int(sample.min()) < FLAT * step

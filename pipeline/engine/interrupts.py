@@ -1,4 +1,4 @@
-"""Ctrl-C on a live run, which has no other end."""
+"""Ctrl-C as the regular end of a live run."""
 
 import signal
 import threading
@@ -10,9 +10,9 @@ from pipeline.interfaces import Source
 
 @contextmanager
 def ended_by_interrupt(source: Source) -> Iterator[None]:
-    """A block in which the first Ctrl-C stops live cameras, so that the run ends well by itself.
+    """In this block the first Ctrl-C stops live cameras, and the run completes regularly.
 
-    The second one interrupts as ever; so does the first where the source can be resumed.
+    The second one raises ``KeyboardInterrupt``; so does the first if the source is resumable.
     """
     if source.resumable or threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""Whether a run judges weights on pairs that they were trained on."""
+"""Finds pairs that the weights of an arm or the detector were trained on."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from pipeline.images import pair_id, to_grey, to_rgb
 
 
 class Leakage:
-    """Notes pairs that are in the training data of an arm or of the detector.
+    """Collects the pairs that are in the training data of an arm or of the detector.
 
     Attributes:
         leaked: By arm or ``detector``: keys of the pairs that its weights were trained on.
@@ -19,7 +19,7 @@ class Leakage:
         """Begin.
 
         Args:
-            trained_on: What ``training_ids`` gives.
+            trained_on: What ``training_ids`` returns.
         """
         self._trained_on = trained_on
         self._leaked: dict[str, list[str]] = {name: [] for name in trained_on}
@@ -29,8 +29,8 @@ class Leakage:
         """The keys so far."""
         return self._leaked
 
-    def look(self, pair: FramePair) -> None:
-        """Note whose weights were trained on this pair."""
+    def check(self, pair: FramePair) -> None:
+        """Add the pair's key to all whose weights were trained on it."""
         if not self._trained_on:
             return
         key, ir, vis = pair.whole()
@@ -41,7 +41,7 @@ class Leakage:
 
 
 def training_ids(config: Config) -> dict[str, frozenset[str]]:
-    """What the weights of each arm, and of the ``detector``, were trained on, where they say.
+    """Ids of the training pairs of each arm's weights and of the ``detector``'s, if they list them.
 
     Raises:
         errors.WeightsError: Weights are missing or damaged.
@@ -50,4 +50,4 @@ def training_ids(config: Config) -> dict[str, frozenset[str]]:
     if config.detector is not None:
         paths["detector"] = config.detector.about.weights_file()
     ids = {name: checkpoint.trained_on(path) for name, path in paths.items() if path is not None}
-    return {name: found for name, found in ids.items() if found}
+    return {name: pairs for name, pairs in ids.items() if pairs}

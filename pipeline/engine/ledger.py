@@ -15,18 +15,18 @@ COLUMNS = ("key", "status", "ir_frame", "vis_frame", "reason")
 
 
 class Ledger:
-    """Counts every pair once and writes down those that were not processed, or not as a pair.
+    """Counts every pair once and writes a row for each that is not ``paired``.
 
     ``counts`` has ``paired`` (pairs that all arms processed), ``unpaired`` (frames without a
-    partner), ``dropped`` (frames given up by a live source), ``failed`` (pairs that could not be
-    read or fused) and ``fallback`` (pairs fused from one camera alone).
+    partner), ``dropped`` (frames discarded by a live source), ``failed`` (pairs that could not be
+    read or fused) and ``fallback`` (pairs with one dead camera, processed from the other alone).
     """
 
     def __init__(self, path: Path) -> None:
-        """Begin the file anew.
+        """Create the file, replacing an earlier one.
 
         Raises:
-            DataError: It can't be written; so do the methods.
+            DataError: It can't be written; the methods raise it too.
         """
         self._path = path
         with writing(path):
@@ -41,7 +41,7 @@ class Ledger:
         return dict(self._counts)
 
     def paired(self) -> None:
-        """Count a whole pair."""
+        """Count a normal pair."""
         self._counts["paired"] += 1
 
     def bad(self, pair: FramePair | BadPair, reason: str) -> None:
@@ -50,12 +50,12 @@ class Ledger:
         self._write(pair.key, "failed" if whole else "unpaired", _indices(pair), reason)
 
     def fallback(self, pair: FramePair, reason: str) -> None:
-        """Count and write a pair that is processed from one camera alone."""
+        """Count and write a pair that is processed from one modality alone."""
         self._write(pair.key, "fallback", _indices(pair), reason)
 
     def dropped(self, frame: Dropped) -> None:
-        """Count and write a frame that a live source gave up."""
-        indices = (frame.index, "") if frame.camera == "ir" else ("", frame.index)
+        """Count and write a frame that a live source discarded."""
+        indices = (frame.index, "") if frame.modality == "ir" else ("", frame.index)
         self._write("", "dropped", indices, frame.reason)
 
     def _write(self, key: str, status: str, indices: tuple[int | str, ...], reason: str) -> None:
@@ -76,12 +76,12 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with suppress(OSError):  # of what a full disk had no room for, as was said then
+        with suppress(OSError):  # of data that an earlier write to a full disk reported
             self._file.close()
 
 
 def _indices(pair: FramePair | BadPair) -> tuple[int | str, ...]:
-    """Numbers of the infrared and the visible frame, empty where there is none."""
+    """Indices of the infrared and the visible frame, empty for a missing one."""
     if isinstance(pair, BadPair):
         return "", ""
     return tuple(

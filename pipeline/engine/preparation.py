@@ -1,4 +1,4 @@
-"""What is done to an admitted pair before it is fused: its faults, and how far it is misaligned."""
+"""Prepares an admitted pair for fusion: perturbs it and measures its misalignment."""
 
 from dataclasses import replace
 
@@ -11,20 +11,20 @@ from pipeline.images import to_grey
 
 
 class Preparation:
-    """Prepares items; pairs that an earlier run did need none of it."""
+    """Perturbs items and measures their misalignment."""
 
     def __init__(self, perturb: PerturbConfig, register: Register | None) -> None:
-        """Prepare nothing yet.
+        """Begin.
 
         Args:
-            perturb: The faults that pairs are given, if any.
-            register: What put the infrared image on the visible one; None without a calibration.
+            perturb: The perturbation; nothing is done if it changes nothing.
+            register: The registration of the pairs; None without a calibration.
         """
         self._perturb = Perturb(perturb) if perturb.changes else None
         self._covered = None if register is None else register.covered
 
     def __call__(self, item: Item) -> Item:
-        """The item with its faults and, where both cameras show something, its misalignment."""
+        """The perturbed item with its misalignment, which stays None if a camera is dead."""
         if self._perturb is not None:
             item = self._perturb(item)
         if item.dead is not None:

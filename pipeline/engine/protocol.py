@@ -23,14 +23,14 @@ def describe(
 
     Args:
         config: The run's.
-        arms: What ``identities`` says of it.
-        calibration: Of the cameras, None without one.
-        device: Where it computes.
+        arms: What ``identities`` returns for it.
+        calibration: Calibration of the cameras, or None.
+        device: The compute device.
     """
     return {
         "preset": config.preset.name,
         "modified": config.modified,
-        # they speak of the preset as it is
+        # the notes hold for the unmodified preset only
         "notes": [] if config.modified else list(config.preset.notes),
         "classes": config.classes,
         "baselines": baselines(config),
@@ -57,7 +57,7 @@ def baselines(config: Config) -> dict[str, str | None]:
 
 
 def identities(config: Config) -> dict[str, dict[str, Any]]:
-    """Each arm's settings, and what its weights are if it has any."""
+    """Each arm's settings, and the sha256 of its weights if it has any."""
     return {name: _identity(arm) for name, arm in config.arms.items()}
 
 

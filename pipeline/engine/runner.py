@@ -33,12 +33,12 @@ from pipeline.run_folder.names import LEDGER, RESULTS, TIMING
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run left behind.
+    """The result of a run.
 
     Attributes:
         folder: The complete run folder.
         summary: The counts.
-        results: The contents of ``results.json``; None where no sink wrote it.
+        results: The contents of ``results.json``; None without a sink of kind results.
         timing: The contents of ``timing.json``.
     """
 
@@ -51,15 +51,15 @@ class Outcome:
 def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outcome:
     """Run a configuration.
 
-    Mistakes that can be found beforehand are found before the run folder is made. If the run breaks
-    off later, what was finished stays in the partial folder; one with nothing in it is removed.
+    Checks the input before it makes the run folder. If the run fails later, finished pairs stay in
+    the partial folder; an empty one is removed.
 
     Args:
         config: What to run.
-        on_progress: Called after each batch with the pairs done and, where known, their number.
+        on_progress: Called after each batch with the finished pairs and, if known, their number.
 
     Raises:
-        errors.IrvisError: The user's mistake.
+        errors.IrvisError: An error in the user's input.
     """
     start = time.perf_counter()
     device = choose_device(config.compute.device)
@@ -76,7 +76,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             for arm in arms.values():
                 arm.check(source.keys or ())
         if config.run.resume and not source.resumable:
-            raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
+            raise ConfigError("run.resume: live cameras can't be resumed; start a new run")
         folder = open_folder(config)
         try:
             job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
@@ -85,7 +85,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
         except IrvisError as error:
             if folder.abandon():
                 raise
-            raise type(error)(f"{error} (what was finished is in {folder.path})") from error
+            raise type(error)(f"{error} (finished pairs are in {folder.path})") from error
         except BaseException:
             folder.abandon()
             raise
@@ -128,7 +128,7 @@ def build_arms(config: Config, device: torch.device) -> Arms:
 
 
 class _Job:
-    """The loop of one run, and what it counts."""
+    """The loop of one run."""
 
     def __init__(
         self,
@@ -159,11 +159,11 @@ class _Job:
     def work(
         self, on_progress: Callable[[int, int | None], None], start: float
     ) -> tuple[Summary, dict[str, Any]]:
-        """Send every pair through all stages and write ``timing.json``; the counts and the times.
+        """Process all pairs, evaluate and write ``timing.json``; returns the counts and the times.
 
         Args:
-            on_progress: As that of ``run``.
-            start: When the run began, of ``time.perf_counter``.
+            on_progress: The argument of ``run``.
+            start: ``time.perf_counter`` at the start of the run.
         """
         self._folder.check_inputs(self._inputs())
         with ExitStack() as stack:
@@ -210,7 +210,7 @@ class _Job:
     def _write(
         self, flow: Flow, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
     ) -> int:
-        """Give every result to every sink, with checkpoints; how many pairs there were."""
+        """Pass every result to every sink, with checkpoints; the number of pairs."""
         number, written = 0, Clock(torch.device("cpu"))
         begun = False
         for batch, (number, results) in enumerate(flow, 1):
@@ -219,7 +219,7 @@ class _Job:
                     for sink in sinks:
                         sink.write(result)
                 if results and not begun:
-                    self._folder.record(self._folder.done)  # what is there now is worth keeping
+                    self._folder.record(self._folder.done)  # keeps the folder after an error
                     begun = True
                 if results and batch % CHECKPOINT == 0:
                     self._checkpoint(sinks, number)
@@ -236,9 +236,9 @@ class _Job:
         self._folder.record(number)
 
     def _inputs(self) -> dict[str, Any]:
-        """What identifies the files that the configuration names."""
-        known = self._identities.items()
-        inputs: dict[str, Any] = {"arms": {arm: its.get("weights_sha256") for arm, its in known}}
+        """Hashes of the weights, and the calibration."""
+        hashes = {arm: part.get("weights_sha256") for arm, part in self._identities.items()}
+        inputs: dict[str, Any] = {"arms": hashes}
         if self._detector is not None:
             inputs["detector"] = self._detector.fingerprint.get("weights_sha256")
         if self._calibration is not None:
@@ -246,7 +246,7 @@ class _Job:
         return inputs
 
     def _context(self) -> RunContext:
-        """The run as sinks and evaluation know it."""
+        """The run's data for sinks and evaluation."""
         images = [name for name, arm in self._arms.items() if arm.config.has_image]
         return RunContext(
             folder=self._folder.path,
@@ -262,7 +262,7 @@ class _Job:
         )
 
     def _build_sinks(self, context: RunContext) -> Iterator[Sink]:
-        """One after the other: one that can't be built finds those before it open, to be closed."""
+        """Build one sink at a time, so that the caller closes the earlier ones after an error."""
         for name, sink in self._config.sinks.items():
             built = sink.module.build(sink.config, context, name)
             if not isinstance(built, Sink):

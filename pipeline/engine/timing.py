@@ -1,4 +1,4 @@
-"""The contents of `timing.json`: all times of a run, which no other file has."""
+"""The contents of `timing.json`: all times of a run."""
 
 import platform
 from collections.abc import Mapping
@@ -18,15 +18,14 @@ def describe_timing(
 ) -> dict[str, Any]:
     """The contents of ``timing.json``.
 
-    ``stages`` has the busy and waiting seconds of what runs side by side, ``parts`` the busy
-    seconds of what they do, ``arms_ms_per_pair`` what each arm takes of the computation once it is
-    warm: the first batch, in which kernels are compiled, is in all numbers but these.
+    ``stages`` has the busy and waiting seconds of the concurrent stages, ``parts`` the busy seconds
+    of their steps, ``arms_ms_per_pair`` each arm's time per pair without the first batch (warm-up).
 
     Args:
-        compute: What computed, the evaluation's seconds in its clock.
-        stages: What ``Flow.times`` gives.
+        compute: The computation; its clock has the evaluation's seconds too.
+        stages: What ``Flow.times`` returns.
         pairs: Pairs that this run computed.
-        wall_s: Seconds from the start of the run on.
+        wall_s: Seconds since the start of the run.
     """
     busy = compute.clock.busy
     evaluate = {"busy_s": busy["evaluate"], "wait_s": 0.0}

@@ -22,8 +22,9 @@ from pipeline.sources._prefetch import Prefetch
 from pipeline.sources._stream import Lost, Stream
 from pipeline.sources._timestamps import SECOND
 from pipeline.sources.image_folder import IrRange
+from pipeline.sync.clock_model import ClockModel, Skew, timing_of
 from pipeline.sync.clock_offset import estimate_clock
-from pipeline.sync.pairing import ClockModel, Skew, pair_by_time, timing_of
+from pipeline.sync.pairing import Matcher, pair_by_time
 
 log = logging.getLogger(__name__)
 AHEAD = 8  # frames that a thread may be ahead
@@ -187,9 +188,7 @@ class RecordedPairs(Source):
             matches = pair_by_time(
                 self._shown(ir, "ir", lost),
                 self._shown(vis, "vis", lost),
-                tolerance_ns=self.tolerance_ns,
-                clock=self.clock,
-                skew=self.skew,
+                Matcher(self.tolerance_ns, clock=self.clock, skew=self.skew),
             )
             alone = 0
             for ir_frame, vis_frame in matches:

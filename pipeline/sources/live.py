@@ -22,7 +22,8 @@ from pipeline.interfaces import Source
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
 from pipeline.sources._gain import to_display
 from pipeline.sources.image_folder import IrRange
-from pipeline.sync.pairing import ClockModel, Match, Matcher, Skew, timing_of
+from pipeline.sync.clock_model import ClockModel, Skew, timing_of
+from pipeline.sync.pairing import Match, Matcher
 
 # Neither an error nor the copy of the settings in the run folder shows a password.
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]

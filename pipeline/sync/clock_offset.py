@@ -16,7 +16,7 @@ from scipy import ndimage, signal, stats
 
 from common.errors import DataError
 from pipeline.frames import Image
-from pipeline.sync.pairing import ClockModel
+from pipeline.sync.clock_model import ClockModel
 
 LEAST_CORRELATION = 0.5  # what unrelated recordings of ten seconds do not reach
 MOST_AMBIGUITY = 0.9  # of the runner-up's correlation in the best one's

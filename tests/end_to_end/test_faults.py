@@ -60,7 +60,7 @@ def test_a_stage_that_fails_ends_the_run_and_keeps_what_was_done(
     done = finished(here)
     assert done == 12
     if isinstance(error, IrvisError):
-        assert str(caught.value) == f"a fault (what was finished is in {here}/out.partial)"
+        assert str(caught.value) == f"a fault (finished pairs are in {here}/out.partial)"
     else:
         assert str(caught.value) == "a fault"  # a bug: as it is
     assert_resumes(here)

@@ -41,7 +41,7 @@ def kinds(items):
     found = {"paired": [], "alone": [], "dropped": [], "bad": []}
     for item in items:
         if isinstance(item, Dropped):
-            found["dropped"].append((item.camera, item.index))
+            found["dropped"].append((item.modality, item.index))
         elif isinstance(item, BadPair):
             found["bad"].append(item.key)
         else:
@@ -54,7 +54,7 @@ def frames_of(items):
     found = Counter()
     for item in items:
         if isinstance(item, Dropped):
-            found[item.camera, item.index] += 1
+            found[item.modality, item.index] += 1
         elif isinstance(item, FramePair):
             found.update(
                 (name, frame.index)

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from pipeline.frames import Frame
-from pipeline.sync.pairing import pair_by_time
+from pipeline.sync.pairing import Matcher, pair_by_time
 
 IMAGE = np.zeros((1, 1), np.uint8)
 
@@ -14,7 +14,7 @@ def stream(times):
 
 
 def pair(ir, vis, tolerance, **more):
-    matched = pair_by_time(stream(ir), stream(vis), tolerance_ns=tolerance, **more)
+    matched = pair_by_time(stream(ir), stream(vis), Matcher(tolerance, **more))
     return [times(*match) for match in matched]
 
 

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sync.pairing import ClockModel, Skew, pair_by_time
+from pipeline.sync.clock_model import ClockModel, Skew
+from pipeline.sync.pairing import Matcher, pair_by_time
 from tests.pipeline.sync.streams import TIMES, oracle, pair, stream, whole
 
 MS = 1_000_000
@@ -31,7 +32,7 @@ def test_drift_of_a_long_recording():
     ir = [round(t / (1 + 200e-6)) - 700 * MS for t in vis]  # 60 ms slow at the end
     clock = ClockModel(700 * MS, 200.0)
     skew = Skew()
-    frames = pair_by_time(stream(ir), stream(vis), tolerance_ns=MS, clock=clock, skew=skew)
+    frames = pair_by_time(stream(ir), stream(vis), Matcher(MS, clock=clock, skew=skew))
     assert all(a.index == b.index for a, b in frames)
     assert skew.count == 9000
     assert max(abs(skew.least_ns), abs(skew.greatest_ns)) <= 2

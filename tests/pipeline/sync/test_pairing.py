@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.sync.pairing import REORDER, pair_by_time
+from pipeline.sync.pairing import REORDER, Matcher, pair_by_time
 from tests.pipeline.sync.streams import (
     TIMES,
     assert_a_matching,
@@ -105,7 +105,7 @@ def test_frames_inside_the_reorder_window_are_put_in_order(ir, vis, tolerance, d
 @settings(max_examples=120)
 @given(st.lists(st.integers(0, 300), max_size=40), TIMES, st.integers(0, 3), st.integers(0, 20))
 def test_any_order_loses_no_frame(ir, vis, reorder, tolerance):
-    matches = list(pair_by_time(stream(ir), stream(vis), tolerance_ns=tolerance, reorder=reorder))
+    matches = list(pair_by_time(stream(ir), stream(vis), Matcher(tolerance, reorder=reorder)))
     assert sorted(a.index for a, _ in matches if a) == list(range(len(ir)))
     assert [b.index for _, b in matches if b] == list(range(len(vis)))
     pairs = whole([times(*match) for match in matches])
@@ -144,5 +144,5 @@ def test_of_equal_matchings_the_latest_frame_is_left_out(ir, vis, tolerance):
         kept = [(side, position) in used for _, side, position in latest_first]
         return -len(pairs), sum(abs(ir[i] - vis[j]) for i, j in pairs), kept
 
-    found = pair_by_time(stream(ir), stream(vis), tolerance_ns=tolerance)
+    found = pair_by_time(stream(ir), stream(vis), Matcher(tolerance))
     assert tuple((a.index, b.index) for a, b in found if a and b) == min(possible, key=rank)

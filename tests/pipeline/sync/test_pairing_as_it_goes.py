@@ -30,7 +30,7 @@ def test_streams_are_read_no_further_than_needed():
     counts = {"ir": 0, "vis": 0}
     ir = counted(stream(range(0, 10_000, 10)), counts, "ir")
     vis = counted(stream(range(5000, 15_000, 10)), counts, "vis")
-    matches = pair_by_time(ir, vis, tolerance_ns=2, reorder=0)
+    matches = pair_by_time(ir, vis, Matcher(2, reorder=0))
     for number in range(400):
         assert times(*next(matches)) == (10 * number, None)
     assert counts["ir"] <= 402
@@ -41,13 +41,13 @@ def test_a_frame_comes_out_as_soon_as_it_is_decided():
     counts = {"ir": 0, "vis": 0}
     ir = counted(stream(range(0, 1000, 10)), counts, "ir")
     vis = counted(stream(range(1, 1000, 10)), counts, "vis")
-    matches = pair_by_time(ir, vis, tolerance_ns=5, reorder=0)
+    matches = pair_by_time(ir, vis, Matcher(5, reorder=0))
     for number in range(1, 50):
         assert next(matches)[0].index == number - 1
         assert counts["ir"] <= number + 1
         assert counts["vis"] <= number + 1
     matches = pair_by_time(
-        counted(stream(range(0, 1000, 10)), counts, "ir"), stream(range(1000)), tolerance_ns=5
+        counted(stream(range(0, 1000, 10)), counts, "ir"), stream(range(1000)), Matcher(5)
     )
     counts["ir"] = 0
     next(matches)
@@ -134,7 +134,7 @@ def test_memory_is_bounded_whatever_the_tolerance(tolerance):
                 taken += 1
                 yield Frame(IMAGE, 33 * k + offset + generator.randint(-9, 9), k)
 
-    for match in pair_by_time(camera(0), camera(17), tolerance_ns=tolerance):
+    for match in pair_by_time(camera(0), camera(17), Matcher(tolerance)):
         given_back += sum(frame is not None for frame in match)
         most = max(most, taken - given_back)
     assert given_back == taken
@@ -143,4 +143,4 @@ def test_memory_is_bounded_whatever_the_tolerance(tolerance):
 
 def test_frames_without_time_are_refused():
     with pytest.raises(ValueError, match="no time"):
-        list(pair_by_time([Frame(IMAGE, None, 0)], stream([0]), tolerance_ns=1))
+        list(pair_by_time([Frame(IMAGE, None, 0)], stream([0]), Matcher(1)))
