@@ -1,1 +1,1 @@
-"""The arms that are no fusers, one file a kind: ready-made images, and merged detections."""
+"""Arms without a fuser, one file per kind: ready-made images, and merged detections."""

@@ -12,7 +12,7 @@ from pipeline.interfaces import Arm
 
 
 class FuserArm(Arm):
-    """A fuser on 8-bit pairs."""
+    """Runs a fuser on 8-bit pairs."""
 
     def __init__(
         self,
@@ -25,26 +25,26 @@ class FuserArm(Arm):
         """Move a fuser to the device.
 
         Args:
-            fuser: It is converted for good.
-            device: Where the batches are.
-            dtype: What a network computes in.
-            config: The settings that it was built from; None for an arm that just fuses.
+            fuser: The fuser; a network is converted in place.
+            device: The device of the batches.
+            dtype: Dtype in which a network computes.
+            config: The fuser's settings; None for the defaults.
         """
         super().__init__(config or ArmConfig())
         if isinstance(fuser, nn.Module):
             fuser = fuser.to(device).eval()
             for part in fuser.modules():
-                # once here, where autocast would convert them at every call
+                # otherwise autocast would convert the weights at every call
                 if isinstance(part, nn.Linear | nn.Conv1d | nn.Conv2d):
                     part.to(dtype)
         else:
-            dtype = torch.float32  # a formula: nothing in it takes long enough
+            dtype = torch.float32  # formulas gain nothing from bfloat16
         keep_freed_memory()
         self._fuser, self._device, self._dtype = fuser, device, dtype
 
     @torch.inference_mode()
     def __call__(self, batch: PairBatch) -> Tensor:
-        """Fuse and round to 8 bit, uint8 [B, 3, H, W]."""
+        """Fuse and quantize, uint8 [B, 3, H, W]."""
         ir, vis = batch.ir.float() / 255, batch.vis.float() / 255  # [B, 1, H, W], [B, 3, H, W]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
             fused = self._fuser(ir=ir, vis=vis)  # [B, 3, H, W]
@@ -56,5 +56,5 @@ class FuserArm(Arm):
 
 
 def quantize(image: Tensor) -> Tensor:
-    """Float [...] in [0, 1] to uint8, rounded to the nearest level (halves to the even one)."""
+    """Convert float [...] in [0, 1] to uint8, rounded half to even."""
     return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)

@@ -1,4 +1,4 @@
-"""An arm of ready-made fused images, by key: somebody else's results."""
+"""An arm that reads ready-made fused images by key."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -31,10 +31,10 @@ def build(config: Config) -> "FolderArm":
 
 
 class FolderArm(Arm):
-    """Ready-made images.
+    """Reads ready-made images.
 
-    They are read with the pairs, so that a missing one is a bad pair for every arm, and travel in
-    the batch (``PairBatch.ready``).
+    They are read with the pairs and passed in ``PairBatch.ready``; a pair without an image is bad
+    for every arm.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,7 +43,7 @@ class FolderArm(Arm):
         self._images = list_images(config.root)
 
     def check(self, keys: Collection[str]) -> None:
-        """Refuse a folder that lacks the image of one of the pairs.
+        """Check that every pair has an image.
 
         Raises:
             DataError: An image is missing.
@@ -56,7 +56,7 @@ class FolderArm(Arm):
         """The image of a pair, HWC RGB uint8.
 
         Raises:
-            DataError: There is none, it can't be read, or its size is not the pair's.
+            DataError: It is missing, can't be read, or has another size.
         """
         if key not in self._images:
             raise DataError(f"{self._root}: no fused image for pair {key}")

@@ -1,4 +1,4 @@
-"""Late fusion: other arms' detections, merged by class-wise NMS; there is no image."""
+"""Late fusion: merges the detections of other arms by class-wise NMS; has no image."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ from pipeline.interfaces import Arm
 
 
 class Config(ArmConfig):
-    """Which arms' detections are merged, and how."""
+    """Arms to merge, and the threshold of NMS."""
 
     arms: tuple[str, ...] = Field(("ir", "vis"), min_length=2, description="arms to merge")
 
@@ -27,7 +27,7 @@ class Config(ArmConfig):
     iou: float = Field(0.6, gt=0, le=1, description="NMS threshold")
 
     def merged_arms(self) -> tuple[str, ...]:
-        """Those of the settings."""
+        """The arms of the settings."""
         return self.arms
 
 
@@ -45,12 +45,11 @@ class LateArm(Arm):
 
     def merge(self, detections: Mapping[str, Detections]) -> Detections:
         """Class-wise NMS over the detections of the configured arms, best score first."""
-        merged = self.config.merged_arms()
-        every = Detections.concatenate([detections[arm] for arm in merged])
+        boxes = Detections.concatenate([detections[arm] for arm in self.config.merged_arms()])
         kept = batched_nms(
-            torch.from_numpy(every.xyxy),
-            torch.from_numpy(every.score),
-            torch.from_numpy(every.class_id),
+            torch.from_numpy(boxes.xyxy),
+            torch.from_numpy(boxes.score),
+            torch.from_numpy(boxes.class_id),
             self._iou,
         )
-        return every[kept.numpy().astype(np.intp)]
+        return boxes[kept.numpy().astype(np.intp)]

@@ -1,1 +1,1 @@
-"""Where results go, one file a kind: each has a `Config` and `build(config, ...)`."""
+"""Sinks of results, one file per kind: each has a `Config` and `build(config, context, name)`."""

@@ -1,4 +1,4 @@
-"""The page of a run, from what its folder holds."""
+"""The report page of a run, made from its folder."""
 
 import csv
 import itertools
@@ -46,11 +46,11 @@ Json = Mapping[str, Any]
 
 
 def publish(folder: Path, name: str) -> None:
-    """Write the page of a run into its folder while that is still partial.
+    """Write the page of a run into its partial folder.
 
     Args:
-        folder: The run folder; all else is in it.
-        name: Its name, once it is whole.
+        folder: The partial folder with all other files.
+        name: Final name of the run folder.
 
     Raises:
         errors.DataError: The page can't be written.
@@ -62,7 +62,7 @@ def publish(folder: Path, name: str) -> None:
 
 
 def save(path: Path, text: str) -> None:
-    """Write a page, and the folders on its way.
+    """Write a page, and create its parent folders.
 
     Raises:
         errors.DataError: It can't be written.
@@ -74,18 +74,18 @@ def save(path: Path, text: str) -> None:
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Charts are drawn in here; a name in a script that the font lacks is the page's to show."""
+    """Style charts drawn in this block; suppress warnings of missing glyphs, which SVG replaces."""
     with charts.style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         yield
 
 
 def describe_run(folder: Path, final: Path, results: Json) -> Run:
-    """All that a page says of a run.
+    """The content of a page about one run.
 
     Args:
-        folder: Where its files are.
-        final: Where they will be.
+        folder: The run folder now.
+        final: The final run folder.
         results: The contents of its ``results.json``.
     """
     pictures = _gallery(folder / GALLERY)
@@ -107,7 +107,7 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
             command=command(final),
             timing=timing,
             sections=list(sections(results)),
-            charts=_drawn(folder, results, counts),
+            charts=_charts(folder, results, counts),
             moments=moments,
             objects=objects,
             bottleneck=slowest,
@@ -119,11 +119,11 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
 
 
 def command(folder: Path) -> str:
-    """What repeats a run."""
+    """The command that repeats a run."""
     return f"irvis run {shlex.quote(str(folder / CONFIG))}"
 
 
-def _drawn(folder: Path, results: Json, counts: CountsOverTime | None) -> list[Chart]:
+def _charts(folder: Path, results: Json, counts: CountsOverTime | None) -> list[Chart]:
     return [
         Chart(name, text, svg(figure, name, text))
         for name, text, figure in draw_charts(folder, results, counts)
@@ -147,24 +147,24 @@ def read_detections(folder: Path, results: Json) -> tuple[CountsOverTime | None,
     path = folder / GROUND_TRUTH
     truth: Any = load_json(path)
     with legible(path):
-        found = {arm: _sure(folder / predictions_file(arm)) for arm in results["arms"]}
+        detections = {arm: _confident(folder / predictions_file(arm)) for arm in results["arms"]}
         images = truth["images"]
         if not images:
             return None, None
         return (
-            counts_over_time(images, found, confidence=CONFIDENCE),
-            agreement(images, found, confidence=CONFIDENCE),
+            counts_over_time(images, detections, confidence=CONFIDENCE),
+            agreement(images, detections, confidence=CONFIDENCE),
         )
 
 
-def _sure(path: Path) -> list[Any]:
-    """What an arm detects at the confidence of the report; the rest would fill the memory."""
-    every: Any = load_json(path)
-    return [item for item in every if item["score"] >= CONFIDENCE]
+def _confident(path: Path) -> list[Any]:
+    """An arm's predictions with at least ``CONFIDENCE``, which saves memory."""
+    predictions: Any = load_json(path)
+    return [item for item in predictions if item["score"] >= CONFIDENCE]
 
 
 def _gallery(folder: Path) -> list[Any]:
-    """What the sink of kind report kept, in the order of the run; nothing if there was none."""
+    """The entries of the gallery in the order of the run; empty without a sink of kind report."""
     items: list[Any] = []
     for path in sorted(folder.glob("*.json")):
         items.append(load_json(path))
@@ -173,7 +173,7 @@ def _gallery(folder: Path) -> list[Any]:
 
 
 class _Picture(BaseModel):
-    """What all files of the gallery have; the rest is the template's to find."""
+    """The keys that all files of the gallery have; the template checks the others."""
 
     key: str
     number: int
@@ -182,7 +182,7 @@ class _Picture(BaseModel):
 
 
 def _ledger(path: Path) -> tuple[list[dict[str, str]], int]:
-    """The first rows, and how many there are."""
+    """The first rows, and the number of all rows."""
     if not path.is_file():
         return [], 0
     try:

@@ -1,4 +1,4 @@
-"""What the sinks share that log a run for other programs: its numbers, each under one name."""
+"""Shared by the sinks that log a run to experiment trackers: its numbers, each under one name."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, TIMING
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a run has written by the time it is published.
+    """The files of a run that a tracker logs.
 
     Attributes:
         results: The contents of ``results.json``.
         timing: The contents of ``timing.json``.
-        configuration: The text of ``config.yaml``, in which addresses show no password.
+        configuration: The text of ``config.yaml``; passwords in addresses are masked.
     """
 
     results: Mapping[str, Any]
@@ -28,12 +28,12 @@ class Record:
 
     @property
     def fingerprint(self) -> str:
-        """Of the protocol: numbers of runs that share it were measured alike."""
+        """Of the protocol: numbers with the same fingerprint are comparable."""
         return str(self.results["protocol"]["fingerprint"])
 
 
 def read_record(folder: Path, sink: str) -> Record:
-    """Read what the other sinks and the runner wrote.
+    """Read results, timing and configuration of a run.
 
     Raises:
         ConfigError: The run has no sink of kind results.
@@ -47,34 +47,34 @@ def read_record(folder: Path, sink: str) -> Record:
 
 
 def numbers(record: Record) -> dict[str, float]:
-    """A run's numbers by name; those that aren't defined are left out.
+    """A run's numbers by name; undefined ones are left out.
 
     Detection scores are YOLO's, and COCO's AP as ``coco_map50`` and ``coco_map50_95``, as in
-    ``results.csv``. No name is the beginning of another's path: a store can keep each as a file.
+    ``results.csv``. No name is a parent path of another, so a store can keep each as a file.
     """
-    found: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     for arm, part in record.results["arms"].items():
         if part["detection"] is not None:
             yolo, coco = part["detection"]["yolo"], part["detection"]["coco"]
-            found |= {f"detection/{arm}/{name}": yolo[name] for name in STATISTICS}
+            values |= {f"detection/{arm}/{name}": yolo[name] for name in STATISTICS}
             for name in ("map50", "map50_95"):
-                found[f"detection/{arm}/coco_{name}"] = coco[name]
-        found |= {f"quality/{arm}/{name}": mean for name, mean in part["quality"].items()}
+                values[f"detection/{arm}/coco_{name}"] = coco[name]
+        values |= {f"quality/{arm}/{name}": mean for name, mean in part["quality"].items()}
     for group in ("frames", "objects"):
-        found |= {f"{group}/{name}": count for name, count in record.results[group].items()}
+        values |= {f"{group}/{name}": count for name, count in record.results[group].items()}
     for arm, stages in record.timing["arms_ms_per_pair"].items():
-        found |= {f"ms_per_pair/{arm}/{stage}": value for stage, value in stages.items()}
+        values |= {f"ms_per_pair/{arm}/{stage}": value for stage, value in stages.items()}
     for stage, times in record.timing["stages"].items():
-        found[f"busy_s/{stage}"] = times["busy_s"]
-    found["wall_s"] = record.timing["wall_s"]
-    return {name: float(value) for name, value in found.items() if value is not None}
+        values[f"busy_s/{stage}"] = times["busy_s"]
+    values["wall_s"] = record.timing["wall_s"]
+    return {name: float(value) for name, value in values.items() if value is not None}
 
 
 def check_outside(path: Path, context: RunContext, key: str) -> None:
-    """Refuse a folder in the run folder under its final name, which must not be there yet.
+    """Refuse a folder inside the final run folder, which must not exist before the run completes.
 
     Raises:
-        ConfigError: It is there; the text names the key.
+        ConfigError: It is inside; the text names the key.
     """
     final = final_folder(context)
     if path.resolve().is_relative_to(final.resolve()):
@@ -82,5 +82,5 @@ def check_outside(path: Path, context: RunContext, key: str) -> None:
 
 
 def final_folder(context: RunContext) -> Path:
-    """The run folder, once it is whole."""
+    """The run folder under its final name."""
     return context.folder.with_name(context.folder.name.removesuffix(PARTIAL_SUFFIX))

@@ -14,23 +14,23 @@ from common.errors import DataError
 from common.files import writing
 
 TICKS = 90_000  # of the video's clock, per second
-# mp4 says in the file's own clock when the first frame comes; by default that has milliseconds.
+# The start time of the first frame has the movie's resolution, by default milliseconds.
 CONTAINER = {"movie_timescale": str(TICKS)}
-# Without B-frames packets are in order of presentation, so that files can be joined as they are.
-# x264 gives other bytes with another number of threads; by default it takes that of the machine.
-# Without macroblock trees, for with them x264 gives now and then other bytes for the same frames.
+# No B-frames: packets are in order of presentation, and files can be joined without re-encoding.
+# Fixed threads: x264's output depends on their number, by default that of the machine.
+# No macroblock tree: with it x264's output is not deterministic.
 ENCODER: dict[str, object] = {
     "crf": "20", "preset": "veryfast", "bf": "0", "threads": "4", "x264-params": "mbtree=0"
 }  # fmt: skip
 
 
 class VideoEncoder:
-    """A video that is written.
+    """Writes a video.
 
     Args:
         path: The file, with the suffix .mp4.
         size: Height and width of the frames, both even.
-        rate: Frames per second where they are evenly spaced; the last one stays so long.
+        rate: Nominal frames per second; the last frame is shown for 1 / rate.
         comment: Text for the file's comment.
 
     Raises:
@@ -50,7 +50,7 @@ class VideoEncoder:
             self._stream.codec_context.time_base = Fraction(1, TICKS)
 
     def write(self, image: NDArray[np.uint8], tick: int) -> None:
-        """Encode HWC RGB, shown from a tick on, which is over that of the frame before.
+        """Encode HWC RGB, shown from a tick on; ticks must increase.
 
         Raises:
             DataError: It can't be encoded or written.
@@ -61,7 +61,7 @@ class VideoEncoder:
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Bring out the encoder's last frames and close the file.
+        """Flush the encoder and close the file.
 
         Raises:
             DataError: The rest can't be written.
@@ -74,10 +74,10 @@ class VideoEncoder:
 
 
 def join(parts: Sequence[Path], path: Path) -> None:
-    """Copy the frames of files of one size and encoder into one, without encoding them again.
+    """Join files of one size and encoder without re-encoding.
 
     Raises:
-        DataError: A part can't be read or was encoded otherwise, or the file can't be written.
+        DataError: A part can't be read, has another encoding, or the file can't be written.
     """
     with _encoding(path), av.open(str(path), "w", options=CONTAINER) as whole:
         stream: VideoStream | None = None
@@ -87,14 +87,14 @@ def join(parts: Sequence[Path], path: Path) -> None:
                 if stream is None:
                     stream = whole.add_stream_from_template(source)
                     stream.time_base = source.time_base
-                # the decoder's settings, of which the file has one for all
+                # a file has one set of decoder settings
                 if source.codec_context.extradata != stream.codec_context.extradata:
                     raise DataError(
-                        f"{part}: was encoded otherwise than {parts[0]}, they can't be joined; "
+                        f"{part}: has another encoding than {parts[0]}, they can't be joined; "
                         "start a new run"
                     )
                 for packet in file.demux(source):
-                    if packet.size:  # the last one is empty
+                    if packet.size:  # the last packet is empty
                         packet.stream = stream
                         whole.mux(packet)
 

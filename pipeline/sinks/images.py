@@ -1,4 +1,4 @@
-"""What the detector saw, as PNG files: `<sink>/<arm>/<key>.png`."""
+"""The detector's input images as PNG files: `<sink>/<arm>/<key>.png`."""
 
 from pathlib import Path
 
@@ -21,15 +21,15 @@ class Config(SinkConfig):
     )
 
     def shown_arms(self) -> tuple[str, ...]:
-        """Those of the settings."""
+        """The arms of the settings."""
         return self.arms or ()
 
 
 def build(config: Config, context: RunContext, name: str) -> "ImagesSink":
-    """The sink, writing below the run folder's folder ``name``.
+    """The sink, which writes to the subfolder ``name`` of the run folder.
 
     Raises:
-        ConfigError: An arm has no image, or a resumed run had no such images before.
+        ConfigError: An arm has no image, or the interrupted run didn't have this sink.
     """
     sink = ImagesSink(context.folder / name, choose_arms(config.arms, context, name))
     if sink.least_images() < context.done:
@@ -52,7 +52,7 @@ def choose_arms(wanted: tuple[str, ...] | None, context: RunContext, name: str) 
 class ImagesSink(Sink):
     """Writes PNG files.
 
-    Those that a broken-off run wrote beyond its last checkpoint are written again.
+    A resumed run overwrites those after the last checkpoint.
     """
 
     def __init__(self, folder: Path, arms: tuple[str, ...]) -> None:
@@ -62,13 +62,13 @@ class ImagesSink(Sink):
                 path.mkdir(parents=True, exist_ok=True)
 
     def least_images(self) -> int:
-        """How many images there are of the arm that has the fewest."""
+        """The number of images of the arm that has the fewest."""
         return min(sum(1 for _ in path.rglob("*.png")) for path in self._folders.values())
 
     def write(self, result: Result) -> None:
         """Write one pair's images."""
         for arm, folder in self._folders.items():
             path = folder / f"{result.item.pair.key}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)  # keys may hold folders
+            path.parent.mkdir(parents=True, exist_ok=True)  # a key may contain folders
             with writing(path):
                 write_png(path, result.image(arm))

@@ -1,10 +1,9 @@
-"""Every detection as JSON lines, one a pair: `<sink>.jsonl`.
+"""All detections as JSON lines, one per pair: `<sink>.jsonl`.
 
 A line has the pair's `key`, `number` (from 0), `time_ns` (of the visible frame, null for stills),
-`ir_frame` and `vis_frame` (positions in their streams, from 0; -1 for a frame that was missing),
-and in `detections` by arm a list of `xyxy` (pixels, to a thousandth), `score`, `class_id` and
-`class`. Pairs on which nothing was found have their line too. Nothing is left out, not what lies in
-ignore regions either.
+`ir_frame` and `vis_frame` (positions in their streams, from 0; -1 for a missing frame), and in
+`detections` by arm a list of `xyxy` (pixels, to a thousandth), `score`, `class_id` and `class`.
+Pairs without detections have a line too. Detections in ignore regions are included.
 """
 
 import json
@@ -32,7 +31,7 @@ def build(config: Config, context: RunContext, name: str) -> "JsonLinesSink":
     """The sink.
 
     Raises:
-        ConfigError: A resumed run had no such file before, or its name is that of another.
+        ConfigError: The interrupted run didn't have it, or its file name is taken.
     """
     if f"{name}.jsonl" == PAIR_LOG:
         raise ConfigError(f"sinks.{name}: {PAIR_LOG} is the run's own file; rename the sink")
@@ -41,7 +40,7 @@ def build(config: Config, context: RunContext, name: str) -> "JsonLinesSink":
 
 
 class JsonLinesSink(Sink):
-    """Writes a line a pair."""
+    """Writes one line per pair."""
 
     def __init__(self, lines: Lines, names: Mapping[int, str]) -> None:
         self._lines, self._names = lines, names
@@ -55,7 +54,7 @@ class JsonLinesSink(Sink):
             "time_ns": pair.vis.timestamp_ns,
             "ir_frame": pair.ir.index,
             "vis_frame": pair.vis.index,
-            "detections": {arm: self._entries(found) for arm, found in result.detections.items()},
+            "detections": {arm: self._entries(boxes) for arm, boxes in result.detections.items()},
         }
         self._lines.write(json.dumps(line, allow_nan=False))
 
@@ -67,8 +66,8 @@ class JsonLinesSink(Sink):
     ) -> None:
         self._lines.close()
 
-    def _entries(self, found: Detections) -> list[dict[str, Any]]:
-        """One arm's detections; scores are the shortest decimals that give the same float32."""
+    def _entries(self, detections: Detections) -> list[dict[str, Any]]:
+        """One arm's detections; scores are the shortest decimals that round to the same float32."""
         return [
             {
                 "xyxy": [round(value, 3) for value in xyxy],
@@ -77,6 +76,9 @@ class JsonLinesSink(Sink):
                 "class": self._names.get(class_id, str(class_id)),
             }
             for xyxy, score, class_id in zip(
-                found.xyxy.tolist(), found.score, found.class_id.tolist(), strict=True
+                detections.xyxy.tolist(),
+                detections.score,
+                detections.class_id.tolist(),
+                strict=True,
             )
         ]

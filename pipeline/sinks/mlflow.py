@@ -1,10 +1,10 @@
 """The run in MLflow: parameters, metrics, tags and result files, logged at the end.
 
-By default they go to the folder `mlruns` where irvis was started. No server is spoken to unless
+By default they go to the folder `mlruns` in the working directory. No server is contacted unless
 `tracking_uri` names one; its user and password may be in MLFLOW_TRACKING_USERNAME and
-MLFLOW_TRACKING_PASSWORD instead. MLflow's own reports of how it is used are off. While the run
-works nothing is logged, so a resume needs nothing; a run that breaks off while it is logged is a
-failed one in MLflow, and is logged anew after the resume.
+MLFLOW_TRACKING_PASSWORD instead. MLflow's telemetry is off. Nothing is logged before the end of the
+run; a run that is interrupted during logging is marked as failed in MLflow, and logged again after
+a resume.
 
 Metrics have the names of ``pipeline.sinks._tracking.numbers``, parameters the dotted keys of the
 configuration.
@@ -42,10 +42,10 @@ DATABASES = ("sqlite:", "postgresql", "mysql", "mssql")  # which MLflow can writ
 ARTIFACTS = (RESULTS, RESULTS_TABLE, CONFIG)
 # Characters, and entries of one request, that every MLflow server takes.
 KEY, VALUE, TAG, PARAMS, METRICS = 250, 500, 5000, 100, 1000
-REASON = 300  # characters of what MLflow says, which may be pages
+REASON = 300  # characters of MLflow's messages, at most
 
-# The package reads these: no reports of its use, folders as stores (which it has but discourages),
-# no addresses on the terminal; and seconds, not minutes, until a server counts as out of reach.
+# Environment variables of MLflow: no telemetry, folders as stores (deprecated there), no addresses
+# on the terminal, and short timeouts.
 _ALWAYS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -71,16 +71,16 @@ class Config(SinkConfig):
         FOLDER, description="a folder, or an address as MLflow has them: http://host:5000"
     )
     experiment: str = Field(
-        "irvis", min_length=1, max_length=500, description="made where it isn't there"
+        "irvis", min_length=1, max_length=500, description="created if it doesn't exist"
     )
 
 
 def build(config: Config, context: RunContext, name: str) -> "MlflowSink":
-    """The sink; what it logs to is asked for the experiment.
+    """The sink; looks the experiment up in the store.
 
     Raises:
         ConfigError: A package isn't installed, or the folder is the run's own.
-        DataError: What it logs to can't be reached.
+        DataError: The store can't be reached.
     """
     uri = config.tracking_uri
     if ":" not in uri:
@@ -91,7 +91,7 @@ def build(config: Config, context: RunContext, name: str) -> "MlflowSink":
         os.environ.update(_ALWAYS)
         for variable, value in _DEFAULTS.items():
             os.environ.setdefault(variable, value)
-        if uri.startswith(DATABASES):  # without it, MLflow says that it knows no such address
+        if uri.startswith(DATABASES):  # MLflow's own message for its absence is misleading
             importlib.import_module("sqlalchemy")
         from mlflow import MlflowClient
 
@@ -101,20 +101,20 @@ def build(config: Config, context: RunContext, name: str) -> "MlflowSink":
 
 
 def _experiment(client: "MlflowClient", name: str) -> str:
-    """The experiment's id; it is made if it isn't there."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
+    """The experiment's id; creates it if it doesn't exist."""
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
         try:
             return str(client.create_experiment(name))
-        except Exception:  # each kind of store has its own; another run may have been quicker
-            found = client.get_experiment_by_name(name)
-            if found is None:
+        except Exception:  # another run may have created it meanwhile; types differ by store
+            experiment = client.get_experiment_by_name(name)
+            if experiment is None:
                 raise
-    return str(found.experiment_id)
+    return str(experiment.experiment_id)
 
 
 class MlflowSink(Sink):
-    """Logs the run when all else is written."""
+    """Logs the run at its end."""
 
     def __init__(
         self,
@@ -131,41 +131,41 @@ class MlflowSink(Sink):
         """Log the run.
 
         Raises:
-            ConfigError: The run has no sink of kind results, whose numbers are logged.
-            DataError: What it logs to can't be reached or written.
+            ConfigError: The run has no sink of kind results.
+            DataError: The store can't be reached or written.
         """
         record = read_record(self._context.folder, self._name)
-        measured, settings, about = numbers(record), parameters(record), self._tags(record)
+        metrics, settings, tags = numbers(record), parameters(record), self._tags(record)
         start = round(1000 * (time.time() - record.timing["wall_s"]))  # milliseconds
         with _asking(self._config, self._name):
             run = self._client.create_run(
-                self._experiment, start_time=start, tags=about, run_name=name
+                self._experiment, start_time=start, tags=tags, run_name=name
             )
             try:
-                self._log(run.info.run_id, measured, settings)
+                self._log(run.info.run_id, metrics, settings)
             except BaseException:
-                with suppress(Exception):  # the first error is the one that counts
+                with suppress(Exception):  # the first error is raised
                     self._client.set_terminated(run.info.run_id, "FAILED")
                 raise
             self._client.set_terminated(run.info.run_id)
 
-    def _log(self, run: str, measured: Mapping[str, float], settings: Mapping[str, str]) -> None:
+    def _log(self, run: str, metrics: Mapping[str, float], settings: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, Param
 
         now = round(1000 * time.time())
-        metrics = [
-            Metric(name[-KEY:].lstrip("/"), value, now, 0) for name, value in measured.items()
+        entities = [
+            Metric(name[-KEY:].lstrip("/"), value, now, 0) for name, value in metrics.items()
         ]
         params = [Param(key, value) for key, value in settings.items()]
-        for some in _batches(params, PARAMS):
-            self._client.log_batch(run, params=some)
-        for many in _batches(metrics, METRICS):
-            self._client.log_batch(run, metrics=many)
+        for param_batch in _batches(params, PARAMS):
+            self._client.log_batch(run, params=param_batch)
+        for metric_batch in _batches(entities, METRICS):
+            self._client.log_batch(run, metrics=metric_batch)
         for file in ARTIFACTS:
             self._client.log_artifact(run, str(self._context.folder / file))
 
     def _tags(self, record: Record) -> dict[str, str]:
-        """What one looks a run up by; the warnings are MLflow's description of it."""
+        """The run's tags; its description in MLflow is the list of warnings."""
         protocol = record.results["protocol"]
         tags = {
             "irvis.folder": str(final_folder(self._context).resolve()),
@@ -179,7 +179,7 @@ class MlflowSink(Sink):
 
 
 def parameters(record: Record) -> dict[str, str]:
-    """The configuration by dotted key, and what identifies the run; keys and values as MLflow's."""
+    """The configuration by dotted key and the run's identity, within MLflow's limits."""
     protocol = record.results["protocol"]
     detector = protocol["detector"]
     settings = {
@@ -202,7 +202,7 @@ def _settings(text: str) -> Mapping[str, Any]:
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Dotted keys and values of nested settings; what is no text is as in JSON."""
+    """Dotted keys and values of nested settings; values other than strings as JSON."""
     for key, value in values.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{before}{key}.")
@@ -217,11 +217,11 @@ def _batches(items: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:
 
 @contextmanager
 def _asking(config: Config, sink: str) -> Iterator[None]:
-    """A block that speaks with MLflow, which for its part says nothing on the terminal.
+    """Silence MLflow's output in this block, and convert its errors.
 
     Raises:
         ConfigError: A package isn't installed.
-        DataError: Anything else that went wrong, as one line without passwords.
+        DataError: Any other error, as one line without passwords.
     """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -233,10 +233,10 @@ def _asking(config: Config, sink: str) -> Iterator[None]:
         raise ConfigError(
             f"sinks.{sink}: {package} is not installed; `.venv/bin/pip install {package}`"
         ) from error
-    except Exception as error:  # each kind of store raises what its own libraries do
+    except Exception as error:  # types differ by store
         reason = shorten(mask(str(error)), REASON, placeholder=" ...")
         raise DataError(
-            f"sinks.{sink}: MLflow can't log to {mask(config.tracking_uri)} ({reason}); mend it, "
+            f"sinks.{sink}: MLflow can't log to {mask(config.tracking_uri)} ({reason}); fix it, "
             f"or leave it out with sinks.{sink}=null"
         ) from error
     finally:

@@ -1,21 +1,20 @@
-"""Tracks, one text file an arm, in the format of the MOTChallenge: `<sink>/<arm>.txt`.
+"""Tracks in the MOTChallenge format, one text file per arm: `<sink>/<arm>.txt`.
 
-Ten values a line, `frame,id,left,top,width,height,conf,class,visibility,-1`, as motchallenge.net
-asks for, with the object's class and visibility in columns 8 and 9 as in its ground truth since
-MOT16 (Milan et al., "MOT16: A Benchmark for Multi-Object Tracking", 2016), which TrackEval and CVAT
-read:
+Ten values per line, `frame,id,left,top,width,height,conf,class,visibility,-1`, the format of
+motchallenge.net with class and visibility in columns 8 and 9 as in its ground truth since MOT16
+(Milan et al., "MOT16: A Benchmark for Multi-Object Tracking", 2016), which TrackEval and CVAT read:
 
 - `frame` counts the pairs of the run from 1: `image_id` in `predictions/<arm>.json`.
 - `id` counts the arm's tracks from 1, over all classes.
-- `left` and `top` count pixels from 0, as trackers and labelling tools write them; the box is the
-  detection's, not smoothed.
+- `left` and `top` count pixels from 0, the convention of trackers and labelling tools; the box is
+  the detection's, not smoothed.
 - `class` is the detector's class id + 1, so that a person, COCO's 0, is the MOTChallenge's 1.
-- `visibility` isn't known: -1.
+- `visibility` is unknown: -1.
 
 The tracks are ByteTrack's (Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every
-Detection Box", 2022), by the library `trackers`, a tracker for each class, so that a person never
-becomes a car. Time is the recording's: after a gap, the motion is that of the time that passed. A
-track begins where it is seen a second time, so that a single false alarm is none.
+Detection Box", 2022), by the library `trackers`, with one tracker per class. Motion is predicted
+over the recording's time, gaps included. A track begins at its second detection, which suppresses
+single false positives.
 """
 
 import json
@@ -83,10 +82,10 @@ def build(config: Config, context: RunContext, name: str) -> "MotSink":
 
 
 class MotSink(Sink):
-    """Tracks and writes a line an object and pair.
+    """Tracks, and writes one line per object and pair.
 
-    What a tracker knows can't be saved. So a log of the detections is kept while the run works, and
-    a resumed run tracks these anew.
+    A tracker's state can't be saved. So the detections are logged during the run, and a resumed run
+    tracks them again.
     """
 
     def __init__(
@@ -95,7 +94,7 @@ class MotSink(Sink):
         self._tracks, self._conf = tracks, conf
         self._log_path = folder / TRACKER_LOG
         paths = {arm: folder / f"{arm}.txt" for arm in tracks}
-        # The log goes when the files are whole: the run broke off later, while it ended.
+        # The log is removed when the files are complete; the run was interrupted after that.
         self._finished = (
             done > 0
             and not self._log_path.exists()
@@ -119,9 +118,9 @@ class MotSink(Sink):
             )
         boxes = {}
         for arm in self._tracks:
-            found = result.detections[arm]
-            found = found[found.score >= self._conf]
-            rows = np.column_stack((found.xyxy, found.score, found.class_id))  # (n, 6)
+            detections = result.detections[arm]
+            kept = detections[detections.score >= self._conf]
+            rows = np.column_stack((kept.xyxy, kept.score, kept.class_id))  # (n, 6)
             boxes[arm] = rows.tolist()
         time_ns = result.item.pair.whole().vis.timestamp_ns
         self._log.write(json.dumps({"time_ns": time_ns, "boxes": boxes}))
@@ -158,7 +157,7 @@ class MotSink(Sink):
                 self._files[arm].write(f"{number + 1},{line}")
 
     def _seconds(self, time_ns: int | None) -> float | None:
-        """Time since the first pair, always later than that of the pair before."""
+        """Seconds since the first pair, strictly increasing."""
         if time_ns is None:
             return None
         if self._first_ns is None:
@@ -175,30 +174,30 @@ class _Tracks:
         self._config = config
         self._rate = float(rate or LIBRARY_RATE)
         self._trackers: dict[int, ByteTrackTracker] = {}  # by class id
-        self._ids: dict[int, dict[int, int]] = {}  # ours by the tracker's, of live tracks
+        self._ids: dict[int, dict[int, int]] = {}  # by class: our id by the tracker's, live tracks
         self._numbers = count(1)
 
     def update(self, boxes: NDArray[np.float64], seconds: float | None) -> list[str]:
-        """Take one pair's boxes (n, 6), give the lines of the tracks in it without their frame."""
+        """Track one pair's boxes (n, 6); returns their lines without the frame number."""
         for class_id in np.unique(boxes[:, 5]).astype(int).tolist():
             if class_id not in self._trackers:
                 self._trackers[class_id] = self._tracker()
                 self._ids[class_id] = {}
-        found = []
+        lines = []
         for class_id, tracker in self._trackers.items():
-            mine = boxes[boxes[:, 5] == class_id]
+            rows = boxes[boxes[:, 5] == class_id]
             tracked = tracker.update(
-                supervision.Detections(xyxy=mine[:, :4], confidence=mine[:, 4]), timestamp=seconds
+                supervision.Detections(xyxy=rows[:, :4], confidence=rows[:, 4]), timestamp=seconds
             )
             ids = self._ids[class_id]
             for number, (x1, y1, x2, y2), score in _tracked(tracked):
                 if number not in ids:
                     ids[number] = next(self._numbers)
                 box = f"{x1:.3f},{y1:.3f},{x2 - x1:.3f},{y2 - y1:.3f}"
-                found.append((ids[number], f"{box},{score:.4f},{class_id + 1},-1,-1"))
-            alive = set(np.asarray(tracker.tracked_objects.tracker_id).tolist())
-            self._ids[class_id] = {mine: ours for mine, ours in ids.items() if mine in alive}
-        return [f"{number},{line}" for number, line in sorted(found)]
+                lines.append((ids[number], f"{box},{score:.4f},{class_id + 1},-1,-1"))
+            live = set(np.asarray(tracker.tracked_objects.tracker_id).tolist())
+            self._ids[class_id] = {number: ours for number, ours in ids.items() if number in live}
+        return [f"{number},{line}" for number, line in sorted(lines)]
 
     def _tracker(self) -> ByteTrackTracker:
         return ByteTrackTracker(
@@ -209,11 +208,11 @@ class _Tracks:
         )
 
 
-def _tracked(found: supervision.Detections) -> Iterator[tuple[int, list[float], float]]:
+def _tracked(boxes: supervision.Detections) -> Iterator[tuple[int, list[float], float]]:
     """The tracker's id, xyxy and score of each detection that belongs to a track."""
-    if found.tracker_id is not None and found.confidence is not None:
+    if boxes.tracker_id is not None and boxes.confidence is not None:
         for number, xyxy, score in zip(
-            found.tracker_id.tolist(), found.xyxy.tolist(), found.confidence.tolist(), strict=True
+            boxes.tracker_id.tolist(), boxes.xyxy.tolist(), boxes.confidence.tolist(), strict=True
         ):
             if number >= 0:
                 yield number, xyxy, score

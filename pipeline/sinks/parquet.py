@@ -1,10 +1,8 @@
-"""Every detection as a table, one row each: `<sink>.parquet`.
+"""All detections as a table, one row each: `<sink>.parquet`.
 
 Columns: `key`, `number` (of the pair, from 0), `time_ns` (of the visible frame, null for stills),
-`arm`, `class_id`, `class`, `score`, and `x1`, `y1`, `x2`, `y2` in pixels, as exact as the detector
-gives them. One file and no folder: every program reads it, and it is copied in one piece. A pair
-on which nothing was found has no row; the file's own metadata say how many `pairs` there were,
-numbered from 0, and which `arms`.
+`arm`, `class_id`, `class`, `score`, and `x1`, `y1`, `x2`, `y2` in pixels, unrounded. Pairs without
+detections have no row; the file's metadata state the number of `pairs` and the `arms`.
 """
 
 import json
@@ -25,7 +23,7 @@ from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Sink, Summary
 from pipeline.run_folder.sink_files import Parts, damaged
 
-ROW_GROUP = 65_536  # rows, at least, that are held before they are written
+ROW_GROUP = 65_536  # rows, at least, except in the last group
 COLUMNS = pa.schema(
     [
         ("key", pa.string()), ("number", pa.int64()), ("time_ns", pa.int64()),
@@ -46,7 +44,7 @@ def build(config: Config, context: RunContext, name: str) -> "ParquetSink":
     """The sink.
 
     Raises:
-        ConfigError: There is no detector, or a resumed run had no such file before.
+        ConfigError: There is no detector, or the interrupted run didn't have this sink.
     """
     if context.detector is None:
         raise ConfigError(f"sinks.{name}: there are no detections without a detector; add one")
@@ -55,7 +53,7 @@ def build(config: Config, context: RunContext, name: str) -> "ParquetSink":
 
 
 class ParquetSink(Sink):
-    """Writes a file a checkpoint and joins them at the end."""
+    """Writes one file per checkpoint and joins them at the end."""
 
     def __init__(
         self, parts: Parts, names: Mapping[int, str], arms: Sequence[str], done: int
@@ -90,31 +88,31 @@ class ParquetSink(Sink):
         trace: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            # the run broke off, and what ended it is the error to speak of
-            with suppress(DataError):
+            with suppress(DataError):  # the run failed already, with an error of its own
                 self._file.close()
 
     def _rows(self, result: Result) -> dict[str, object]:
         """One pair's rows by column, arm after arm."""
-        found = Detections.concatenate(list(result.detections.values()))
+        by_arm = result.detections
+        boxes = Detections.concatenate(list(by_arm.values()))
         pair = result.item.pair.whole()
-        class_ids = found.class_id.tolist()
+        class_ids = boxes.class_id.tolist()
         return {
-            # a file name that is no Unicode can be a key, but no text of a table
-            "key": [pair.key.encode(errors="backslashreplace").decode()] * len(found),
-            "number": [result.number] * len(found),
-            "time_ns": [pair.vis.timestamp_ns] * len(found),
-            "arm": [arm for arm, mine in result.detections.items() for _ in range(len(mine))],
-            "class_id": found.class_id,
+            # a key may be a file name that is not Unicode
+            "key": [pair.key.encode(errors="backslashreplace").decode()] * len(boxes),
+            "number": [result.number] * len(boxes),
+            "time_ns": [pair.vis.timestamp_ns] * len(boxes),
+            "arm": [arm for arm, detections in by_arm.items() for _ in range(len(detections))],
+            "class_id": boxes.class_id,
             "class": [self._names.get(class_id, str(class_id)) for class_id in class_ids],
-            "score": found.score,
-            **dict(zip(("x1", "y1", "x2", "y2"), np.ascontiguousarray(found.xyxy.T), strict=True)),
+            "score": boxes.score,
+            **dict(zip(("x1", "y1", "x2", "y2"), np.ascontiguousarray(boxes.xyxy.T), strict=True)),
         }
 
     def _join(self, parts: Sequence[Path], path: Path) -> None:
-        """All parts in one file, a row group at a time."""
-        about = {"pairs": str(self._pairs), "arms": json.dumps(self._arms)}
-        whole = _Table(path, COLUMNS.with_metadata(about))
+        """Copy all parts into one file, one row group at a time."""
+        metadata = {"pairs": str(self._pairs), "arms": json.dumps(self._arms)}
+        whole = _Table(path, COLUMNS.with_metadata(metadata))
         for part in parts:
             with parquet.ParquetFile(part) as file:
                 for group in range(file.num_row_groups):
@@ -123,7 +121,7 @@ class ParquetSink(Sink):
 
 
 def _check(part: Path) -> None:
-    """Read a part of a run that broke off.
+    """Read a part of an interrupted run.
 
     Raises:
         DataError: It can't be read, or has other columns.
@@ -148,13 +146,13 @@ class _Table:
             self._writer = parquet.ParquetWriter(path, schema)
 
     def append(self, rows: pa.Table) -> None:
-        """Take rows, and write them when there are enough."""
+        """Buffer rows, and write them when they fill a row group."""
         self._held.append(rows)
         if sum(len(table) for table in self._held) >= ROW_GROUP:
             self._write()
 
     def close(self) -> None:
-        """Write what is held and close the file."""
+        """Write the buffered rows and close the file."""
         with writing(self._path):
             try:
                 self._write()

@@ -1,8 +1,8 @@
-"""`report.html`: the run as one page that opens offline, with crops of what fusion changed.
+"""`report.html`: the run as one offline page, with crops of objects that fusion changed.
 
-While the run works, `gallery/` takes a few moments of the run and a sample of the labelled objects,
-a file each; ``eval.report.gallery`` says which. When all else is written, the page is made of them
-and of the run's files.
+During the run, `gallery/` receives a few whole pairs ("moments") and a sample of the labelled
+objects, one file each; ``eval.report.gallery`` selects them. After all other files are written, the
+page is made from them and from the run's files.
 """
 
 import base64
@@ -29,10 +29,11 @@ from pipeline.run_folder.results_file import legible
 from pipeline.run_folder.sink_files import joined_late
 from pipeline.sinks import _page
 
-MOMENTS = 12  # of the run that are shown whole, at most
-PANELS = 6  # images beside each other, at most: infrared, visible, then arms in their order
+MOMENTS = 12  # whole pairs that the page shows, at most
+PANELS = 6  # images side by side, at most: infrared, visible, then the other arms
 MOMENT_WIDTH = 480  # pixels, at most
-SIDE, MARGIN, LEAST = 112, 1.7, 40  # of a crop: pixels; times the object; pixels of the image
+SIDE = 112  # pixels of a crop on the page
+MARGIN, LEAST = 1.7, 40  # of a crop in the image: multiple of the object's size; pixels, at least
 _QUALITY = 70  # of WebP, 0 to 100
 
 _Picture = NDArray[np.uint8]  # HWC RGB
@@ -45,16 +46,16 @@ class Config(SinkConfig):
 
 
 def build(config: Config, context: RunContext, name: str) -> "ReportSink":
-    """The sink; it writes to fixed names in the run folder.
+    """The sink.
 
     Raises:
-        ConfigError: It was not there when a resumed run began.
+        ConfigError: The interrupted run didn't have it.
     """
     return ReportSink(context, name)
 
 
 class ReportSink(Sink):
-    """Keeps moments and objects, and makes the page at the end."""
+    """Keeps moments and objects, and writes the page at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
@@ -64,17 +65,17 @@ class ReportSink(Sink):
         with writing(self._folder):
             self._folder.mkdir(exist_ok=True)
         self._ir, self._vis = (context.baselines[modality] for modality in ("ir", "vis"))
-        known = (self._ir, self._vis)
-        told = None not in known and context.detector is not None  # what fusion did for an object
-        self._arms = [arm for arm in context.arms if arm not in known] if told else []
+        baselines = (self._ir, self._vis)
+        attributed = None not in baselines and context.detector is not None
+        self._arms = [arm for arm in context.arms if arm not in baselines] if attributed else []
         self._picks = Picks(self._arms)
-        self._take_up()
+        self._restore()
 
-    def _take_up(self) -> None:
-        """Go on with what a run that broke off had at its last checkpoint.
+    def _restore(self) -> None:
+        """Restore the sample of the interrupted run at its last checkpoint.
 
-        What is kept is the same on every way there: an object that was given up after the
-        checkpoint will be given up again.
+        The result is the same as without the interruption: an object that was removed after the
+        checkpoint will be removed again.
         """
         done = self._context.done
         for path in sorted(self._folder.iterdir()):
@@ -83,13 +84,13 @@ class ReportSink(Sink):
             if not (path.suffix == ".json" and first.isdecimal()) or int(first) >= done:
                 path.unlink()
             elif kind == "object":
-                seen: Any = load_json(path)
+                entry: Any = load_json(path)
                 with legible(path):
-                    outcomes = {arm: part["outcome"] for arm, part in seen["arms"].items()}
-                    self._picks.offer(path.name, rank(seen["key"], seen["label"]), outcomes)
+                    outcomes = {arm: part["outcome"] for arm, part in entry["arms"].items()}
+                    self._picks.offer(path.name, rank(entry["key"], entry["label"]), outcomes)
 
     def write(self, result: Result) -> None:
-        """Keep the pair, or objects in it, if they belong to the sample so far."""
+        """Keep the pair, or objects of it, if the sample so far includes them."""
         if result.number % stride(result.number, MOMENTS) == 0:
             self._keep_moment(result)
         labels = result.item.labels
@@ -101,7 +102,7 @@ class ReportSink(Sink):
         _page.publish(self._context.folder, name)
 
     def _counted(self, labels: Labels) -> Labels:
-        """The labels of the classes that count; regions to ignore stay."""
+        """The labels of the scored classes, and all ignore regions."""
         return labels if self._context.classes is None else labels.of_classes(self._context.classes)
 
     def _keep_moment(self, result: Result) -> None:
@@ -113,7 +114,7 @@ class ReportSink(Sink):
         height, width = result.item.size
         scale = min(1.0, MOMENT_WIDTH / width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        # not `or`: labels without an object are false, but may have regions to ignore
+        # not `or`: labels without objects are false, but may have ignore regions
         labels = Labels.empty() if result.item.labels is None else result.item.labels
         moment = {
             **self._about(result),
@@ -123,36 +124,36 @@ class ReportSink(Sink):
                 for name, picture in pictures.items()
             },
             "truth": self._truth(self._counted(labels)),
-            "boxes": {arm: self._boxes(found) for arm, found in result.detections.items()},
+            "boxes": {arm: self._boxes(boxes) for arm, boxes in result.detections.items()},
         }
         self._write(f"moment-{result.number:06d}.json", moment)
 
     def _keep_objects(self, result: Result, labels: Labels) -> None:
-        """What fusion did for each labelled object, and a crop of those that are kept."""
+        """Offer each labelled object with its outcome per arm, and write those that are kept."""
         names = () if self._context.detector is None else self._context.detector.names
-        counted = {
-            arm: found[np.isin(found.class_id, self._context.classes or list(names))]
-            for arm, found in result.detections.items()
+        scored = {
+            arm: boxes[np.isin(boxes.class_id, self._context.classes or list(names))]
+            for arm, boxes in result.detections.items()
         }
-        scores = {
-            arm: match_images([found], [labels]).label_score.tolist()
-            for arm, found in counted.items()
+        label_scores = {
+            arm: match_images([boxes], [labels]).label_score.tolist()
+            for arm, boxes in scored.items()
         }
         pictures: Mapping[str, _Picture] = {}
         for label, box in enumerate(labels.xyxy.tolist()):
-            mine = {arm: column[label] for arm, column in scores.items()}
-            found = {arm: score >= CONFIDENCE for arm, score in mine.items()}
-            alone = 4 * found[self._ir or ""] + 2 * found[self._vis or ""]
-            outcomes = {arm: OUTCOMES[alone + found[arm]] for arm in self._arms}
+            score = {arm: column[label] for arm, column in label_scores.items()}
+            detected = {arm: value >= CONFIDENCE for arm, value in score.items()}
+            alone = 4 * detected[self._ir or ""] + 2 * detected[self._vis or ""]
+            outcomes = {arm: OUTCOMES[alone + detected[arm]] for arm in self._arms}
             key, name = result.item.pair.key, f"object-{result.number:06d}-{label:04d}.json"
-            kept, gone = self._picks.offer(name, rank(key, label), outcomes)
-            for other in gone:
+            kept, removed = self._picks.offer(name, rank(key, label), outcomes)
+            for other in removed:
                 (self._folder / other).unlink(missing_ok=True)
             if not kept:
                 continue
             pictures = pictures or self._pictures(result)
             x, y, side = _window(box)
-            seen = {
+            entry = {
                 **self._about(result),
                 "label": label,
                 "class": self._name(int(labels.class_id[label])),
@@ -163,14 +164,15 @@ class ReportSink(Sink):
                 "panels": list(pictures),
                 "strip": _webp(np.hstack([_crop(p, x, y, side) for p in pictures.values()])),
                 "arms": {
-                    arm: {"outcome": outcome, "score": max(0.0, mine[arm])}
+                    arm: {"outcome": outcome, "score": max(0.0, score[arm])}
                     for arm, outcome in outcomes.items()
                 },
                 "boxes": {
-                    arm: self._boxes(_touching(part, x, y, side)) for arm, part in counted.items()
+                    arm: self._boxes(_overlapping(boxes, x, y, side))
+                    for arm, boxes in scored.items()
                 },
             }
-            self._write(name, seen)
+            self._write(name, entry)
 
     def _about(self, result: Result) -> dict[str, Any]:
         pair = result.item.pair.whole()
@@ -184,24 +186,22 @@ class ReportSink(Sink):
     def _pictures(self, result: Result) -> dict[str, _Picture]:
         """Infrared and visible, then the other arms that have an image."""
         pair = result.item.pair.whole()
-        known = self._context.baselines
         pictures = {
-            known["ir"] or "infrared": to_rgb(pair.ir.image),
-            known["vis"] or "visible": to_rgb(pair.vis.image),
+            self._ir or "infrared": to_rgb(pair.ir.image),
+            self._vis or "visible": to_rgb(pair.vis.image),
         }
         for arm in self._context.image_arms:
             if arm not in pictures and len(pictures) < PANELS:
                 pictures[arm] = result.image(arm)
         return pictures
 
-    def _boxes(self, found: Detections) -> list[list[Any]]:
-        """Rows x1, y1, x2, y2, score, class name of what is seen with some confidence."""
-        sure = found[found.score >= CONFIDENCE]
+    def _boxes(self, detections: Detections) -> list[list[Any]]:
+        """Rows x1, y1, x2, y2, score, class name of detections with at least ``CONFIDENCE``."""
+        confident = detections[detections.score >= CONFIDENCE]
+        columns = (confident.xyxy, confident.score, confident.class_id)
         return [
             [*(round(value, 1) for value in xyxy), round(score, 3), self._name(class_id)]
-            for xyxy, score, class_id in zip(
-                sure.xyxy.tolist(), sure.score.tolist(), sure.class_id.tolist(), strict=True
-            )
+            for xyxy, score, class_id in zip(*(c.tolist() for c in columns), strict=True)
         ]
 
     def _truth(self, labels: Labels) -> list[list[Any]]:
@@ -216,14 +216,11 @@ class ReportSink(Sink):
         return names.get(class_id, str(class_id))
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
-        """Write a file that is there whole or not at all."""
-        path = self._folder / name
-        with writing(path):
-            write_json(path, content)
+        write_json(self._folder / name, content)
 
 
 def _window(box: list[float]) -> tuple[int, int, int]:
-    """Left, top and side of the square that shows an object, pixels; it may leave the image."""
+    """Left, top and side of the square crop of an object, pixels; may exceed the image."""
     x1, y1, x2, y2 = box
     side = max(LEAST, round(MARGIN * max(x2 - x1, y2 - y1)))
     return round((x1 + x2 - side) / 2), round((y1 + y2 - side) / 2), side
@@ -235,14 +232,14 @@ def _crop(image: _Picture, x: int, y: int, side: int) -> _Picture:
     square = np.zeros((side, side, 3), np.uint8)
     top, left, bottom, right = max(y, 0), max(x, 0), min(y + side, height), min(x + side, width)
     square[top - y : bottom - y, left - x : right - x] = image[top:bottom, left:right]
-    way = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=way), np.uint8)
+    interpolation = cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(square, (SIDE, SIDE), interpolation=interpolation), np.uint8)
 
 
-def _touching(found: Detections, x: int, y: int, side: int) -> Detections:
-    """Detections that reach into a window."""
-    left, top, right, bottom = found.xyxy.T
-    return found[(left < x + side) & (right > x) & (top < y + side) & (bottom > y)]
+def _overlapping(detections: Detections, x: int, y: int, side: int) -> Detections:
+    """Detections that overlap a window."""
+    left, top, right, bottom = detections.xyxy.T
+    return detections[(left < x + side) & (right > x) & (top < y + side) & (bottom > y)]
 
 
 def _webp(picture: NDArray[Any]) -> str:

@@ -1,8 +1,8 @@
-"""The run's log for its evaluation: labels, detections and quality of each pair, as JSON lines.
+"""The log of a run for its evaluation: labels, detections and quality of each pair.
 
-While the run works, one line a pair is appended to `frames.jsonl`; ``pipeline.engine.evaluation``
-makes `results.json` and all that belongs to it of them. Detections in ignore regions, which count
-neither way, are left out: COCO's own rule for them is another one.
+During the run one JSON line per pair is appended to `frames.jsonl`, from which
+``pipeline.engine.evaluation`` makes `results.json` and the other files. Detections in ignore
+regions are left out, since COCO's own rule for them differs.
 """
 
 import json
@@ -29,10 +29,10 @@ class Config(SinkConfig):
 
 
 def build(config: Config, context: RunContext, name: str) -> "ResultsSink":
-    """The sink; it needs no settings and writes to fixed names in the run folder.
+    """The sink.
 
     Raises:
-        ConfigError: A resumed run had no such file before.
+        ConfigError: The interrupted run didn't have it.
     """
     return ResultsSink(context, name)
 
@@ -65,7 +65,7 @@ class _Line(BaseModel):
 
 
 class ResultsSink(Sink):
-    """Logs labels and detections as they come; the evaluation scores them at the end."""
+    """Logs labels and detections; the evaluation scores them at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._lines = Lines(context.folder / PAIR_LOG, name, context.done, _Line.model_validate)
@@ -86,8 +86,8 @@ class ResultsSink(Sink):
             "class_id": labels.class_id.tolist(),
             "ignore": labels.ignore.tolist(),
             "detections": {
-                arm: detections_json(result.number + 1, drop_ignored(found, labels))
-                for arm, found in result.detections.items()
+                arm: detections_json(result.number + 1, drop_ignored(detections, labels))
+                for arm, detections in result.detections.items()
             },
             "quality": {
                 arm: {name: value if math.isfinite(value) else None for name, value in row.items()}
@@ -106,5 +106,5 @@ class ResultsSink(Sink):
 
 
 def _plain(shift: Misalignment | None) -> list[float | None] | None:
-    """A shift as JSON has it, in thousandths of a pixel."""
+    """A shift for JSON, rounded to thousandths of a pixel; None for NaN."""
     return None if shift is None else [round(v, 3) if math.isfinite(v) else None for v in shift]

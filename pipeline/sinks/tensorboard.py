@@ -1,12 +1,11 @@
 """The run's numbers for TensorBoard: one event file, written at the end.
 
-Without a folder it lies in the run folder, in `<sink>/`: `tensorboard --logdir runs` shows all of
-them. With one it lies in `<folder>/<run>/`, or `<run>-2` where another run of that name has its
-own. A run that is published again, after a resume, replaces its file. While the run works nothing
-is written, so a resume needs nothing.
+By default it is `<sink>/` in the run folder: `tensorboard --logdir runs` shows all runs. With
+`folder` it is in `<folder>/<run>/`, or `<run>-2` if another run of that name is there. A resumed
+run replaces its file. Nothing is written before the end of the run.
 
-Scalars have the names of ``pipeline.sinks._tracking.numbers`` and lie at step 0, in float32 as
-TensorBoard keeps them. The protocol's fingerprint, the warnings and the configuration are texts.
+Scalars have the names of ``pipeline.sinks._tracking.numbers``, step 0 and float32. The protocol's
+fingerprint, the warnings and the configuration are texts.
 """
 
 import hashlib
@@ -26,7 +25,7 @@ from pipeline.sinks._tracking import check_outside, final_folder, numbers, read_
 
 
 class Config(SinkConfig):
-    """Where the event file goes."""
+    """Folder of the event file."""
 
     needs_results = True
 
@@ -59,7 +58,7 @@ def build(config: Config, context: RunContext, name: str) -> "TensorBoardSink":
 
 
 class TensorBoardSink(Sink):
-    """Writes the event file when all else is written."""
+    """Writes the event file at the end."""
 
     def __init__(self, folder: Path | None, context: RunContext, name: str) -> None:
         self._folder, self._context, self._name = folder, context, name
@@ -81,12 +80,12 @@ class TensorBoardSink(Sink):
         path = self._path(name)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name("draft")  # TensorBoard doesn't read it by this name
+            draft = path.with_name("draft")  # a name that TensorBoard doesn't read
             draft.write_bytes(events)
             draft.replace(path)
 
     def _path(self, run: str) -> Path:
-        """The event file; its name tells this run from others that are called the same."""
+        """The event file; its name has a hash of the run folder, since run names may repeat."""
         where = str(final_folder(self._context).resolve())
         file = f"events.out.tfevents.{hashlib.sha256(where.encode()).hexdigest()[:12]}"
         if self._folder is None:
@@ -101,8 +100,7 @@ class TensorBoardSink(Sink):
 def encode(scalars: Mapping[str, float], texts: Mapping[str, str]) -> bytes:
     """An event file. Texts are Markdown.
 
-    It is not made by ``SummaryWriter``, whose thread writes to the disk on its own and prints a
-    traceback where that is full.
+    Not written by ``SummaryWriter``, whose own thread prints a traceback if the disk is full.
     """
     from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
     from torch.utils.tensorboard import RecordWriter, summary

@@ -26,15 +26,15 @@ from pipeline.run_folder.sink_files import Parts, damaged
 from pipeline.sinks._video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 from pipeline.sinks.images import choose_arms
 
-LATEST_START = 3600  # seconds after which a first pair's time is that of a clock
+LATEST_START = 3600  # seconds; a larger first time is taken as a clock's time, not the video's
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 TITLE_HEIGHT = 24  # pixels of the bar with the arm's name
-# By class id modulo their number: well apart on grey and on colour images.
+# By class id modulo their number; distinct on grey and on colour images.
 COLOURS = ((255, 196, 0), (0, 200, 255), (64, 224, 96), (255, 96, 96), (208, 128, 255))
 
 
 class Config(SinkConfig):
-    """What the video shows."""
+    """Content of the video."""
 
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="default: all that have an image"
@@ -44,7 +44,7 @@ class Config(SinkConfig):
     columns: int = Field(3, ge=1, le=8, description="panels side by side")
 
     def shown_arms(self) -> tuple[str, ...]:
-        """Those of the settings."""
+        """The arms of the settings."""
         return self.arms or ()
 
 
@@ -52,7 +52,7 @@ def build(config: Config, context: RunContext, name: str) -> "VideoSink":
     """The sink.
 
     Raises:
-        ConfigError: An arm has no image, or a resumed run had no such video before.
+        ConfigError: An arm has no image, or the interrupted run didn't have this sink.
     """
     arms = choose_arms(config.arms, context, name)
     names = {} if context.detector is None else context.detector.names
@@ -61,25 +61,25 @@ def build(config: Config, context: RunContext, name: str) -> "VideoSink":
 
 
 def open_video(path: Path, arms: tuple[str, ...], frame_rate: Fraction | None) -> "VideoWriter":
-    """A video of the arms' bare images at a path of the caller's."""
+    """A writer of the arms' images without boxes, to ``path``."""
     writer = VideoWriter(Config(), arms, {}, frame_rate)
     writer.begin(path)
     return writer
 
 
 class VideoSink(Sink):
-    """Makes the video in parts, one a checkpoint.
+    """Writes the video in parts, one per checkpoint.
 
-    A part is closed at a checkpoint, so that a killed run leaves videos that can be played, and a
-    resumed one encodes each frame as an unbroken one does. They are joined without encoding them
-    again; for that moment the video is on the disk twice.
+    So an interrupted run leaves playable videos, and a resumed run encodes each frame as an
+    uninterrupted one does. The parts are joined without re-encoding; that temporarily needs twice
+    the disk space.
     """
 
     def __init__(self, parts: Parts, writer: "VideoWriter") -> None:
         self._parts, self._writer = parts, writer
         if parts.whole:
             writer.go_on_after(parts.whole[-1])
-        self._last: int | None = None  # pair of the part that is open
+        self._last: int | None = None  # last pair of the open part
 
     def write(self, result: Result) -> None:
         """Draw and encode one pair."""
@@ -106,16 +106,15 @@ class VideoSink(Sink):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Only where the run broke off: then the last part can be played, though a resume makes it
-        # anew. What ended the run is the error to speak of.
-        with suppress(DataError):
+        # After an interruption, so that the last part can be played.
+        with suppress(DataError):  # the run failed already, with an error of its own
             self._writer.close()
 
 
 class VideoWriter:
-    """Draws and encodes into one file after the other. Frames of another size are scaled.
+    """Draws and encodes into one file after the other.
 
-    The first frame gives the size.
+    Frames are scaled to the size of the first one.
     """
 
     def __init__(
@@ -138,12 +137,12 @@ class VideoWriter:
         self._path = path
 
     def go_on_after(self, path: Path) -> None:
-        """Take size and time from the last file of a run that broke off."""
+        """Restore size and time from the last file of an interrupted run."""
         comment, self._last_tick = comment_and_last_tick(path)
         try:
             width, height, self._origin = map(int, comment.split())
         except ValueError as error:
-            raise damaged(path, "its comment is another") from error
+            raise damaged(path, "unexpected comment") from error
         self._size = height, width
 
     def write(self, result: Result) -> None:
@@ -178,7 +177,7 @@ class VideoWriter:
         return round(seconds * TICKS)
 
     def _compose(self, result: Result) -> NDArray[np.uint8]:
-        """All panels on one canvas, HWC RGB with even sides (the codec needs them)."""
+        """All panels on one canvas, HWC RGB of even height and width (for the codec)."""
         panels = [self._panel(arm, result) for arm in self._arms]
         columns = min(self._config.columns, len(panels))
         panels += [np.zeros_like(panels[0])] * (-len(panels) % columns)
@@ -200,11 +199,11 @@ class VideoWriter:
 
 
 def draw_boxes(
-    image: NDArray[np.uint8], found: Detections, names: Mapping[int, str], conf: float
+    image: NDArray[np.uint8], detections: Detections, names: Mapping[int, str], conf: float
 ) -> None:
     """Draw the detections that score at least ``conf`` into an HWC RGB image."""
-    shown = found[found.score >= conf]
-    # the best last, so that its label lies on top
+    shown = detections[detections.score >= conf]
+    # the best last, on top of the others
     for i in reversed(range(len(shown))):
         box, score, class_id = shown.xyxy[i], shown.score[i], shown.class_id[i]
         left, top, right, bottom = (round(float(v)) for v in box)

@@ -59,7 +59,7 @@ def test_sync_has_the_offset_that_was_given(settings):
 
 def test_a_live_run_cannot_be_resumed(settings):
     settings["run"] = {"name": "toy", "resume": True}
-    with pytest.raises(ConfigError, match="live cameras can.t be resumed"):
+    with pytest.raises(ConfigError, match="live cameras can't be resumed"):
         execute(settings)
 
 

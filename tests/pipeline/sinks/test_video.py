@@ -224,7 +224,7 @@ def test_a_part_that_was_encoded_otherwise(tmp_path):
         stand.write(sink, [stand.result(i) for i in range(8)])
         other = tmp_path / "video" / "film.parts" / "000004-000007.mp4"
         write_video(other, [0, 40], 25, codec="libx264", size=(96, 32))
-        with pytest.raises(DataError, match="encoded otherwise"):
+        with pytest.raises(DataError, match="another encoding"):
             sink.finish(stand.summary(8))
     other.write_bytes(b"damaged")
     with pytest.raises(DataError, match=r"000004-000007\.mp4: damaged"):
