@@ -1,1 +1,1 @@
-"""Shared by all packages: errors, checksums, writing files, compiled loops, memory."""
+"""Shared by all packages: errors, components, checksums, files, compiled loops, memory."""

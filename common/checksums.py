@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.errors import WeightsError
 
-_CARD_BYTES = 1 << 20  # of a card that are looked at
+_CARD_BYTES = 1 << 20  # of a card that are read
 _CARD = re.compile(r"sha256 `([0-9a-f]{64})`")
 
 
@@ -27,7 +27,7 @@ def check_card(path: Path) -> None:
     card = path.with_suffix(".md")
     stated = None
     if card.is_file():
-        with card.open("rb") as file:  # written by anybody, in any encoding
+        with card.open("rb") as file:  # its encoding is unknown
             stated = _CARD.search(file.read(_CARD_BYTES).decode("utf-8", "replace"))
     if stated and (actual := sha256(path)) != stated[1]:
         raise WeightsError(

@@ -1,7 +1,7 @@
-"""What a component says of itself by its settings, before it is built.
+"""Properties of components that their settings state before they are built.
 
-A kind's `Config` derives from one of these classes where a default doesn't fit it. Any frozen
-pydantic model is a `Config` too; the defaults hold for it.
+A kind's `Config` derives from one of these classes if a default doesn't fit it. Any other frozen
+pydantic model is a valid `Config` too and gets the defaults.
 """
 
 from pathlib import Path
@@ -18,18 +18,18 @@ class ComponentConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def weights_file(self) -> Path | None:
-        """The file of the weights that it holds; None where it holds none, or none from a file.
+        """The file of its weights; None if it has no weights, or none from a file.
 
         Raises:
-            errors.WeightsError: There is no such file.
+            errors.WeightsError: The file doesn't exist.
         """
         return None
 
     def weights_sha256(self) -> str | None:
-        """The fingerprint of its weights: a name could be another file tomorrow.
+        """The sha256 of its weights, which identifies them where a file name doesn't.
 
         Raises:
-            errors.WeightsError: There is no such file.
+            errors.WeightsError: The file doesn't exist.
         """
         path = self.weights_file()
         return None if path is None else sha256(path)
@@ -39,8 +39,8 @@ class ArmConfig(ComponentConfig):
     """Settings of an arm; by default it fuses.
 
     Attributes:
-        modality: The one that it shows alone, None where it shows more.
-        reads_images: Whether its images were made before; its ``build`` gives an
+        modality: The modality that it shows alone, else None.
+        reads_images: Whether it reads ready-made images; then its ``build`` returns an
             ``interfaces.Arm`` with ``check`` and ``read``.
     """
 
@@ -48,12 +48,12 @@ class ArmConfig(ComponentConfig):
     reads_images: ClassVar[bool] = False
 
     def merged_arms(self) -> tuple[str, ...]:
-        """The arms whose detections it merges; its ``build`` gives an arm with ``merge`` then."""
+        """The arms whose detections it merges; then its ``build`` returns an arm with ``merge``."""
         return ()
 
     @property
     def has_image(self) -> bool:
-        """Whether there is an image for the detector; an arm that merges has none."""
+        """Whether it has an image for the detector; an arm that merges others has none."""
         return not self.merged_arms()
 
 
@@ -69,5 +69,5 @@ class SinkConfig(ComponentConfig):
     needs_results: ClassVar[bool] = False
 
     def shown_arms(self) -> tuple[str, ...]:
-        """The arms that its settings name, which must be there."""
+        """The arms that its settings name, which must exist."""
         return ()

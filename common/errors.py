@@ -1,8 +1,8 @@
 """Errors that the user can fix.
 
 The message is one line that says what is wrong, where, and how to fix it. Each class is raised
-``from`` its cause where there is one; the command line prints the message alone and exits with 2.
-No message shows what is secret in an address, and none is longer than ``LONGEST`` characters.
+``from`` its cause if there is one; the command line prints the message alone and exits with 2.
+Messages mask secrets in addresses and have at most ``LONGEST`` characters.
 """
 
 import re
@@ -10,23 +10,23 @@ import reprlib
 
 LONGEST = 2000  # characters of a message
 QUOTED = 80  # characters of a value in it
-# An address up to the @ after its user and password; `Path` makes one slash of two.
+# An address up to the @ after its user and password; `Path` turns two slashes into one.
 _LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3})(?:[^/\s]*@|[^/\n]{0,200}@|\S*@)")
 _QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
 
 
 def mask(text: str) -> str:
-    """A text whose addresses show no user, password or query."""
+    """The text without users, passwords and queries in addresses."""
     return _QUERY.sub(r"\1?***", _LOGIN.sub(r"\1***@", text))
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it: its ``repr``, masked, of at most ``QUOTED`` characters."""
+    """A value for a message: its ``repr``, masked, of at most ``QUOTED`` characters."""
     return cut(mask(_quote.repr(value)))
 
 
 def cut(text: str, most: int = QUOTED) -> str:
-    """A text of at most so many characters; what is left out of its middle is an ellipsis."""
+    """Shorten a text to ``most`` characters, with an ellipsis in its middle."""
     if len(text) <= most:
         return text
     head = 2 * most // 3
@@ -34,13 +34,13 @@ def cut(text: str, most: int = QUOTED) -> str:
 
 
 def one_line(text: str) -> str:
-    """A message as the user sees it: on one line, masked, of at most ``LONGEST`` characters."""
+    """A message for the user: on one line, masked, of at most ``LONGEST`` characters."""
     line = " ".join(cut(text, 10 * LONGEST).split())
     return cut(mask(line), LONGEST)
 
 
 class _Quote(reprlib.Repr):
-    """``repr`` that costs little whatever the value: YAML's aliases make small files huge."""
+    """``repr`` in bounded time and size: aliases make the value of a small YAML file huge."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,11 +48,11 @@ class _Quote(reprlib.Repr):
         self.maxlong = self.maxlist = self.maxtuple = self.maxdict = self.maxset = QUOTED // 8
 
     def repr_str(self, x: str, level: int) -> str:
-        """Text is cut by ``cut``, once nothing in it is secret."""
+        """Text, masked before it is shortened."""
         return repr(cut(mask(cut(x, self.maxstring))))
 
     def repr_int(self, x: int, level: int) -> str:
-        """A whole number, which Python won't write where it has thousands of digits."""
+        """A whole number; Python refuses to print one with thousands of digits."""
         return repr(x) if x.bit_length() < 1000 else f"a number of {x.bit_length()} bits"
 
 

@@ -1,8 +1,7 @@
-"""Files of text in and out: what the system refuses becomes one line for the user.
+"""Reading and writing text files, with one-line errors for the user.
 
-All state goes through here. Reading takes regular files only (a pipe would wait for ever), of a
-limited size and in UTF-8; writing replaces a file at once, so that a kill leaves the old or the new
-one, never half.
+Only regular files are read (a pipe could block), of a limited size and in UTF-8. Writing replaces a
+file atomically.
 """
 
 import codecs
@@ -25,7 +24,7 @@ _MULTI_BYTE = (
     "gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "cp949", "cp950", "cp932", "euc_kr",
     "johab", "shift_jis", "euc_jp", "iso2022_jp", "iso2022_kr",
 )  # fmt: skip
-_YAML_ERRORS = (  # of its constructors, which trust what a tag says
+_YAML_ERRORS = (  # its constructors raise any of these for a value that doesn't fit its tag
     yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
     ValueError,
 )  # fmt: skip
@@ -33,7 +32,7 @@ _YAML_ERRORS = (  # of its constructors, which trust what a tag says
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn an ``OSError`` of the block, which writes ``path``, into a ``DataError``.
+    """Convert an ``OSError`` of the block, which writes ``path``.
 
     Raises:
         DataError: The file cannot be written; the text names it and gives the system's reason.
@@ -48,12 +47,12 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all.
+    """Write a text file atomically.
 
     Raises:
         DataError: The file can't be written.
     """
-    data = text.encode("utf-8", "backslashreplace")  # a name may hold bytes that are no text
+    data = text.encode("utf-8", "backslashreplace")  # file names may contain invalid Unicode
     with writing(path):
         if path.exists() and not path.is_file():
             path.write_bytes(data)  # a pipe or a device can't be replaced
@@ -68,7 +67,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:
-    """Write plain values as JSON, whole or not at all.
+    """Write plain values as JSON, atomically.
 
     Raises:
         DataError: The file cannot be written.
@@ -78,14 +77,14 @@ def write_json(path: Path, content: object, indent: int | None = None) -> None:
 
 
 def check_file(path: Path, most: int = LARGEST) -> None:
-    """Refuse what is no regular file, such as a pipe or a device, and what is too large.
+    """Check that a path is a regular file (no pipe, device or folder) and not too large.
 
     Args:
         path: The file.
-        most: Bytes that it may have.
+        most: Its maximal number of bytes.
 
     Raises:
-        DataError: It is one of these, or isn't there.
+        DataError: It isn't, or doesn't exist.
     """
     try:
         status = path.stat()
@@ -107,7 +106,7 @@ def read_text(path: Path, most: int = LARGEST) -> str:
     """The text of a regular file in UTF-8, with or without a byte order mark.
 
     Raises:
-        DataError: What ``check_file`` raises, or it is no such text.
+        DataError: ``check_file`` raises it, or the file is not UTF-8.
     """
     check_file(path, most)
     try:
@@ -138,11 +137,11 @@ def load_json(path: Path, most: int = LARGEST) -> object:
 
 
 def decode_xml(data: bytes) -> bytes | str:
-    """An XML file for expat, as text where its encoding is one that expat lacks.
+    """Decode an XML file if expat doesn't support its encoding; else return the bytes.
 
     Raises:
-        LookupError: Python lacks it too.
-        ValueError: The bytes are none of the encoding that the file names.
+        LookupError: Python doesn't support it either.
+        ValueError: The bytes are invalid in the declared encoding.
     """
     declared = _XML_ENCODING.match(data)
     if declared is None:
@@ -155,8 +154,7 @@ def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> ob
     """The value of a YAML text.
 
     Raises:
-        ValueError: It is no YAML, or a tag says what its value isn't; the text quotes nothing long,
-            and no address.
+        ValueError: It is no YAML, or a value doesn't fit its tag; the text is short and masked.
     """
     try:
         value: object = yaml.load(text, loader)  # noqa: S506  (a subclass of the safe one)
@@ -166,10 +164,10 @@ def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> ob
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise ValueError(f"{where}{cut(error.problem or str(error.context))}") from error
     except yaml.reader.ReaderError as error:
-        raise ValueError(f"a character that YAML lacks, at position {error.position}") from error
+        raise ValueError(f"an invalid character at position {error.position}") from error
     except _YAML_ERRORS as error:
         reason = shown(str(error)) if str(error) else "no detail"
-        raise ValueError(f"a value is not what its tag says ({reason})") from error
+        raise ValueError(f"a value that doesn't fit its tag ({reason})") from error
 
 
 def load_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> object:

@@ -11,8 +11,8 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's mallopt
 def keep_freed_memory() -> bool:
     """Make glibc reuse freed memory within this process; return whether that is possible.
 
-    By default glibc maps and unmaps each large tensor. The kernel then clears its pages at every
-    layer, which takes longer than the layer's computation.
+    By default glibc maps and unmaps each large tensor, and the kernel clears the pages each time,
+    which takes longer than a layer's computation.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -1,6 +1,6 @@
-"""Numbers in text files, as every program reads them.
+"""Strict parsing of numbers in text files.
 
-Python alone takes `1_0` for 10 and digits of any script.
+Python's own ``int`` and ``float`` also accept `1_0` and non-ASCII digits.
 """
 
 import re
@@ -12,10 +12,10 @@ _DECIMAL = re.compile(
 
 
 def whole(text: str) -> int:
-    """The whole number that a text is.
+    """Parse a whole number.
 
     Raises:
-        ValueError: It is none, or has more than 18 digits.
+        ValueError: The text is no whole number, or has more than 18 digits.
     """
     if not _WHOLE.fullmatch(text):
         raise ValueError(f"not a whole number: {text[:80]!r}")
@@ -23,10 +23,10 @@ def whole(text: str) -> int:
 
 
 def decimal(text: str) -> float:
-    """The number that a text is; NaN and infinity too, which are the caller's to refuse.
+    """Parse a number; NaN and infinity are allowed.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is no number.
     """
     if not _DECIMAL.fullmatch(text):
         raise ValueError(f"not a number: {text[:80]!r}")

@@ -1,4 +1,4 @@
-"""How large the tensors of a file may be."""
+"""Limits on the size of tensors read from files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,24 +7,24 @@ from torch import Tensor
 
 from common.errors import WeightsError, cut
 
-HEADER = 16 << 20  # bytes of the header of a safetensors file; those that ship have under 1 MB
+HEADER = 16 << 20  # bytes of the header of a safetensors file; ours have under 1 MB
 
 
 def check_sizes(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse tensors that are larger than the file that they come from.
+    """Refuse tensors that are together larger than their file.
 
-    A few bytes can say that they are a tensor of 10^9 elements, all in the same place (stride 0),
-    or that 1,000 tensors lie in the same bytes: a conversion to float32 makes all of them real.
+    A small file can declare a tensor of 10^9 elements at one address (stride 0), or 1,000 tensors
+    in the same bytes; a conversion to float32 would allocate all of them.
 
     Args:
         path: The file.
-        tensors: What was read from it, not converted yet.
+        tensors: The tensors read from it, not converted yet.
 
     Raises:
-        WeightsError: They are; the text names the largest.
+        WeightsError: They are larger; the text names the largest.
     """
     sizes = {key: value.numel() * value.element_size() for key, value in tensors.items()}
-    if sum(sizes.values()) > 2 * path.stat().st_size + (1 << 20):  # some share their weights
+    if sum(sizes.values()) > 2 * path.stat().st_size + (1 << 20):  # allows shared weights
         largest = max(sizes, key=lambda key: sizes[key])
         raise WeightsError(
             f"{path}: refused, its tensors would take {sum(sizes.values()) / 1e6:.0f} MB, more "
@@ -33,10 +33,10 @@ def check_sizes(path: Path, tensors: Mapping[str, Tensor]) -> None:
 
 
 def check_header(path: Path) -> None:
-    """Refuse a safetensors file whose header is larger than any network needs.
+    """Refuse a safetensors file with an implausibly large header.
 
     Raises:
-        WeightsError: It is, or the file can't be read.
+        WeightsError: The header is too large, or the file can't be read.
     """
     try:
         with path.open("rb") as file:

@@ -1,1 +1,1 @@
-"""The folder of a run: writing, resuming and reading it."""
+"""The run folder: file names, creating, resuming and reading it."""

@@ -1,4 +1,4 @@
-"""pairs.csv: how far the images of each pair are apart, and which pairs one camera alone made."""
+"""`pairs.csv`: the misalignment of each pair, and its dead camera if there is one."""
 
 import csv
 import math
@@ -13,11 +13,11 @@ from common.files import writing
 from pipeline.geometry.misalignment import TELLING
 
 COLUMNS = ("key", "dead", "shift_x", "shift_y", "response")
-FAR = 8.0  # pixels, beyond what the measure itself is off by on well registered recordings
+FAR = 8.0  # pixels, above the measure's own error on well registered recordings
 
 
 class AlignmentFile:
-    """Writes one row a pair and remembers 8 bytes of each; a context manager."""
+    """Writes one row per pair and keeps 8 bytes of each in memory; a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -31,9 +31,9 @@ class AlignmentFile:
         """Append a pair.
 
         Args:
-            key: Of the pair.
-            dead: The camera that showed nothing.
-            shift: ``pipeline.frames.Misalignment``, None for what isn't known.
+            key: The pair's key.
+            dead: The modality whose camera is dead, or None.
+            shift: The values of ``pipeline.frames.Misalignment``, None for undefined ones.
         """
         x, y, response = shift or (None, None, None)
         with writing(self._path):
@@ -42,10 +42,10 @@ class AlignmentFile:
             self._distances.append(math.hypot(x, y))
 
     def summary(self) -> dict[str, float | int | None]:
-        """``alignment`` of ``results.json``: over the pairs whose shift can be told.
+        """``alignment`` of ``results.json``, over the pairs whose shift is reliable.
 
-        Their number; median and 95th percentile of the shift's length in visible pixels, None where
-        there is no such pair.
+        Their number; median and 95th percentile of the shift's length in visible pixels, None
+        without such pairs.
         """
         if not self._distances:
             return {"pairs": 0, "median_px": None, "p95_px": None}
@@ -57,7 +57,7 @@ class AlignmentFile:
         }
 
     def warnings(self) -> Iterator[str]:
-        """That the images lie far apart, if they do."""
+        """A warning if the median shift exceeds ``FAR``."""
         median = self.summary()["median_px"]
         if median is not None and median > FAR:
             yield (

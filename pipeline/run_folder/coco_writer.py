@@ -1,4 +1,4 @@
-"""COCO files that are written while their entries come, however many these are."""
+"""Writers of COCO files, entry by entry in constant memory."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from eval.labels import Labels
 
 
 class PredictionsFile:
-    """A JSON file with a list, one entry a line; a context manager."""
+    """Writes a JSON list, one entry per line; a context manager."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -42,10 +42,10 @@ class PredictionsFile:
 
 
 class GroundTruthFile:
-    """`ground_truth.json`; a context manager. The bytes are those of the data set dumped at once.
+    """Writes `ground_truth.json`, with the same bytes as ``json.dump``; a context manager.
 
     Attributes:
-        images: How many there are.
+        images: The number of images.
         sizes: Their heights and widths.
     """
 
@@ -56,7 +56,7 @@ class GroundTruthFile:
         self._content: list[tuple[str, int, int, str]] = []
         with writing(path):
             self._file = path.open("w", encoding="utf-8")
-            # the annotations stand after all images
+            # the annotations come after all images
             self._rest = TemporaryFile("w+", encoding="utf-8", dir=path.parent)  # noqa: SIM115
             self._file.write('{"images": [')
 
@@ -78,7 +78,7 @@ class GroundTruthFile:
         )
 
     def content_hash(self) -> str:
-        """What ``eval.evaluation.content_hash`` gives, from a short text an image."""
+        """The value of ``eval.evaluation.content_hash``, from a short text per image."""
         digest = hashlib.sha256(b"[")
         for number, entry in enumerate(self._sorted()):
             *image, labels = entry
@@ -87,7 +87,7 @@ class GroundTruthFile:
         return digest.hexdigest()
 
     def _sorted(self) -> Iterator[tuple[str, int, int, str]]:
-        """By key, size and labels; the labels' order isn't that of their text."""
+        """The entries by key, size and labels; labels are sorted by value, not as text."""
         for _, same in groupby(sorted(self._content), key=lambda entry: entry[:3]):
             yield from sorted(same, key=lambda entry: json.loads(entry[3]))
 

@@ -46,7 +46,7 @@ class RunFolder:
         path: The partial folder.
         final: The folder after ``complete``.
         done: Number of pairs finished by the interrupted run, a multiple of the batch size.
-        resumed: Whether an earlier run made the folder.
+        resumed: Whether the folder is of an interrupted run.
     """
 
     path: Path
@@ -70,8 +70,8 @@ class RunFolder:
             write_json(path, inputs)
         elif changed := _difference(load_json(path, MEGABYTE), inputs):
             raise ConfigError(
-                f"run.resume: the file of {changed} is not what it was when the run began; bring "
-                "it back or start a new run"
+                f"run.resume: the file of {changed} has changed since the run began; restore it "
+                "or start a new run"
             )
 
     def record(self, pairs: int) -> None:
@@ -82,12 +82,12 @@ class RunFolder:
         """
         path = self.path / PROGRESS
         with writing(path), path.open("a", encoding="utf-8") as file:
-            file.write(f"\n{pairs}\n")  # an earlier run may have left an incomplete line
+            file.write(f"\n{pairs}\n")  # an interrupted run may have left an incomplete line
 
     def complete(self) -> None:
-        """Give the folder its name."""
+        """Remove the files of a partial folder, and give the folder its final name."""
         if os.path.lexists(self.final):
-            self.final.rmdir()  # run.dir may be there, empty
+            self.final.rmdir()  # run.dir may exist, empty
         for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
@@ -123,7 +123,7 @@ def open_folder(config: Work) -> RunFolder:
 
 
 def _write_config(folder: Path, config: Work) -> None:
-    """Write the configuration, whole or not at all: a resume compares with it."""
+    """Write the configuration, atomically, since a resume compares with it."""
     write_text(folder / CONFIG, yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True))
 
 
@@ -147,7 +147,7 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
 
 
 def make(folder: Path) -> bool:
-    """Make a folder; whether it is new. Two runs that start at once never get the same one.
+    """Make a folder; return whether it is new. Two runs that start at once never get the same one.
 
     Raises:
         DataError: It can't be made.
@@ -157,23 +157,23 @@ def make(folder: Path) -> bool:
     except FileExistsError as error:
         if os.path.lexists(folder):
             return False
-        raise DataError(f"cannot make the run folder {folder}: {_no_folder(folder)}") from error
+        raise DataError(f"cannot make the run folder {folder}: {_obstacle(folder)}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot make the run folder {folder} ({error})") from error
     return True
 
 
-def _no_folder(path: Path) -> str:
-    """Which part of the way to a path is there, but is no folder."""
-    for place in path.parents:
-        if place.is_symlink() and not place.exists():
+def _obstacle(path: Path) -> str:
+    """Which parent of a path exists but is no folder."""
+    for parent in path.parents:
+        if parent.is_symlink() and not parent.exists():
             return (
-                f"{place} is a link to {place.readlink()}, which doesn't exist; make it, or "
+                f"{parent} is a link to {parent.readlink()}, which doesn't exist; make it, or "
                 "remove the link"
             )
-        if place.exists() and not place.is_dir():
-            return f"{place} is no folder; rename it"
-    return "it came and went meanwhile; try again"
+        if parent.exists() and not parent.is_dir():
+            return f"{parent} is no folder; rename it"
+    return "another program changed it meanwhile; try again"
 
 
 def _resume(config: Work) -> RunFolder:
@@ -184,7 +184,7 @@ def _resume(config: Work) -> RunFolder:
         raise ConfigError(f"run.resume: there is no unfinished run in {where}")
     if not (partial / CONFIG).is_file():
         raise ConfigError(
-            f"run.resume: {partial} was left before its run began; remove it and start a new run"
+            f"run.resume: the run in {partial} never began; remove it and start a new run"
         )
     lock = _lock(partial)
     check_same(partial, config)
@@ -204,7 +204,7 @@ def check_same(folder: Path, config: Work) -> None:
     path = folder / CONFIG
     before, now = load_yaml(path), config.dump()
     if not isinstance(before, dict) or not isinstance(before.get("sinks", {}), dict | None):
-        raise DataError(f"{path}: is no longer what the run wrote; remove the folder, start anew")
+        raise DataError(f"{path}: was changed; remove the folder and start a new run")
     old, new = (
         {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
     )
@@ -214,7 +214,7 @@ def check_same(folder: Path, config: Work) -> None:
     if changed := _difference(old, new):
         raise ConfigError(
             f"run.resume: {folder} was begun with another {changed}; repeat its settings "
-            f"({folder / CONFIG}) or start anew"
+            f"({folder / CONFIG}) or start a new run"
         )
 
 
@@ -257,7 +257,7 @@ def partial_of(final: Path) -> Path:
 
 
 def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: ANN401  (YAML values)
-    """Dotted key of the first differing value, None if there is none."""
+    """Dotted key of the first different value, None if there is none."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*before, *now]:
             where = f"{key}.{name}".lstrip(".")

@@ -81,7 +81,7 @@ class _Objects(_Part):
 
 
 class _Results(_Part):
-    """The parts that all readers need; others are checked by those that use them."""
+    """The parts that all readers need; the others are checked where they are read."""
 
     protocol: _Protocol
     arms: dict[str, _Arm]
@@ -113,7 +113,7 @@ class _Timing(_Part):
 
 
 def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
-    """The contents of a run's ``timing.json``, None where there is none.
+    """The contents of a run's ``timing.json``, None if there is none.
 
     Raises:
         DataError: It can't be read.
@@ -127,17 +127,17 @@ def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
 
 
 def check_shape(model: type[BaseModel], content: object, path: Path) -> None:
-    """Refuse what a file holds if it isn't what irvis writes.
+    """Check the keys and types of a file's content.
 
     Raises:
-        DataError: It isn't; the text names the first key.
+        DataError: One is wrong; the text names the first.
     """
     try:
         model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = cut(".".join(map(str, first["loc"])))
-        wrong = first["msg"].partition(" or instance of")[0]  # of a class here, which says nothing
+        wrong = first["msg"].partition(" or instance of")[0]  # without the name of our class
         what = f"has no {where}" if first["type"] == "missing" else f"{where}: {wrong}".lstrip(": ")
         raise unlike(path, what) from error
 
@@ -159,7 +159,7 @@ def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
         else Path(f"{folder}{PARTIAL_SUFFIX}")
     )
     if not by_its_run and unfinished.is_dir() and (unfinished == folder or not folder.exists()):
-        raise DataError(f"{unfinished}: the run isn't finished; go on with it: run.resume=true")
+        raise DataError(f"{unfinished}: the run isn't finished; continue it with run.resume=true")
     path = folder / RESULTS
     if not path.is_file():
         raise DataError(
@@ -168,19 +168,19 @@ def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
         )
     results = load_json(path)
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
-        raise DataError(f'{path}: doesn\'t say "schema": {SCHEMA}; run it again with this irvis')
+        raise DataError(f'{path}: lacks "schema": {SCHEMA}; run it again with this irvis')
     check_shape(_Results, results, path)
     return results
 
 
 def unlike(path: Path, what: str) -> DataError:
     """The error for a file that was not written by this version of irvis."""
-    return DataError(f"{path}: {what}; it was edited, or is of an earlier irvis: run it again")
+    return DataError(f"{path}: {what}; it was edited, or is of another irvis: run it again")
 
 
 @contextmanager
 def legible(path: Path) -> Iterator[None]:
-    """Turn errors of a block that reads a file's content into ``DataError``.
+    """Convert the errors of a block that reads a file's content.
 
     Raises:
         DataError: A value is missing or has a wrong type; the text names it.
@@ -190,7 +190,7 @@ def legible(path: Path) -> Iterator[None]:
     except KeyError as error:
         raise unlike(path, f"has no {cut(str(error.args[0]))}") from error
     except UndefinedError as error:  # of the page's template
-        raise unlike(path, f"lacks something that the page shows ({error.message})") from error
+        raise unlike(path, f"lacks a value that the page shows ({error.message})") from error
     except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
         reason = cut(str(error), 200)
-        raise unlike(path, f"holds something else than irvis writes ({reason})") from error
+        raise unlike(path, f"has a wrong value ({reason})") from error

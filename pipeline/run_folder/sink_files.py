@@ -15,9 +15,9 @@ from common.files import writing
 
 
 def joined_late(sink: str, done: int) -> ConfigError:
-    """The error of a sink that lacks the pairs before a resume."""
+    """The error of a sink that lacks pairs of the interrupted run."""
     return ConfigError(
-        f"sinks.{sink}: was not there for the first {done} pairs of this run; leave it out with "
+        f"sinks.{sink}: has not received the first {done} pairs of this run; leave it out with "
         f"sinks.{sink}=null, or start a new run"
     )
 
@@ -27,15 +27,13 @@ class Lines:
 
     Args:
         path: The file.
-        sink: Whose it is.
-        done: Lines of JSON that an earlier, broken-off run finished; what lies beyond them is cut
-            off.
-        check: Raises a ValueError for the value of such a line that isn't what it should be.
+        sink: Its sink's name.
+        done: Lines of JSON that the interrupted run finished; the file is truncated after them.
+        check: Raises a ValueError if the value of such a line is invalid.
 
     Raises:
         ConfigError: The file has fewer lines than that.
-        DataError: It can't be written, or one of these lines is damaged: now, and not when all has
-            been computed.
+        DataError: It can't be written, or one of these lines is damaged.
     """
 
     def __init__(
@@ -46,14 +44,14 @@ class Lines:
             path.parent.mkdir(parents=True, exist_ok=True)
             if _keep_lines(path, done, check) < done:
                 raise joined_late(sink, done)
-            # unbuffered, so that closing writes nothing when the disk is full
+            # unbuffered, so that closing can't fail on a full disk
             self._file = path.open("ab", buffering=0)
 
     def write(self, line: str) -> None:
         """Append a line; the text ends without a line break."""
         rest = memoryview(f"{line}\n".encode())
         with writing(self._path):
-            while rest:  # a nearly full disk may write a part only
+            while rest:  # a write may be partial if the disk is nearly full
                 rest = rest[self._file.write(rest) :]
 
     def close(self) -> None:
@@ -69,20 +67,20 @@ def read_lines(path: Path) -> Iterator[Any]:
 
 
 class Parts:
-    """A file that is written in complete parts, which are joined at the end.
+    """A file that is written in parts, which are joined at the end.
 
     The parts are in a folder beside the file, named by their first and last pair:
     `video/film.parts/000064-000127.mp4`. The name of an unfinished part has no last pair.
 
     Args:
-        final: The file that they become.
-        sink: Whose it is.
-        done: Pairs that an earlier, broken-off run finished; parts beyond them are removed.
-        check: Reads a part of theirs, with an error if it is damaged.
+        final: The joined file.
+        sink: Its sink's name.
+        done: Pairs that the interrupted run finished; later parts are removed.
+        check: Reads a part; raises an error if it is damaged.
 
     Raises:
-        ConfigError: Some of these pairs are in no part.
-        DataError: The folder can't be written, or what ``check`` raises.
+        ConfigError: One of these pairs is in no part.
+        DataError: The folder can't be written, or ``check`` raises it.
     """
 
     def __init__(
@@ -90,7 +88,7 @@ class Parts:
     ) -> None:
         self._final, self._folder = final, final.with_suffix(".parts")
         self._first, self._path = 0, final
-        # the file exists only when joined, so the run was interrupted after that
+        # the file exists only if the run was interrupted after joining
         self._finished = done > 0 and final.exists()
         if self._finished:
             return
@@ -117,8 +115,8 @@ class Parts:
         """
         if self._finished:
             raise DataError(
-                f"{self._final}: was complete before pair {number}; the source has grown since, "
-                "start a new run"
+                f"{self._final}: was complete before pair {number}, the source has more pairs "
+                "now; start a new run"
             )
         self._first = number
         self._path = self._folder / f"{number:06d}{self._final.suffix}"
@@ -159,7 +157,7 @@ class Parts:
 
 
 def damaged(where: object, reason: object) -> DataError:
-    """The error for what an earlier run wrote and a resume can't read."""
+    """The error for damaged data of an interrupted run."""
     return DataError(
         f"run.resume: {where} is damaged ({reason}); remove the unfinished run's folder and start "
         "a new run"
@@ -167,7 +165,7 @@ def damaged(where: object, reason: object) -> DataError:
 
 
 def _keep_lines(path: Path, count: int, check: Callable[[Any], object]) -> int:
-    """Cut a file after so many lines; how many there are now, fewer if it didn't have so many."""
+    """Truncate a file after ``count`` lines; return the number of complete lines that it has."""
     if not path.exists():
         return 0
     kept = 0

@@ -19,7 +19,7 @@ def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
         text += f", {objects['scored']} of {objects['labelled']} objects"
     for count, what in (
         (frames["unpaired"], "frame(s) without a partner"),
-        (frames["fallback"], "from one camera alone, which no score counts"),
+        (frames["fallback"], "from one camera alone, not scored"),
         (frames["dropped"], "frame(s) dropped"),
     ):
         if count:

@@ -113,8 +113,8 @@ class MotSink(Sink):
         """Track one pair's detections."""
         if self._finished:
             raise DataError(
-                f"{self._log_path.parent}: was complete before pair {result.number}; the source "
-                "has grown since, start a new run"
+                f"{self._log_path.parent}: was complete before pair {result.number}, the source "
+                "has more pairs now; start a new run"
             )
         boxes = {}
         for arm in self._tracks:

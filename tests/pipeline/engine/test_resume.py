@@ -139,5 +139,5 @@ def test_a_resume_refuses_files_that_were_changed(pairs, here):
     known = read_json(note)
     assert set(known) == {"arms", "detector"}
     note.write_text(json.dumps({**known, "detector": "another"}))
-    with pytest.raises(ConfigError, match=r"run\.resume: the file of detector is not what it was"):
+    with pytest.raises(ConfigError, match=r"run\.resume: the file of detector has changed"):
         execute(toys.settings(pairs, run={"name": "toy", "resume": True}))

@@ -37,7 +37,7 @@ CI95 = ("arms", "ir", "detection", "ci95")
     [
         (put(2, "schema"), 'doesn\'t say "schema": 1; run it'),
         (put(..., "schema"), 'doesn\'t say "schema": 1'),
-        (put(..., "attribution"), "has no attribution; .*earlier irvis: run it again"),
+        (put(..., "attribution"), "has no attribution; .*another irvis: run it again"),
         (put(..., *YOLO, "map50"), r"has no arms\.ir\.detection\.yolo\.map50; it was edited"),
         (put(..., *CI95), r"has no arms\.ir\.detection\.ci95;"),
         (put(..., "arms", "ir", "detection"), r"has no arms\.ir\.detection;"),
@@ -70,7 +70,7 @@ def test_no_run_folder(made, here, monkeypatch):
     refused(here, "is no run folder")
     refused(made / "results.json", "is no run folder")
     shutil.copytree(made, here / "x.partial")
-    unfinished = r"x\.partial: the run isn't finished; go on with it: run\.resume=true"
+    unfinished = r"x\.partial: the run isn't finished; continue it with run\.resume=true"
     refused(here / "x.partial", unfinished)
     refused(here / "x", unfinished)
     (here / "results.json").write_text("{")

@@ -42,7 +42,7 @@ def test_a_half_written_image_is_written_again(tmp_path):
 
 
 def test_it_cannot_join_a_run_that_is_resumed(tmp_path):
-    with pytest.raises(ConfigError, match=r"sinks\.seen: was not there for the first 1 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.seen: has not received the first 1 pairs"):
         build(stand.context(tmp_path, done=1))
     one = images.Config(arms=("ir",))
     stand.write(images.build(one, stand.context(tmp_path), "seen"), [stand.result(0)], every=1)

@@ -65,7 +65,7 @@ def test_a_line_is_on_disk_when_it_is_written(tmp_path):
 
 
 def test_it_cannot_join_a_run_that_is_resumed(tmp_path):
-    with pytest.raises(ConfigError, match=r"sinks\.all: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.all: has not received the first 4 pairs"):
         build(stand.context(tmp_path, done=4))
     with pytest.raises(ConfigError, match="rename the sink"):
         jsonl.build(jsonl.Config(), stand.context(tmp_path), "frames")

@@ -190,7 +190,7 @@ def test_memory_does_not_grow_with_the_number_of_tracks(tmp_path):
 def test_what_it_needs(tmp_path):
     with pytest.raises(ConfigError, match="without a detector"):
         build(stand.context(tmp_path, detector=None))
-    with pytest.raises(ConfigError, match=r"sinks\.mot: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.mot: has not received the first 4 pairs"):
         build(stand.context(tmp_path, done=4))
 
 

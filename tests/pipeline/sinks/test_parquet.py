@@ -101,7 +101,7 @@ def test_a_broken_run_leaves_parts_that_can_be_read(tmp_path):
 
 
 def test_it_cannot_join_a_run_that_is_resumed_nor_do_without_detector(tmp_path):
-    with pytest.raises(ConfigError, match=r"sinks\.all: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.all: has not received the first 4 pairs"):
         build(stand.context(tmp_path, done=4))
     with pytest.raises(ConfigError, match="without a detector"):
         build(stand.context(tmp_path, detector=None))

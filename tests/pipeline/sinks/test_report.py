@@ -135,7 +135,7 @@ def test_without_labels_or_baselines_there_are_only_moments(tmp_path):
 
 
 def test_it_needs_the_first_pairs(tmp_path):
-    with pytest.raises(ConfigError, match=r"sinks\.report: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.report: has not received the first 4 pairs"):
         build(stand.context(tmp_path / "late", done=4))
 
 

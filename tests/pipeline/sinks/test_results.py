@@ -112,7 +112,7 @@ def test_memory_at_the_end_hardly_grows_with_the_frames(tmp_path, more):
 
 
 def test_it_cannot_join_a_run_that_is_resumed(tmp_path):
-    with pytest.raises(ConfigError, match=r"sinks\.results: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.results: has not received the first 4 pairs"):
         builder()(stand.context(tmp_path, done=4))
 
 

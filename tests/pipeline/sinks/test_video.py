@@ -181,7 +181,7 @@ def test_a_steady_recording_keeps_its_rate(tmp_path):
 
 
 def test_it_cannot_join_a_run_that_is_resumed(tmp_path):
-    with pytest.raises(ConfigError, match=r"sinks\.film: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.film: has not received the first 4 pairs"):
         build(stand.context(tmp_path, done=4))
     results = [stand.result(i) for i in range(8)]
     with build(stand.context(tmp_path)) as sink:

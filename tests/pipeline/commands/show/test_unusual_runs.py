@@ -86,18 +86,18 @@ FUSED = ("arms", "fused", "detection")
         (without("comparisons", "fused", "ir"), "has no ir"),
         (without("attribution", "fused", "confidence", "counts"), "has no counts"),
         (without("arms", "fused", "quality", "en"), "has no en"),
-        (into("0.5", *FUSED, "errors", "ap"), "holds something else than irvis writes .*'str'"),
-        (into(None, *FUSED, "operating_points"), "holds something else .*'NoneType'"),
+        (into("0.5", *FUSED, "errors", "ap"), "has a wrong value .*'str'"),
+        (into(None, *FUSED, "operating_points"), "has a wrong value .*'NoneType'"),
         (
             into([[1, 2], [3]], *FUSED, "confusion", "matrix"),
-            "holds something else .*inhomogeneous",
+            "has a wrong value .*inhomogeneous",
         ),
-        (into([], *FUSED, "confusion", "matrix"), "holds something else"),
+        (into([], *FUSED, "confusion", "matrix"), "has a wrong value"),
         (
             into(0.1, "comparisons", "fused", "vis", "map50", "ci95"),
-            "holds something else .*'float'",
+            "has a wrong value .*'float'",
         ),
-        (into(3, "quality_correlation", "fused"), "holds something else .*'int'"),
+        (into(3, "quality_correlation", "fused"), "has a wrong value .*'int'"),
     ],
 )
 def test_edited_by_hand(made, here, capsys, change, message):
