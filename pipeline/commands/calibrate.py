@@ -1,24 +1,23 @@
 """`irvis calibrate`: estimates the registration of two fixed cameras from image pairs."""
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
 from common.errors import ConfigError, DataError
 from eval.report.tables import NONE
 from pipeline.commands import _terminal
+from pipeline.commands._calibration_pairs import open_evenly, read_pairs, size_text
 from pipeline.commands._terminal import console
-from pipeline.commands.fuse import open_pairs, section
+from pipeline.commands.fuse import section
 from pipeline.config.config import apply_override
-from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.geometry import registration
 from pipeline.geometry.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
+from pipeline.geometry.checkerboard import checkerboard, registered
 from pipeline.geometry.misalignment import TELLING, misalignment
 from pipeline.geometry.registration import (
     Calibration,
@@ -29,16 +28,10 @@ from pipeline.geometry.registration import (
     corners,
     project,
 )
-from pipeline.images import to_grey, to_rgb, write_png
-from pipeline.interfaces import Source
-from pipeline.sources.image_folder import ImagePairs
+from pipeline.images import write_png
 
-PAIRS = 40
 _DISTANCE = 0.015  # largest distance of a consistent pair, relative to the visible diagonal
 _FEWEST, _SHARE = 3, 0.25  # least number and share of consistent pairs
-_SQUARES = 8  # squares of the checkerboard along the longer side
-_STRETCH, _ORANGE = 4.0, np.array([1.0, 0.75, 0.45])  # CLAHE's limit; tint of the infrared squares
-_T = TypeVar("_T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +124,7 @@ def calibrate(
     of_source = section(chosen, "source")
     if chosen:
         raise ConfigError(f"{next(iter(chosen))}: only keys of the source can be set: source.KEY")
-    pairs = _read(_open(ir, vis, {"ir_range": ir_range, **of_source}))
+    pairs = read_pairs(open_evenly(ir, vis, {"ir_range": ir_range, **of_source}))
     if not pairs:
         raise DataError(f"{ir} and {vis}: no frame of one has a partner in the other")
     total = len(pairs) * len(ROUNDS) * (len(candidates(len(pairs))) if model == "auto" else 1)
@@ -148,35 +141,6 @@ def calibrate(
     return calibration
 
 
-def checkerboard(
-    ir: NDArray[np.uint8], vis: NDArray[np.uint8], calibration: Calibration
-) -> NDArray[np.uint8]:
-    """Make a checkerboard of the visible image in grey and the registered infrared one in orange.
-
-    Edges continue from square to square if the calibration is right. Local contrast is enhanced
-    (CLAHE), so that edges in dark images are visible. Pixels outside the infrared image show the
-    visible one.
-
-    Args:
-        ir: uint8 [h, w].
-        vis: uint8 [H, W].
-        calibration: Calibration for these sizes.
-
-    Returns:
-        uint8 [H, W, 3].
-    """
-    register = Register(calibration)
-    height, width = vis.shape
-    side = max(1, -(-max(height, width) // _SQUARES))
-    rows, columns = np.ogrid[:height, :width]
-    squares = (rows // side + columns // side) % 2 == 1  # [H, W]
-    squares &= register.covered
-    stretch = cv2.createCLAHE(clipLimit=_STRETCH, tileGridSize=(_SQUARES, _SQUARES))
-    infrared, visible = stretch.apply(_registered(ir, register)), stretch.apply(vis)
-    tinted = to_rgb(infrared) * _ORANGE  # float [H, W, 3]
-    return np.asarray(np.where(squares[:, :, None], tinted, to_rgb(visible)), np.uint8)
-
-
 def print_report(calibration: Calibration) -> None:
     """Print the calibration and its residual."""
     made = calibration.made or Made(by="hand")
@@ -185,8 +149,8 @@ def print_report(calibration: Calibration) -> None:
     residual = made.residual_px
     for name, text in (
         ("model", made.model),
-        ("infrared", _size_text(calibration.ir_size)),
-        ("visible", _size_text(calibration.vis_size)),
+        ("infrared", size_text(calibration.ir_size)),
+        ("visible", size_text(calibration.vis_size)),
         ("infrared centre at", f"x {middle[0]:.1f}, y {middle[1]:.1f}"),
         ("visible image covered", f"{Register(calibration).covered.mean():.0%}"),
         ("pairs used", f"{made.used} of {made.pairs}"),
@@ -240,66 +204,10 @@ def _calibration(
 def _reliable(pair: Pair, register: Register) -> bool:
     """Whether the misalignment of a registered pair can be measured."""
     ir, vis = pair
-    measured = misalignment(ir=_registered(ir, register), vis=vis, covered=register.covered)
+    measured = misalignment(ir=registered(ir, register), vis=vis, covered=register.covered)
     return measured.response >= TELLING
-
-
-def _registered(ir: NDArray[np.uint8], register: Register) -> NDArray[np.uint8]:
-    frame = register(FramePair("0", Frame(ir, None, 0), None)).ir
-    assert frame is not None
-    return frame.image
-
-
-def _open(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
-    """The pairs; of folders no more than are used, so that the others needn't be decoded."""
-    source = open_pairs(ir, vis, settings)
-    return source.of(_spread(source.paired())) if isinstance(source, ImagePairs) else source
-
-
-def _read(source: Source) -> list[Pair]:
-    """Up to 40 complete pairs, evenly spaced."""
-    kept: list[Pair] = []
-    step = 1
-    with source:
-        whole = (pair for pair in map(_checked, source) if pair is not None)
-        for index, (key, pair) in enumerate(whole):
-            if kept and [image.shape for image in pair] != [image.shape for image in kept[0]]:
-                raise DataError(f"pair {key}: {_sizes(pair)}, the first {_sizes(kept[0])}; give "
-                                "pairs of one camera setting")  # fmt: skip
-            if index % step:
-                continue
-            kept.append(pair)
-            if len(kept) == 2 * PAIRS:  # the number of all pairs is not known in advance
-                kept, step = kept[::2], 2 * step
-    return _spread(kept)
-
-
-def _checked(pair: FramePair | BadPair | Dropped) -> tuple[str, Pair] | None:
-    """Key, infrared and visible luminance; None for an unpaired frame."""
-    if isinstance(pair, BadPair):
-        # the message names the setting of the source, which is a flag here
-        raise DataError(pair.reason.replace("source.ir_range=[low,high]", "--ir-range LOW HIGH"))
-    if isinstance(pair, Dropped) or pair.ir is None or pair.vis is None:
-        return None
-    return pair.key, (to_grey(pair.ir.image), to_grey(pair.vis.image))
-
-
-def _spread(items: Sequence[_T]) -> list[_T]:
-    """At most 40 of the items, evenly spaced, including the first and the last."""
-    if len(items) <= PAIRS:
-        return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, PAIRS).round().astype(int)]
 
 
 def _rows(matrix: Homography) -> tuple[tuple[float, float, float], ...]:
     """The rows of a matrix, scaled so that the lower right element is 1."""
     return tuple(tuple(row) for row in (matrix / matrix[2, 2]).tolist())
-
-
-def _sizes(pair: Pair) -> str:
-    ir, vis = (_size_text(image.shape) for image in pair)
-    return f"infrared {ir} and visible {vis}"
-
-
-def _size_text(size: tuple[int, ...]) -> str:
-    return f"{size[1]}x{size[0]}"

@@ -9,8 +9,10 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError, DataError
-from pipeline.commands.calibrate import PAIRS, calibrate, checkerboard, print_report
+from pipeline.commands._calibration_pairs import PAIRS
+from pipeline.commands.calibrate import calibrate, print_report
 from pipeline.geometry.alignment import scaling
+from pipeline.geometry.checkerboard import checkerboard
 from pipeline.geometry.registration import (
     Calibration,
     Made,

@@ -34,8 +34,7 @@ def stage(busy_s, wait_s=0.0):
         ({"unpaired": 3}, "50 of 50 pairs; 3 frame(s) without a partner (reasons in ledger.csv); "),
         (
             {"fallback": 4},
-            "50 of 50 pairs; 4 from one camera alone, not scored "
-            "(reasons in ledger.csv); ",
+            "50 of 50 pairs; 4 from one camera alone, not scored (reasons in ledger.csv); ",
         ),
         ({"dropped": 5}, "50 of 50 pairs; 5 frame(s) dropped (reasons in ledger.csv); "),
         (
