@@ -1,7 +1,7 @@
-"""Live cameras: each read in its own thread into a bounded buffer, and connected again when lost.
+"""Live cameras: each is read in its own thread into a bounded buffer, and reconnected when lost.
 
-A frame's time is when its data arrived, on the monotonic clock of this machine, since the cameras
-were started: the times that two cameras send count from moments of their own and can't be compared.
+A frame's time is its arrival on this machine's monotonic clock, counted from the start of the
+cameras. The cameras' own time stamps have different origins and can't be compared.
 """
 
 import logging
@@ -25,7 +25,7 @@ from pipeline.sources._video_open import best_of, recordings
 
 log = logging.getLogger(__name__)
 Policy = Literal["block", "drop_oldest", "drop_newest"]
-# What a camera gives: arrival in nanoseconds, and the image or why it is damaged.
+# Arrival in nanoseconds, and the image or the reason why it is damaged.
 Arrival = tuple[int, Image | str]
 
 SECOND = 1_000_000_000  # in nanoseconds
@@ -40,24 +40,24 @@ class Clock:
         return time.monotonic_ns()
 
     def sleep(self, seconds: float, stop: threading.Event) -> None:
-        """Until the time is over or ``stop`` is set; not at all for less than no time."""
+        """Wait for a time, at least 0, or until ``stop`` is set."""
         stop.wait(max(0.0, seconds))
 
 
-# Connects to an address and gives what arrives, with times of the clock, until the stream ends or
-# the event is set. OSError and FFmpegError: the connection failed or was lost.
+# Connects to an address and yields frames with times of the clock, until the stream ends or the
+# event is set. Raises OSError or FFmpegError if the connection failed or was lost.
 Opener = Callable[[str, Clock, threading.Event], Generator[Arrival, None, None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How all cameras of a source are read.
+    """Settings for all cameras of a source.
 
     Attributes:
-        policy: What a full buffer does with the next frame.
-        length: Frames that a buffer holds.
+        policy: What happens to a frame if the buffer is full.
+        length: Frames in a buffer, at most.
         reconnect_s: Seconds without a connection after which a camera counts as stopped.
-        duration_s: Seconds after which no more frames are taken; None for no limit.
+        duration_s: Seconds after which reading ends; None for no limit.
     """
 
     policy: Policy
@@ -68,15 +68,15 @@ class Reading:
 
 @dataclass(eq=False)
 class Buffer:
-    """What a camera's thread and its consumer share; to be touched with ``changed`` held.
+    """State shared by a camera's thread and its consumer; access it with ``changed`` held.
 
     Attributes:
-        changed: Shared by all cameras of a source.
-        frames: Waiting for the consumer, at most ``Reading.length``.
-        dropped: Index of each frame that found or made no room, in order.
-        lost: Damaged frames, and at last why the camera stopped before its time.
-        ended: There are no more frames to come.
-        error: Ended the thread; the consumer's to raise.
+        changed: Condition shared by all cameras of a source.
+        frames: Frames for the consumer, at most ``Reading.length``.
+        dropped: Indices of the dropped frames, in order.
+        lost: Damaged frames, and at the end the reason of an early stop.
+        ended: Whether no more frames come.
+        error: The error of the thread, for the consumer to raise.
     """
 
     changed: threading.Condition
@@ -109,14 +109,13 @@ class Camera:
             address: URL, device or file.
             reading: How to read it.
             opener: Connects.
-            convert: What every image goes through, in order.
-            changed: Told of all that happens.
-            clock: Gives the times.
-            ends: Whether an end of the stream is the end, as of a file; else it is a lost
-                connection.
+            convert: Applied to every image, in order.
+            changed: Notified of every change.
+            clock: The clock of the times.
+            ends: Whether the end of the stream is regular (a file), or else a lost connection.
         """
         self.buffer = Buffer(changed)
-        self._name, self._shown, self._address = name, mask(address), address
+        self._name, self._masked, self._address = name, mask(address), address
         self._reading, self._opener, self._convert = reading, opener, convert
         self._clock, self._ends = clock, ends
         self._stop = threading.Event()
@@ -124,7 +123,7 @@ class Camera:
         self._thread = threading.Thread(target=self._run, name=f"camera {name}")
 
     def start(self, now: int) -> None:
-        """Connect and read from now on; times are given from this moment, in nanoseconds."""
+        """Connect and read; frame times count from ``now``, in nanoseconds."""
         self._start = now
         self._thread.start()
 
@@ -140,11 +139,11 @@ class Camera:
             self._thread.join()
 
     def _run(self) -> None:
-        """What the thread does."""
+        """The thread's main function."""
         error: BaseException | None = None
         try:
             self._read()
-        except BaseException as caught:  # noqa: BLE001 -- it is the consumer's to handle
+        except BaseException as caught:  # noqa: BLE001 -- raised in the consumer
             error = caught
         with self.buffer.changed:
             self.buffer.error = error
@@ -165,12 +164,12 @@ class Camera:
                 if self._ends:
                     return
             except (OSError, av.FFmpegError) as error:
-                why = mask(error.strerror or type(error).__name__)  # its full text has the address
+                why = mask(error.strerror or type(error).__name__)  # the full text has the address
             without = (self._clock.now() - since) / SECOND
             if without + delay > self._reading.reconnect_s:
                 self._give_up(why, connected)
                 return
-            log.warning("%s: %s; connecting again in %.1f s", self._shown, why, delay)
+            log.warning("%s: %s; connecting again in %.1f s", self._masked, why, delay)
             self._clock.sleep(delay, self._stop)
             delay = min(2 * delay, LONGEST_DELAY)
 
@@ -184,15 +183,15 @@ class Camera:
         waited = f"no connection within {self._reading.reconnect_s:g} s ({why})"
         if not connected:
             raise DataError(
-                f"source.{self._name}: {self._shown}: {waited}; check the address, or that no "
+                f"source.{self._name}: {self._masked}: {waited}; check the address, or that no "
                 "other program uses the camera"
             )
-        log.warning("%s: %s; the run goes on without it", self._shown, waited)
+        log.warning("%s: %s; the run goes on without it", self._masked, waited)
         with self.buffer.changed:
-            self.buffer.lost.append(Lost(None, f"{self._shown}: stopped, {waited}"))
+            self.buffer.lost.append(Lost(None, f"{self._masked}: stopped, {waited}"))
 
     def _take(self, arrival: int, image: Image | str) -> None:
-        """Put what arrived into the buffer, as the policy says."""
+        """Put a frame into the buffer, according to the policy."""
         if not isinstance(image, str) and self._convert is not None:
             image = self._convert(image)
         buffer, policy = self.buffer, self._reading.policy
@@ -201,7 +200,7 @@ class Camera:
             self._index += 1
             if isinstance(image, str):
                 buffer.lost.append(
-                    Lost(index, f"{self._shown}: frame {index} is damaged ({image})")
+                    Lost(index, f"{self._masked}: frame {index} is damaged ({image})")
                 )
             else:
                 while policy == "block" and self._full() and not self._stop.is_set():
@@ -220,20 +219,20 @@ class Camera:
 
 
 def open_camera(pixel_format: PixelFormat, timeout_s: float, *, realtime: bool) -> Opener:
-    """What connects to cameras of FFmpeg's kinds: URLs, V4L2 devices, and files.
+    """An opener for the inputs of FFmpeg: URLs, V4L2 devices, and files.
 
     Args:
         pixel_format: "gray" or "rgb24"; see ``VideoFile``.
-        timeout_s: Seconds that connecting, or the next data, may take.
-        realtime: Play as fast as the times of the stream say; for files.
+        timeout_s: Longest wait for a connection or for data, seconds.
+        realtime: Play a file at the speed of its time stamps.
     """
 
     def opener(address: str, clock: Clock, stop: threading.Event) -> Generator[Arrival, None, None]:
         options = {"analyzeduration": "1000000"}  # microseconds
         if not realtime:
-            options["fflags"] = "nobuffer"  # what came while it was analysed would all come at once
+            options["fflags"] = "nobuffer"  # else frames of the analysis would come all at once
         if address.startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # UDP loses parts of pictures
+            options["rtsp_transport"] = "tcp"  # UDP loses parts of frames
         device = "v4l2" if address.startswith("/dev/") else None
         with av.open(
             address,
@@ -246,10 +245,10 @@ def open_camera(pixel_format: PixelFormat, timeout_s: float, *, realtime: bool) 
             if not tracks:
                 raise OSError(None, "has no video stream")
             stream = best_of(tracks)
-            stream.thread_type = "SLICE"  # frame threads would hold frames back
+            stream.thread_type = "SLICE"  # frame threads would add latency
             begin = clock.now()
             first: float | None = None
-            for packet in chain(packets(container, stream), (None,)):  # None: what is held back
+            for packet in chain(packets(container, stream), (None,)):  # None flushes the decoder
                 if realtime and packet and packet.pts is not None and packet.time_base is not None:
                     seconds = float(packet.pts * packet.time_base)
                     first = seconds if first is None else first

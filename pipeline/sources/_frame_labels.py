@@ -1,4 +1,4 @@
-"""Ground truth of recordings: which labels belong to which frame."""
+"""Ground truth of recordings: assigns labels to frames by key or number."""
 
 import logging
 import re
@@ -17,7 +17,7 @@ _NUMBER = re.compile(r"[0-9]+$")
 
 
 class Labelled(BaseModel):
-    """What recordings that can be read again may be told of their ground truth."""
+    """Settings of the ground truth of recordings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,20 +51,20 @@ class Labelled(BaseModel):
 
 
 class FrameLabels:
-    """Labels by the key of a frame: under that name, or the number that their names end with.
+    """Labels by the key of a frame: labels of that name, or of a name that ends with that number.
 
     A key `000012` has the labels `000012`, else those of the one name that ends with the number
     12: `12`, `frame_0012`, `video/000012`.
     """
 
     def __init__(self, labels: LabelSet, path: Path, first: int | None) -> None:
-        """Prepare; ``first`` is the labels' number of frame 0, None for 0 where that can be."""
+        """Begin; ``first`` is the number of frame 0 in the labels, None for the default 0."""
         self._labels, self._path, self._first = labels, path, first
         self._names = frozenset(labels.keys())
-        self._numbers: dict[int, str | None] = {}  # None: several names end so
+        self._numbers: dict[int, str | None] = {}  # None: several names end with that number
         for name in sorted(self._names):
-            if found := _NUMBER.search(PurePosixPath(name).name):
-                number = int(found[0])
+            if match := _NUMBER.search(PurePosixPath(name).name):
+                number = int(match[0])
                 self._numbers[number] = None if number in self._numbers else name
 
     def get(self, key: str, size: tuple[int, int]) -> Labels:
@@ -76,38 +76,38 @@ class FrameLabels:
         return self._labels.class_ids(self._name(key) or key)
 
     def check(self, keys: Iterable[str]) -> None:
-        """See which labels are of frames that there are; say how many aren't.
+        """Check that the labels belong to existing frames; warn of those that don't.
 
         Args:
-            keys: Of all visible frames, in order.
+            keys: Keys of all visible frames, in order.
 
         Raises:
-            DataError: None is, or they seem to count from another number.
+            DataError: No label belongs to a frame, or they seem to count from another number.
         """
         frames = list(keys)
-        found = {name for key in frames if (name := self._name(key))}
+        assigned = {name for key in frames if (name := self._name(key))}
         if not self._names:
             return
         last = self._numbers.get(len(frames))
-        if self._first is None and last and last not in found and 0 not in self._numbers:
+        if self._first is None and last and last not in assigned and 0 not in self._numbers:
             raise DataError(
                 f"{self._path}: has labels of frame {len(frames)} and none of 0, where the frames "
                 f"count from 0 to {len(frames) - 1}; give source.labels_from=1 if the labels count "
                 "from 1, or 0 if they don't"
             )
-        if not found:
+        if not assigned:
             raise DataError(
                 f"{self._path}: no label is of a visible frame; they need names that end with its "
                 f"number, from {self._first or 0} on, or its key, like {frames[0] if frames else 0}"
             )
-        if rest := sorted(self._names - found):
+        if rest := sorted(self._names - assigned):
             log.warning(
                 "%s: %d of %d labelled images are no frames and left out, the first is %s",
                 self._path, len(rest), len(self._names), rest[0],
             )  # fmt: skip
 
     def _name(self, key: str) -> str | None:
-        """The labels' own name of a frame; None where they have none."""
+        """The name under which the labels list a frame; None if they don't."""
         if key in self._names and not self._first:
             return key
         return self._numbers.get(int(key) + (self._first or 0)) if key.isdecimal() else None

@@ -10,7 +10,7 @@ from pipeline.images import SUFFIXES
 
 
 def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The lines of a list, split at commas, tabs or blanks; empty ones and comments are left out.
+    """Line numbers and cells of a list, split at commas, tabs or blanks; skips comments.
 
     Raises:
         DataError: The file can't be read.
@@ -29,18 +29,18 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 class Lookup:
-    """Finds keys by what lists write: a name with or without its suffix and folders before it.
+    """Finds keys by names as lists write them, with or without suffix and parent folders.
 
-    What a list writes and a name may differ in length, but not contradict each other: `a/b/0.png`
-    is the image `0` or `b/0`, and `0` is `b/0` where no other image has that end.
+    The entry and the name may differ in the number of folders: `a/b/0.png` finds the image `0` or
+    `b/0`, and `0` finds `b/0` if no other image's name ends so.
     """
 
     def __init__(self, names: Mapping[str, tuple[str, ...]]) -> None:
-        """Prepare; ``names`` has each key's own names."""
+        """Begin; ``names`` has the names of each key."""
         self._whole: dict[str, set[str]] = {}
         self._ends: dict[str, set[str]] = {}
-        for key, called in names.items():
-            for name in called:
+        for key, key_names in names.items():
+            for name in key_names:
                 self._whole.setdefault(name, set()).add(key)
                 for end in _ends(name):
                     self._ends.setdefault(end, set()).add(key)
@@ -49,7 +49,7 @@ class Lookup:
         """The key of a list's entry.
 
         Raises:
-            DataError: It fits no image, or several; the text begins with ``where``.
+            DataError: It matches no image, or several; the text begins with ``where``.
         """
         path = "/".join(PurePosixPath(text.replace("\\", "/")).parts)
         suffix = PurePosixPath(path).suffix
@@ -65,6 +65,6 @@ class Lookup:
 
 
 def _ends(name: str) -> Iterator[str]:
-    """A name, and it without its first folders, the longest first."""
+    """A name with all, fewer and no folders, the longest first."""
     parts = name.split("/")
     return ("/".join(parts[start:]) for start in range(len(parts)))

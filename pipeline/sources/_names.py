@@ -1,4 +1,4 @@
-"""Which images belong together where the two cameras' names differ, and which are taken at all."""
+"""Pairs images by their names, with patterns or lists, and selects a subset."""
 
 import fnmatch
 import logging
@@ -21,8 +21,8 @@ _HEADERS = (("ir", "vis"), ("infrared", "visible"))
 class Names(BaseModel):
     """How names of infrared images correspond to names of visible ones.
 
-    A pattern has a `*` for each part that both names share; a text without one is what the names
-    end with: `_RGB` is `*_RGB`. What the stars stand for is the pair's key.
+    A pattern has a `*` for each part that both names share; a text without `*` is an ending: `_RGB`
+    means `*_RGB`. The parts that the stars match make the pair's key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,8 +49,8 @@ class Files(NamedTuple):
     Attributes:
         ir: By the pair's key.
         vis: Likewise.
-        names: Of each key the names by which labels may call it, the best first.
-        left_out: Names of images that were not chosen.
+        names: By key, the names under which labels may list it, the preferred one first.
+        left_out: Names of images that were not selected.
     """
 
     ir: Mapping[str, Path]
@@ -60,11 +60,11 @@ class Files(NamedTuple):
 
 
 def find(ir: Path, vis: Path, names: Names) -> Files:
-    """The images of two folders, or of one that holds both cameras', by pair.
+    """The images of two folders, or of one folder with both modalities, by pair.
 
     Raises:
-        DataError: A folder is missing or empty, both are the same and ``names`` can't tell the
-            cameras apart, a rule fits no image, or a list names one that isn't there.
+        DataError: A folder is missing or empty, both are the same and ``names`` doesn't distinguish
+            the modalities, a pattern matches no image, or a list names a missing one.
     """
     same = ir.is_dir() and vis.is_dir() and ir.samefile(vis)
     if same and names.pairs is None and _pattern(names.ir) == _pattern(names.vis):
@@ -82,15 +82,15 @@ def find(ir: Path, vis: Path, names: Names) -> Files:
         all_ir, all_vis = _by_pattern(names, (found_ir, found_vis), same=same)
         _warn_of_rest(names, (found_ir, all_ir), (found_vis, all_vis), same=same)
     _check_partners(ir, vis, all_ir, all_vis)
-    called = _called((ir, vis), (all_ir, all_vis))
+    key_names = _key_names((ir, vis), (all_ir, all_vis))
     if names.only is None:
-        return Files(all_ir, all_vis, called, frozenset())
-    chosen = _chosen(names.only, called)
+        return Files(all_ir, all_vis, key_names, frozenset())
+    chosen = _chosen(names.only, key_names)
     return Files(
         {key: path for key, path in all_ir.items() if key in chosen},
         {key: path for key, path in all_vis.items() if key in chosen},
-        {key: called[key] for key in called if key in chosen},
-        frozenset(name for key in called if key not in chosen for name in called[key]),
+        {key: key_names[key] for key in key_names if key in chosen},
+        frozenset(name for key in key_names if key not in chosen for name in key_names[key]),
     )
 
 
@@ -104,7 +104,7 @@ def _regex(pattern: str) -> re.Pattern[str]:
 
 
 def _key(match: re.Match[str], pattern: str) -> str:
-    """What the stars stand for, joined by `/` where a folder ends between them, else by `_`."""
+    """The parts that the stars match, joined by `/` if a folder ends between them, else by `_`."""
     between = _pattern(pattern).split("*")[1:-1]
     key = match[1]
     for text, part in zip(between, match.groups()[1:], strict=True):
@@ -113,23 +113,23 @@ def _key(match: re.Match[str], pattern: str) -> str:
 
 
 def _by_pattern(
-    names: Names, found: tuple[Mapping[str, Path], Mapping[str, Path]], *, same: bool
+    names: Names, images: tuple[Mapping[str, Path], Mapping[str, Path]], *, same: bool
 ) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Both cameras' images by what their patterns' stars stand for.
+    """The images of both modalities by the key that their pattern gives.
 
-    In one folder a name that fits both patterns is that camera's whose pattern says more.
+    In one folder, a name that matches both patterns belongs to the longer pattern.
     """
     texts = (names.ir, names.vis)
-    weight = [len(_pattern(text).replace("*", "")) for text in texts]
+    lengths = [len(_pattern(text).replace("*", "")) for text in texts]
     result: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
     for side, text in enumerate(texts):
-        mine, other = _regex(text), _regex(texts[1 - side])
-        for name, path in found[side].items():
-            match = mine.fullmatch(name)
+        own, other = _regex(text), _regex(texts[1 - side])
+        for name, path in images[side].items():
+            match = own.fullmatch(name)
             if match is None:
                 continue
-            if same and other.fullmatch(name) and weight[side] <= weight[1 - side]:
-                if weight[0] == weight[1]:
+            if same and other.fullmatch(name) and lengths[side] <= lengths[1 - side]:
+                if lengths[0] == lengths[1]:
                     raise DataError(
                         f"{path}: fits both source.names.ir={names.ir} and "
                         f"source.names.vis={names.vis}; make them differ"
@@ -143,7 +143,7 @@ def _by_pattern(
                 )
             result[side][key] = path
         if not result[side]:
-            key, first = ("ir", "vis")[side], next(iter(found[side].values()))
+            key, first = ("ir", "vis")[side], next(iter(images[side].values()))
             raise DataError(
                 f"source.names.{key}={text}: fits no image; the first is {first} (the pattern is "
                 "without the suffix)"
@@ -158,10 +158,10 @@ def _warn_of_rest(
     *,
     same: bool,
 ) -> None:
-    """Say how many images no pattern fits."""
+    """Warn of images that match no pattern."""
     used = {*ir[1].values(), *vis[1].values()}
-    found = {*ir[0].values()} if same else {*ir[0].values(), *vis[0].values()}
-    if rest := sorted(found - used):
+    images = {*ir[0].values()} if same else {*ir[0].values(), *vis[0].values()}
+    if rest := sorted(images - used):
         log.warning(
             "%d images fit neither source.names.ir=%s nor source.names.vis=%s, the first %s",
             len(rest), names.ir, names.vis, rest[0],
@@ -169,10 +169,10 @@ def _warn_of_rest(
 
 
 def _check_partners(
-    ir: Path, vis: Path, found_ir: Mapping[str, Path], found_vis: Mapping[str, Path]
+    ir: Path, vis: Path, ir_images: Mapping[str, Path], vis_images: Mapping[str, Path]
 ) -> None:
-    if not found_ir.keys() & found_vis.keys():
-        first, other = next(iter(found_ir.values())), next(iter(found_vis.values()))
+    if not ir_images.keys() & vis_images.keys():
+        first, other = next(iter(ir_images.values())), next(iter(vis_images.values()))
         raise DataError(
             f"{ir} and {vis}: no infrared image has a visible partner of its name (the first are "
             f"{first.name} and {other.name}); say what the names end with, like "
@@ -180,29 +180,29 @@ def _check_partners(
         )
 
 
-def _called(
-    folders: tuple[Path, Path], found: tuple[Mapping[str, Path], Mapping[str, Path]]
+def _key_names(
+    folders: tuple[Path, Path], images: tuple[Mapping[str, Path], Mapping[str, Path]]
 ) -> dict[str, tuple[str, ...]]:
-    """By key: the key, the visible and the infrared image's names, then these without folders."""
-    called = {}
-    for key in {**found[1], **found[0]}:
+    """By key: the key, and the names of the visible and the infrared image."""
+    result = {}
+    for key in {**images[1], **images[0]}:
         names = [key]
         for side in (1, 0):
-            if path := found[side].get(key):
+            if path := images[side].get(key):
                 names.append(image_key(path, folders[side]))
-        called[key] = tuple(dict.fromkeys(names))
-    return called
+        result[key] = tuple(dict.fromkeys(names))
+    return result
 
 
 def _listed(
-    path: Path, found: tuple[Mapping[str, Path], Mapping[str, Path]]
+    path: Path, images: tuple[Mapping[str, Path], Mapping[str, Path]]
 ) -> tuple[dict[str, Path], dict[str, Path]]:
     """The pairs of a list; the key is the visible image's name.
 
     Raises:
-        DataError: A line has not two names, or one that isn't there or was listed before.
+        DataError: A line doesn't have two names, or one that is missing or was listed before.
     """
-    known = [Lookup({key: (key,) for key in files}) for files in found]
+    lookups = [Lookup({key: (key,) for key in files}) for files in images]
     result: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
     used: set[tuple[int, str]] = set()
     for number, cells in rows(path):
@@ -213,28 +213,28 @@ def _listed(
             raise DataError(f"{where}: {len(cells)} names; write 'infrared, visible' in each line")
         keys = []
         for side, cell in enumerate(cells):
-            keys.append(known[side].one(cell, where))
+            keys.append(lookups[side].one(cell, where))
             if (side, keys[side]) in used:
                 raise DataError(f"{where}: {cell!r} was listed before; list each image once")
             used.add((side, keys[side]))
         for side in (0, 1):
-            result[side][keys[1]] = found[side][keys[side]]
+            result[side][keys[1]] = images[side][keys[side]]
     if not result[0]:
         raise DataError(f"{path}: lists no pair; write 'infrared, visible' in each line")
     return result
 
 
-def _chosen(only: str, called: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+def _chosen(only: str, key_names: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
     """The keys that a list or a pattern chooses.
 
     Raises:
-        DataError: It chooses none, or the list names an image that isn't there.
+        DataError: It chooses none, or the list names a missing image.
     """
     path = Path(only)
     if path.is_file() or path.suffix.lower() in (".txt", ".csv", ".lst"):
-        known = Lookup(called)
+        lookup = Lookup(key_names)
         chosen = {
-            known.one(cell, f"{path}, line {number}")
+            lookup.one(cell, f"{path}, line {number}")
             for number, cells in rows(path)
             for cell in cells
             if cell
@@ -243,10 +243,10 @@ def _chosen(only: str, called: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
         pattern = normalize("NFC", only)
         chosen = {
             key
-            for key, names in called.items()
+            for key, names in key_names.items()
             if any(fnmatch.fnmatchcase(name, pattern) for name in names)
         }
     if not chosen:
-        first = min(called, key=natural)
+        first = min(key_names, key=natural)
         raise DataError(f"source.names.only={only}: chooses no pair; the first is {first}")
     return frozenset(chosen)

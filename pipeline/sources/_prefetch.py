@@ -1,6 +1,6 @@
-"""A stage in a thread of its own: items are made ahead of their consumer, through a bounded queue.
+"""Runs an iterable in its own thread, ahead of its consumer, through a bounded queue.
 
-NumPy, OpenCV, PyAV and torch let go of the interpreter lock while they compute, so threads overlap.
+NumPy, OpenCV, PyAV and torch release the GIL while they compute, so threads overlap.
 """
 
 import logging
@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 class Prefetch(Generic[T]):
     """Iterates ``items`` in a thread and hands them on in order, for one consumer.
 
-    The thread starts with the first item that is asked for and ends with the last one, with an
-    exception, or with ``close``. An exception of the thread is raised in the consumer in the place
-    of the item that could not be made, with the thread's traceback. A generator is closed in the
-    thread that ran it. After the end, an exception or ``close`` there are no more items.
+    The thread starts with the first ``next`` and ends with the last item, an exception, or
+    ``close``; after that there are no more items. An exception of the thread is raised in the
+    consumer at the position of the missing item, with the thread's traceback. A generator is closed
+    in the thread that ran it.
 
-    Thread-local state, like torch's inference mode, is the thread's own: set it inside ``items``.
+    Thread-local state, like torch's inference mode, must be set inside ``items``.
 
     Attributes:
-        busy_s: Seconds that the thread spent making items. Where ``items`` takes from another
-            Prefetch, that one's ``consumer_wait_s`` is in it.
-        wait_s: Seconds that the thread waited for room: the consumer was slower.
-        consumer_wait_s: Seconds that the consumer waited for an item: the thread was slower.
+        busy_s: Seconds that the thread spent producing items. If ``items`` reads from another
+            Prefetch, that one's ``consumer_wait_s`` is included.
+        wait_s: Seconds that the thread waited for room in the queue.
+        consumer_wait_s: Seconds that the consumer waited for items.
     """
 
     def __init__(
@@ -40,14 +40,14 @@ class Prefetch(Generic[T]):
         name: str,
         stop: Callable[[], object] | None = None,
     ) -> None:
-        """Prepare; nothing runs yet.
+        """Begin; the thread doesn't run yet.
 
         Args:
-            items: What to iterate, once.
-            length: Most items that are made or in the making and not yet taken, at least 1.
-            name: The thread's name, seen in debuggers and tracebacks.
-            stop: Called by ``close``, from its thread, to end an item in the making that may take
-                long: a live camera's that is silent.
+            items: Iterated once.
+            length: Largest number of items in production or in the queue, at least 1.
+            name: The thread's name in debuggers and tracebacks.
+            stop: Called by ``close``, from its thread, to interrupt the production of an item, such
+                as the wait for a silent live camera.
         """
         if length < 1:
             raise ValueError(f"a queue of length {length} lets nothing through")
@@ -57,7 +57,7 @@ class Prefetch(Generic[T]):
         self._error: BaseException | None = None
         self._closed = self._ended = False
         self._changed = threading.Condition()
-        # not a daemon: one that dies in the middle of C code can take the process along
+        # no daemon: a daemon thread that dies within C code can crash the process
         self._thread = threading.Thread(target=self._work, name=name)
 
     def __iter__(self) -> Self:
@@ -82,10 +82,10 @@ class Prefetch(Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """End the thread and drop the items that nobody took; may be called again.
+        """End the thread and drop the items in the queue; may be called again.
 
-        Returns once the thread has ended, so an item in the making is waited for. May be called
-        from another thread than the consumer's, whose wait for an item then ends.
+        Waits until the thread has ended, including an item in production. May be called from
+        another thread than the consumer's, whose wait for an item then ends.
         """
         with self._changed:
             self._closed = True
@@ -97,7 +97,7 @@ class Prefetch(Generic[T]):
                 self._stop()
             self._thread.join()
         error, self._error = self._error, None
-        if error is not None:  # nobody asked for that item; who closes has a reason of its own
+        if error is not None:  # of an item that nobody asked for
             log.info("%s: %r, after its consumer had stopped", self._thread.name, error)
 
     def __enter__(self) -> Self:
@@ -116,10 +116,10 @@ class Prefetch(Generic[T]):
             self._thread.start()
 
     def _work(self) -> None:
-        """What the thread does."""
+        """The thread's main function."""
         try:
             self._produce()
-        except BaseException as error:  # noqa: BLE001 -- it is the consumer's to handle
+        except BaseException as error:  # noqa: BLE001 -- raised in the consumer
             self._error = error
         with self._changed:
             self._ended = True
@@ -145,7 +145,7 @@ class Prefetch(Generic[T]):
                 iterator.close()
 
     def _room(self) -> bool:
-        """Wait until another item may be made; False where none is wanted any more."""
+        """Wait until another item may be produced; False after ``close``."""
         start = time.perf_counter()
         with self._changed:
             while len(self._queue) >= self._length and not self._closed:

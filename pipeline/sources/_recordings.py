@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from eval.labels import Labels
-from pipeline.frames import BadPair, Frame, FramePair, Image
+from pipeline.frames import BadPair, Frame, FramePair, Image, Modality
 from pipeline.interfaces import Source
 from pipeline.sources import _spans
 from pipeline.sources._frame_labels import FrameLabels
-from pipeline.sources._looks import Looks
+from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._prefetch import Prefetch
 from pipeline.sources._stream import Lost, Stream
 from pipeline.sources._timestamps import SECOND
@@ -27,12 +27,12 @@ from pipeline.sync.clock_offset import estimate_clock
 from pipeline.sync.pairing import Matcher, pair_by_time
 
 log = logging.getLogger(__name__)
-AHEAD = 8  # frames that a thread may be ahead
+AHEAD = 8  # frames that a thread decodes ahead
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Timing(BaseModel):
-    """What every kind of recording may be told."""
+    """Settings of the times of all kinds of recordings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,8 +44,8 @@ class Timing(BaseModel):
     )
     offset_ms: _Finite | Literal["auto"] | None = Field(
         None,
-        description="added to infrared times, which count from the file's start; auto: found, with "
-        "the drift, from what moves; default 0, where the files' own times overlap",
+        description="added to infrared times, which count from the file's start; auto: estimated "
+        "from motion, with the drift; default 0, if the files' own times overlap",
     )
     drift_ppm: float = Field(
         0.0, gt=-1e6, allow_inf_nan=False, description="how much faster the visible clock runs"
@@ -57,7 +57,7 @@ class Timing(BaseModel):
     @model_validator(mode="after")
     def _one_clock(self) -> Self:
         if self.offset_ms == "auto" and self.drift_ppm:
-            raise ValueError("drift_ppm is found together with offset_ms=auto; leave it out")
+            raise ValueError("offset_ms=auto estimates drift_ppm too; leave it out")
         return self
 
 
@@ -65,12 +65,11 @@ class RecordedPairs(Source):
     """Pairs of two recordings.
 
     A pair has the key of its visible frame, `000012` in a video; an infrared frame without partner
-    has `ir_` and its own key. A frame that is lost is a bad pair, its partner stands alone.
+    has the key `ir_` and its own. A damaged frame is a bad pair, and its partner unpaired.
 
     Attributes:
-        skew: How far the frames of each pair lie apart; complete after the iteration.
-        threads: What decoded each camera, by name, with the seconds that it worked and waited;
-            empty before the iteration.
+        skew: Time differences within pairs; complete after the iteration.
+        threads: The decoding thread of each modality; empty before the iteration.
     """
 
     threads: Mapping[str, Prefetch[Frame | Lost]] = {}
@@ -80,22 +79,23 @@ class RecordedPairs(Source):
         open_streams: Callable[[], tuple[Stream, Stream]],
         timing: Timing,
         *,
-        looks: Looks | None = None,
+        checks: Plausibility | None = None,
         labels: FrameLabels | None = None,
     ) -> None:
         """Open the recordings.
 
         Args:
-            open_streams: Opens the infrared and the visible one; once more for ``offset_ms=auto``.
+            open_streams: Opens the infrared and the visible recording; called again for
+                ``offset_ms=auto``.
             timing: The settings.
-            looks: Was shown what the images look like; is asked in the end.
-            labels: Ground truth, None where there is none.
+            checks: The checks of the images, which the streams feed.
+            labels: Ground truth, or None.
 
         Raises:
-            DataError: The two have no time in common.
+            DataError: The recordings don't overlap in time.
         """
         self._open, self._timing = open_streams, timing
-        self._looks, self._labels = looks, labels
+        self._checks, self._labels = checks, labels
         self._ir, self._vis = open_streams()
         try:
             _spans.check(self._ir.about, self._vis.about, timing.offset_ms)
@@ -110,7 +110,7 @@ class RecordedPairs(Source):
 
     @property
     def count(self) -> int | None:
-        """At most this many pairs, where both recordings say how many frames they have."""
+        """The largest possible number of pairs; None if a recording doesn't state its frames."""
         if self._ir.frames and self._vis.frames:
             return min(self._ir.frames, self._vis.frames)
         return None
@@ -125,17 +125,17 @@ class RecordedPairs(Source):
         """Largest difference of time inside a pair."""
         if self._timing.tolerance_ms is not None:
             return round(self._timing.tolerance_ms * 1e6)
-        # A frame of the slower recording is at most this far from the nearest of the faster one.
+        # the largest distance of any time to the nearest frame of the faster recording
         return int(SECOND / max(self._ir.rate, self._vis.rate) / 2)
 
     @cached_property
     def clock(self) -> ClockModel:
-        """How the infrared camera's clock stands to the visible one's.
+        """The model of the infrared camera's clock.
 
-        With ``offset_ms=auto`` both recordings are read once for it.
+        With ``offset_ms=auto`` it is estimated, for which both recordings are read once.
 
         Raises:
-            DataError: It can't be found from the motion, or ``stop`` was called meanwhile.
+            DataError: It can't be estimated from the motion, or ``stop`` was called meanwhile.
         """
         offset = self._timing.offset_ms
         if offset != "auto":
@@ -143,27 +143,27 @@ class RecordedPairs(Source):
         ir, vis = self._open()
         try:
             with (
-                Prefetch(ir, length=AHEAD, name="offset ir") as irs,
-                Prefetch(vis, length=AHEAD, name="offset vis") as viss,
+                Prefetch(ir, length=AHEAD, name="offset ir") as ir_frames,
+                Prefetch(vis, length=AHEAD, name="offset vis") as vis_frames,
             ):
-                found = estimate_clock(ir=self._timed(irs), vis=self._timed(viss))
+                estimate = estimate_clock(ir=self._timed(ir_frames), vis=self._timed(vis_frames))
         finally:
             ir.close()
             vis.close()
         log.info(
             "infrared times are given %+.1f ms and %g ppm (correlation of the motion %.2f)",
-            found.clock.offset_ns / 1e6,
-            found.clock.drift_ppm,
-            found.correlation,
+            estimate.clock.offset_ns / 1e6,
+            estimate.clock.drift_ppm,
+            estimate.correlation,
         )
-        return found.clock
+        return estimate.clock
 
     def timing(self) -> dict[str, Any]:
-        """The infrared camera's clock, and how far the frames of each pair lie apart."""
+        """The infrared camera's clock, and the time differences within pairs."""
         return timing_of(self.clock, self.skew)
 
     def stop(self) -> None:
-        """End the search for the offset, which reads whole recordings; from any thread."""
+        """End the estimation of the offset, which reads whole recordings; from any thread."""
         self._stopped.set()
 
     @property
@@ -186,8 +186,8 @@ class RecordedPairs(Source):
         self.threads = {"ir": ir, "vis": vis}
         with ir, vis:
             matches = pair_by_time(
-                self._shown(ir, "ir", lost),
-                self._shown(vis, "vis", lost),
+                self._intact(ir, "ir", lost),
+                self._intact(vis, "vis", lost),
                 Matcher(self.tolerance_ns, clock=self.clock, skew=self.skew),
             )
             alone = 0
@@ -197,7 +197,7 @@ class RecordedPairs(Source):
                 alone += ir_frame is None or vis_frame is None
                 yield self._pair(ir_frame, vis_frame)
         yield from lost
-        self._tell(alone)
+        self._warn(alone)
 
     def __exit__(
         self,
@@ -205,7 +205,7 @@ class RecordedPairs(Source):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for thread in self.threads.values():  # an iteration that was left may still hold them
+        for thread in self.threads.values():  # of an iteration that was abandoned
             thread.close()
         self.close()
 
@@ -214,8 +214,8 @@ class RecordedPairs(Source):
         self._ir.close()
         self._vis.close()
 
-    def _tell(self, alone: int) -> None:
-        """Say what only the whole recordings show.
+    def _warn(self, alone: int) -> None:
+        """Give the warnings that need the whole recordings.
 
         Raises:
             DataError: No frame had a partner.
@@ -230,23 +230,23 @@ class RecordedPairs(Source):
                 "%d frames have no partner within %.3g ms (source.tolerance_ms)",
                 alone, tolerance_ms,
             )  # fmt: skip
-        if self._looks is not None:
-            self._looks.close()
+        if self._checks is not None:
+            self._checks.close()
 
-    def _shown(
-        self, items: Iterable[Frame | Lost], camera: Literal["ir", "vis"], lost: list[BadPair]
+    def _intact(
+        self, items: Iterable[Frame | Lost], modality: Modality, lost: list[BadPair]
     ) -> Iterator[Frame]:
-        """The frames that are there; the others are noted as they are met, so in a fixed order."""
+        """Yield the intact frames; append the others to ``lost`` in order."""
         for item in items:
             if isinstance(item, Lost):
-                name = f"{camera}_end" if item.index is None else self._key(camera, item.index)
+                name = f"{modality}_end" if item.index is None else self._key(modality, item.index)
                 lost.append(BadPair(name, item.reason))
             else:
-                self._covered.add(camera, item)
+                self._covered.add(modality, item)
                 yield item
 
     def _timed(self, items: Iterable[Frame | Lost]) -> Iterator[tuple[int, Image]]:
-        """Times and images of the frames that are there, until ``stop``."""
+        """Times and images of the intact frames, until ``stop``."""
         for item in items:
             if self._stopped.is_set():
                 return
@@ -259,5 +259,5 @@ class RecordedPairs(Source):
         assert ir is not None, "a match has a frame"
         return FramePair(self._key("ir", ir.index), ir, vis)
 
-    def _key(self, camera: Literal["ir", "vis"], index: int) -> str:
-        return self._vis.key(index) if camera == "vis" else f"ir_{self._ir.key(index)}"
+    def _key(self, modality: Modality, index: int) -> str:
+        return self._vis.key(index) if modality == "vis" else f"ir_{self._ir.key(index)}"

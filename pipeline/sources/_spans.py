@@ -1,4 +1,4 @@
-"""From when to when two recordings go, and whether that fits."""
+"""The time spans of two recordings, and checks that they overlap."""
 
 import logging
 
@@ -12,10 +12,10 @@ _Span = tuple[int, int]
 
 
 def check(ir: About, vis: About, offset_ms: float | str | None) -> None:
-    """Tell what is known of two recordings before their frames are read.
+    """Check two recordings before their frames are read, and give their warnings.
 
     Raises:
-        DataError: They have no time in common, and no offset was given.
+        DataError: They don't overlap in time, and no offset was given.
     """
     for note in (*ir.notes, *vis.notes):
         log.warning("%s", note)
@@ -38,25 +38,25 @@ def check(ir: About, vis: About, offset_ms: float | str | None) -> None:
 
 
 class Covered:
-    """First and last time of each camera's frames, as they come."""
+    """First and last time of the frames of each modality so far."""
 
     def __init__(self) -> None:
         self._spans: dict[Modality, _Span] = {}
 
-    def add(self, camera: Modality, frame: Frame) -> None:
-        """Count a frame."""
+    def add(self, modality: Modality, frame: Frame) -> None:
+        """Add a frame."""
         time = frame.timestamp_ns
         if time is not None:
-            first, last = self._spans.get(camera, (time, time))
-            self._spans[camera] = min(first, time), max(last, time)
+            first, last = self._spans.get(modality, (time, time))
+            self._spans[modality] = min(first, time), max(last, time)
 
     def no_pair(self, ir: About, vis: About, tolerance_ms: float) -> DataError:
-        """The error where no frame had a partner."""
-        for camera, name in (("ir", "infrared"), ("vis", "visible")):
-            if camera not in self._spans:
+        """The error if no frame has a partner."""
+        for modality, name in (("ir", "infrared"), ("vis", "visible")):
+            if modality not in self._spans:
                 return DataError(
                     f"no pair: the {name} recording gave no frame; see the lines above and whether "
-                    f"source.{camera} plays"
+                    f"source.{modality} plays"
                 )
         spans = [
             (about.start_ns + first, about.start_ns + last)

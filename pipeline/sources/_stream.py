@@ -1,4 +1,4 @@
-"""What a recording of one camera is: its frames in order, and what is known before they come."""
+"""The interface of one camera's recording."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from typing import Protocol
 
 from pipeline.frames import Frame
 
-LOOK_EVERY = 50  # frames: which of them are looked at for colour
+CHECK_EVERY = 50  # frames between checks for colour
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What is known of a recording before its frames are decoded.
+    """Properties of a recording that are known before its frames are decoded.
 
     Attributes:
-        start_ns: What frame times count from, on the recording's own clock.
-        span_ns: Its start and end on that clock; None where they aren't known.
-        notes: What the user should know, a line each.
+        start_ns: Origin of the frame times, on the recording's own clock.
+        span_ns: Its start and end on that clock; None if unknown.
+        notes: Warnings for the user, one line each.
     """
 
     start_ns: int = 0
@@ -27,7 +27,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A frame that was recorded and can't be shown.
+    """A damaged frame.
 
     Attributes:
         index: Position in its own stream, from 0; None where the rest of the stream is lost.
@@ -48,20 +48,20 @@ class Stream(Protocol):
 
     @property
     def frames(self) -> int:
-        """How many there are, 0 where that isn't known."""
+        """The number of frames, 0 if unknown."""
         ...
 
     @property
     def about(self) -> About:
-        """When it starts and ends."""
+        """Its start and end, and warnings."""
         ...
 
     def key(self, index: int) -> str:
-        """Names a frame."""
+        """The key of a frame."""
         ...
 
     def __iter__(self) -> Iterator[Frame | Lost]: ...
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Release all resources."""
         ...

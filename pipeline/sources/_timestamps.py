@@ -2,7 +2,7 @@
 
 The first line names the columns: `time_ns`, whole nanoseconds, or `time_s`, seconds with a decimal
 point; and `frame`, counted from 0, for a video, or `name`, a file name, for a folder of images. All
-frames are listed, in order, and times never go back. Other columns are left alone.
+frames are listed, in order, and times never decrease. Other columns are ignored.
 """
 
 import csv
@@ -16,7 +16,7 @@ from pathlib import Path
 from common.errors import DataError
 
 SECOND = 1_000_000_000  # in nanoseconds
-_LARGEST = 2**63  # nanoseconds, 292 years: what other tools can hold
+_LARGEST = 2**63  # nanoseconds, 292 years: the range of int64
 _NUMBER = {
     "time_ns": re.compile(r"-?[0-9]{1,19}"),
     "time_s": re.compile(r"-?[0-9]{1,12}(\.[0-9]*)?"),
@@ -104,10 +104,10 @@ def _nanoseconds(text: str, unit: str, path: Path, line: int) -> int:
 
 
 def typical_rate(times: Sequence[int]) -> Fraction | None:
-    """Frames per second between neighbours of rising times in nanoseconds; None where too few.
+    """The frame rate of increasing times in nanoseconds; None for fewer than two.
 
-    The mean of the steps between half and one and a half of the median: neither a pause nor frames
-    that are missing or doubled count, and rounding to a coarse clock evens out.
+    The inverse mean of the steps between 0.5 and 1.5 times the median, which excludes pauses and
+    missing or duplicate frames, and averages out rounding.
     """
     steps = sorted(b - a for a, b in pairwise(times) if b > a)
     if not steps:

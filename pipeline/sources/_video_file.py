@@ -1,4 +1,4 @@
-"""The frames of a video file, and what damage took of them."""
+"""The frames of a video file, decoded past damage."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -15,29 +15,29 @@ from av.video.stream import VideoStream
 
 from common.errors import DataError
 from pipeline.frames import Frame, Image, Modality
-from pipeline.sources._looks import Looks
-from pipeline.sources._stream import LOOK_EVERY, About, Lost
+from pipeline.sources._plausibility import Plausibility
+from pipeline.sources._stream import CHECK_EVERY, About, Lost
 from pipeline.sources._timestamps import SECOND, typical_rate, video_times
 from pipeline.sources._video_image import PixelFormat, thumbnail, to_image
 from pipeline.sources._video_open import choose_stream, open_video
 from pipeline.sources._video_times import VideoTimes
 
 log = logging.getLogger(__name__)
-FIRST = 48  # packets that are read before the first is decoded, for the rate that they show
+FIRST = 48  # packets that are read ahead to estimate the rate
 _Packet: TypeAlias = "Packet[VideoStream] | None"  # None: there are no more
 
 
 class VideoFile:
-    """A camera's recording; see ``pipeline.sources._recordings.Stream``.
+    """A camera's recording; see ``pipeline.sources._stream.Stream``.
 
-    Decoding goes on after damage: a frame that the decoder gives up or calls corrupt is lost, and
-    those after it keep their numbers. What was lost without a word is said at the end: packets
-    without a picture, and a file that ends before the time that it names.
+    Decoding continues after damage: a frame that the decoder rejects or marks as corrupt is lost,
+    and later frames keep their numbers. Losses that the decoder doesn't report are found at the
+    end: packets without a frame, and a file that ends before its stated duration.
 
     Attributes:
-        rate: Frames per second by ``times``, else by the frames' own times or as the file says it.
-        frames: Number of frames as the file says it, 0 where it doesn't.
-        about: When the file starts and ends, and what the user should know of it.
+        rate: Frames per second by ``times``, else by the frames' own times or the file's header.
+        frames: Number of frames by the file's header, 0 if it isn't stated.
+        about: Start and end of the file, and warnings.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class VideoFile:
         times: Path | None = None,
         track: int | None = None,
         convert: Callable[[Image], Image] | None = None,
-        looks: Looks | None = None,
+        checks: Plausibility | None = None,
     ) -> None:
         """Open the file.
 
@@ -58,22 +58,22 @@ class VideoFile:
                 than 8 bit.
             times: CSV file with the frames' times; see ``pipeline.sources._timestamps``.
             track: Which of several video tracks, from 0; None for the best.
-            convert: What every image goes through, in order.
-            looks: Is shown some of the frames in colour.
+            convert: Applied to every image, in order.
+            checks: Receives some of the frames in colour.
 
         Raises:
             DataError: The file is missing or holds no video, or its times are wrong.
         """
-        self._path, self._format, self._convert, self._looks = path, pixel_format, convert, looks
-        self._camera: Modality = "ir" if pixel_format == "gray" else "vis"
+        self._path, self._format, self._convert, self._checks = path, pixel_format, convert, checks
+        self._modality: Modality = "ir" if pixel_format == "gray" else "vis"
         self._times_path = times
         self._times = None if times is None else video_times(times)
         self._container = open_video(path)
         try:
             self._stream, note = choose_stream(
-                self._container, path, track, f"source.{self._camera}_track"
+                self._container, path, track, f"source.{self._modality}_track"
             )
-            # Frame threads tell of a lost frame some frames late: a row's time would be another's
+            # Frame threads report a lost frame late, which would assign listed times wrongly.
             self._stream.thread_type = "AUTO" if times is None else "SLICE"
             self.frames: int = self._stream.frames
             self._begin()
@@ -94,14 +94,14 @@ class VideoFile:
         self._container.close()
 
     def _begin(self) -> None:
-        """Read the first packets, which show the rate."""
+        """Read the first packets and estimate the rate."""
         self._rest = packets(self._container, self._stream)
         self._first: list[Packet[VideoStream]] = []
         self._broken: OSError | av.FFmpegError | None = None
         try:
             self._first.extend(islice(self._rest, FIRST))
         except (OSError, av.FFmpegError) as error:
-            self._broken = error  # told when its place is reached
+            self._broken = error  # raised when reading gets there
         self._own = VideoTimes(self._container, self._stream, self._first)
         listed = typical_rate(self._times) if self._times else None
         self.rate: Fraction = listed or self._own.rate
@@ -117,13 +117,13 @@ class VideoFile:
         notes = [note] if note else []
         if self._times is not None:
             return About(0, (self._times[0], self._times[-1]), tuple(notes))
-        own, camera = self._own, self._camera
+        own = self._own
         if not own.stamped:
             why = "as its stream says" if own.named else "FFmpeg's guess, for it names no rate"
             notes.append(
                 f"{self._path}: has no time stamps; {float(own.rate):g} frames a second are "
                 f"assumed ({why}); where that is wrong, pairs are wrong: list the true times with "
-                f"source.{camera}_times=FILE.csv"
+                f"source.{self._modality}_times=FILE.csv"
             )
             return About(0, None, tuple(notes))
         end = self._length_ns()
@@ -150,7 +150,7 @@ class VideoFile:
             yield Lost(None, f"{self._path}: {end}")
 
     def _read(self) -> Iterator[_Packet]:
-        """The packets; at last None, which makes the decoder give what it holds."""
+        """The packets, then None, which flushes the decoder."""
         try:
             yield from self._first
             if self._broken is not None:
@@ -161,7 +161,7 @@ class VideoFile:
         yield None
 
     def _decode(self, packet: _Packet) -> Iterator[Frame | Lost]:
-        """The frames that come out with a packet; their index is ``_count`` at that moment."""
+        """The frames decoded from a packet; their index is the current ``_count``."""
         if packet is not None:
             self._own.fed(packet)
         try:
@@ -181,8 +181,8 @@ class VideoFile:
             image = to_image(frame, self._format)
         except DataError as error:
             raise DataError(f"{self._path}: {error}") from error
-        if self._looks is not None and self._count % LOOK_EVERY == 0:
-            self._looks.see(self._camera, thumbnail(frame), self._path)
+        if self._checks is not None and self._count % CHECK_EVERY == 0:
+            self._checks.check(self._modality, thumbnail(frame), self._path)
         time, duration = self._own.next(frame)
         self._end_ns = time + duration
         if self._times is not None:
@@ -198,7 +198,7 @@ class VideoFile:
         return times[self._count]
 
     def _shortage(self) -> str:
-        """What the file promised and didn't give; empty where nothing."""
+        """Which frames are missing by the file's own statements; empty if none."""
         if self._times is not None and self._count < len(self._times):
             return (
                 f"has {self._count} frames, {self._times_path} lists {len(self._times)}; times "
@@ -211,24 +211,24 @@ class VideoFile:
         if stamped and self._end_ns + int(SECOND / self.rate) < length:
             return f"ends at {self._end_ns / SECOND:.2f} s of {length / SECOND:.2f} s"
         if self._count < self.frames:
-            # no fault by itself: an edit list may hide frames that the file counts
+            # not an error: an edit list may hide frames that the header counts
             log.warning("%s: %d of %d frames were shown", self._path, self._count, self.frames)
         return ""
 
     def _length_ns(self) -> int:
-        """When the video ends as the file says it, 0 where it doesn't."""
+        """The end of the video by the file's header, nanoseconds; 0 if it isn't stated."""
         stream, container = self._stream, self._container
         if stream.duration is not None and stream.time_base is not None:
             return int(((stream.start_time or 0) + stream.duration) * stream.time_base * SECOND)
-        if container.duration is not None and len(container.streams) == 1:  # no longer sound
-            # Matroska's duration counts from 0, wherever the first frame is
+        if container.duration is not None and len(container.streams) == 1:  # else sound may last
+            # Matroska's duration counts from 0, not from the first frame
             start = 0 if "matroska" in container.format.name else container.start_time or 0
             return (start + container.duration) * SECOND // av.time_base
         return 0
 
 
 def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[VideoStream]]":
-    """The packets with data in the order of the file.
+    """The non-empty packets in the order of the file.
 
     Raises:
         OSError: Reading failed; so does FFmpegError.
@@ -237,5 +237,5 @@ def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[
         for packet in container.demux(stream):
             if packet.size:
                 yield packet
-    except IndexError as error:  # of PyAV, where damage looks like the beginning of a new stream
+    except IndexError as error:  # of PyAV, if damage looks like the start of a new stream
         raise OSError(None, "another stream begins in the middle") from error

@@ -1,4 +1,4 @@
-"""Decoded video frames as images: as players show them, with all bits that the camera gave."""
+"""Converts decoded video frames to images, upright and in full bit depth."""
 
 import logging
 from typing import Literal
@@ -17,14 +17,15 @@ _THUMB = (64, 48)  # width, height
 
 
 def to_image(frame: VideoFrame, pixel_format: PixelFormat) -> Image:
-    """A decoded frame, turned as its file says.
+    """Convert a decoded frame, rotated by the file's display matrix.
 
     Returns:
-        "rgb24": HWC uint8. "gray": HW uint8, or uint16 of frames with 10 to 16 bit, widened to 16,
-        from grey or from three channels.
+        "rgb24": HWC uint8. "gray": HW uint8, or uint16 of frames with 10 to 16 bit, scaled to 16,
+        from grey or from three equal channels.
 
     Raises:
-        DataError: Infrared with over 8 bit is in colour, or the file turns frames by no quarter.
+        DataError: Infrared with over 8 bit is in colour, or the rotation is no multiple of 90
+            degrees.
     """
     if pixel_format == "rgb24":
         image = frame.to_ndarray(format="rgb24")
@@ -43,9 +44,9 @@ def thumbnail(frame: VideoFrame) -> Image:
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
-    """How the frame is turned for display: a, b, c, d of x' = a x + c y, y' = b x + d y.
+    """The frame's display matrix: a, b, c, d of x' = a x + c y, y' = b x + d y.
 
-    In fixed point, 1 is 65536; None where it is shown as it is.
+    In fixed point, 1 is 65536; None without a matrix.
     """
     data = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(data, SideData):
@@ -55,10 +56,10 @@ def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
 
 
 def upright(image: Image, matrix: tuple[int, int, int, int] | None) -> Image:
-    """An image, HW or HWC, turned and mirrored by a display matrix.
+    """Rotate and mirror an image, HW or HWC, by a display matrix.
 
     Raises:
-        DataError: It turns by something else than quarters.
+        DataError: The rotation is no multiple of 90 degrees.
     """
     if matrix is None:
         return image
@@ -69,8 +70,8 @@ def upright(image: Image, matrix: tuple[int, int, int, int] | None) -> Image:
         down, right = d, a
     else:
         raise DataError(
-            f"the file turns its frames by no quarter (display matrix {a:g} {b:g} {c:g} {d:g}); "
-            "turn them with ffmpeg first"
+            f"the file rotates its frames by no multiple of 90 degrees (display matrix {a:g} {b:g} "
+            f"{c:g} {d:g}); rotate them with ffmpeg first"
         )
     if down < 0:
         image = image[::-1]

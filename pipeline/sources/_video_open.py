@@ -10,7 +10,7 @@ from av.video.stream import VideoStream
 
 from common.errors import DataError
 
-# What cameras write and FFmpeg doesn't read: the file's first bytes, and what converts it.
+# Camera formats that FFmpeg doesn't read: the file's first bytes, and how to convert it.
 CONVERTERS = {
     b"FFF\0": "a FLIR sequence (.seq, .csq); convert it to images with flirpy's split_seqs, then "
     "source.kind=frame_folder reads them",
@@ -19,14 +19,14 @@ CONVERTERS = {
 }
 CONVERTED_SUFFIXES = (".seq", ".csq", ".ptw", ".sfmov", ".ats", ".fcf")
 _NO_RECORDING = Disposition.attached_pic | Disposition.timed_thumbnails
-_DEFAULT_WORTH = 5_000_000  # pixels: what ffmpeg gives the track that is marked as default
+_DEFAULT_WORTH = 5_000_000  # pixels, as in ffmpeg's own choice of the default track
 
 
 def open_video(path: Path) -> InputContainer:
     """Open a file that holds a video.
 
     Raises:
-        DataError: It is missing or FFmpeg doesn't read it.
+        DataError: It is missing or FFmpeg can't read it.
     """
     if path.is_dir():
         raise DataError(
@@ -37,7 +37,7 @@ def open_video(path: Path) -> InputContainer:
     if foreign := _foreign(path):
         raise DataError(f"{path}: {foreign}")
     try:
-        return av.open(str(path), metadata_errors="replace")  # titles may be damaged too
+        return av.open(str(path), metadata_errors="replace")  # titles may be damaged
     except av.FFmpegError as error:
         more = ""
         if path.suffix.lower() in CONVERTED_SUFFIXES:
@@ -53,13 +53,13 @@ def open_video(path: Path) -> InputContainer:
 def choose_stream(
     container: InputContainer, path: Path, track: int | None, key: str
 ) -> tuple[VideoStream, str]:
-    """The stream to read, and what the user should know of the choice (empty where nothing).
+    """The stream to read, and a note for the user if there was a choice, else empty.
 
     Args:
         container: The open file.
-        path: For messages.
-        track: Position among the tracks, from 0; None to have it chosen.
-        key: Of the setting that chooses.
+        path: Its path, for messages.
+        track: Position among the tracks, from 0; None for ``best_of``.
+        key: Name of the setting, for messages.
 
     Raises:
         DataError: There is no such track.
@@ -90,7 +90,7 @@ def recordings(container: InputContainer) -> list[VideoStream]:
 
 
 def best_of(tracks: Sequence[VideoStream]) -> VideoStream:
-    """What is marked as default, of those the one with the most pixels, of those the first."""
+    """The track with the most pixels, where the default track gets ``_DEFAULT_WORTH`` more."""
     return max(tracks, key=_worth)
 
 
@@ -100,7 +100,7 @@ def _worth(stream: VideoStream) -> int:
 
 
 def _foreign(path: Path) -> str:
-    """What a file is that must be converted; empty for all others."""
+    """How to convert a file of a known camera format; empty for all others."""
     try:
         with path.open("rb") as file:
             start = file.read(32)

@@ -1,4 +1,4 @@
-"""When the frames of a video file were taken, as far as the file tells."""
+"""The presentation times of a video file's frames."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from av.video.stream import VideoStream
 from pipeline.sources._timestamps import SECOND, typical_rate
 
 PLACEHOLDER = Fraction(25)  # FFmpeg's for a stream that names no rate
-NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: what such a format gives are placeholders
-NEAR = Fraction(1, 20)  # a stated rate is believed where the frames' own is this near
+NO_TIMESTAMPS = 0x80  # AVFMT_NOTIMESTAMPS: times of such a format are placeholders
+NEAR = Fraction(1, 20)  # largest relative difference of the stated rate from the measured one
 
 
 class VideoTimes:
     """Times of a file's frames from its start, in the order of presentation.
 
     Attributes:
-        stamped: Whether the file has times at all; without, frames are counted at ``rate``.
-        rate: Frames per second: as stated where the first packets' times agree, else as these say.
-        named: Whether a rate was named anywhere, True where ``stamped``.
+        stamped: Whether the file has times; if not, frames are spaced by ``rate``.
+        rate: Frames per second: the stated rate if the first packets' times agree, else theirs.
+        named: Whether the file states a rate; True if ``stamped``.
         start_ns: The file's start on its own clock, nanoseconds.
     """
 
@@ -33,10 +33,10 @@ class VideoTimes:
         stream: VideoStream,
         first: "Sequence[Packet[VideoStream]]",
     ) -> None:
-        """Look at the first packets of a stream that was just opened."""
+        """Analyse the first packets of a newly opened stream."""
         self._unit = stream.time_base or Fraction(1, SECOND)
-        # AVI has no times of presentation, and where FFmpeg guesses others than those of decoding
-        # they are wrong: the n-th frame that is shown has the n-th time of decoding.
+        # AVI has no presentation times, and FFmpeg's guesses are wrong if they differ from the
+        # decoding times: the n-th frame in order of presentation has the n-th decoding time.
         self._counts_packets = "avi" in container.format.name and any(
             packet.pts != packet.dts for packet in first
         )
@@ -46,9 +46,9 @@ class VideoTimes:
         coded = stream.codec_context.framerate
         if self.stamped:
             stated = Fraction(stream.average_rate or stream.guessed_rate or PLACEHOLDER)
-            seen = typical_rate([floor(time * self._unit * SECOND) for time in own])
+            measured = typical_rate([floor(time * self._unit * SECOND) for time in own])
             self.named = True
-            self.rate = stated if seen is None or _near(seen, stated) else seen
+            self.rate = stated if measured is None or _near(measured, stated) else measured
             start = stream.start_time if stream.start_time is not None else own[0]
             self.start_ns = 0 if self._counts_packets else floor(start * self._unit * SECOND)
         else:
@@ -59,12 +59,12 @@ class VideoTimes:
         self._last_ns: int | None = None
 
     def fed(self, packet: "Packet[VideoStream]") -> None:
-        """Note a packet that goes to the decoder."""
+        """Register a packet that goes to the decoder."""
         if self._counts_packets and packet.dts is not None:
             self._decoding.append(packet.dts)
 
     def lost(self) -> None:
-        """Note that the next frame can't be shown."""
+        """Register that the next frame is damaged."""
         self._count += 1
         if self._decoding:
             self._decoding.popleft()
@@ -79,7 +79,7 @@ class VideoTimes:
         if self._counts_packets:
             pts = self._decoding.popleft() if self._decoding else None
         if not self.stamped:
-            time, usual = int(self._count * SECOND / self.rate), usual
+            time = int(self._count * SECOND / self.rate)
         elif pts is not None:
             time = floor(pts * self._unit * SECOND) - self.start_ns
             usual = int((frame.duration or 0) * self._unit * SECOND) or usual
@@ -93,5 +93,5 @@ class VideoTimes:
         return packet.dts if self._counts_packets else packet.pts
 
 
-def _near(seen: Fraction, stated: Fraction) -> bool:
-    return abs(seen - stated) <= NEAR * stated
+def _near(measured: Fraction, stated: Fraction) -> bool:
+    return abs(measured - stated) <= NEAR * stated

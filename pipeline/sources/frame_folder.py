@@ -1,4 +1,4 @@
-"""Two folders of images that are recordings: every image has a time, and pairs are found by it."""
+"""Two recordings as folders of images with listed times, paired by time."""
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -14,9 +14,9 @@ from pipeline.frames import Frame, Image
 from pipeline.images import list_images, read_image
 from pipeline.sources._frame_labels import Labelled
 from pipeline.sources._gain import to_display
-from pipeline.sources._looks import Looks
+from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._recordings import RecordedPairs, Timing
-from pipeline.sources._stream import LOOK_EVERY, About, Lost
+from pipeline.sources._stream import CHECK_EVERY, About, Lost
 from pipeline.sources._timestamps import image_times, typical_rate
 
 
@@ -33,29 +33,29 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> RecordedPair
     """The pairs of two folders; the labels' classes are those of ``names``.
 
     Raises:
-        DataError: A folder is missing or empty or is both cameras', or doesn't hold the images of
-            its list of times.
+        DataError: A folder is missing or empty, both are the same, or its images differ from its
+            list of times.
     """
     if config.ir.is_dir() and config.vis.is_dir() and config.ir.samefile(config.vis):
         raise DataError(
             f"source.ir and source.vis are the same folder, {config.ir}; give each camera's own"
         )
-    looks = Looks()
+    checks = Plausibility()
 
     def streams() -> tuple[FrameFolder, FrameFolder]:
-        ir = FrameFolder(config.ir, config.ir_times, to_display(config.ir_range), looks=looks)
-        return ir, FrameFolder(config.vis, config.vis_times, looks=looks)
+        ir = FrameFolder(config.ir, config.ir_times, to_display(config.ir_range), checks=checks)
+        return ir, FrameFolder(config.vis, config.vis_times, checks=checks)
 
-    return RecordedPairs(streams, config, looks=looks, labels=config.open_labels(names))
+    return RecordedPairs(streams, config, checks=checks, labels=config.open_labels(names))
 
 
 class FrameFolder:
-    """A camera's images in the order of their times; see ``pipeline.sources._recordings.Stream``.
+    """A camera's images in the order of their times; see ``pipeline.sources._stream.Stream``.
 
     Attributes:
-        rate: Images per second over all of the recording.
-        frames: How many images there are.
-        about: From when to when the list goes.
+        rate: Images per second.
+        frames: Number of images.
+        about: First and last time of the list.
     """
 
     def __init__(
@@ -63,29 +63,29 @@ class FrameFolder:
         folder: Path,
         times: Path,
         convert: Callable[[Image], Image] | None = None,
-        looks: Looks | None = None,
+        checks: Plausibility | None = None,
     ) -> None:
-        """Find the images; none is read yet.
+        """List the images; none is read yet.
 
         Args:
-            folder: Where they lie.
+            folder: Folder of the images.
             times: CSV file with the time of each; see ``pipeline.sources._timestamps``.
-            convert: What infrared goes through, in order; it must then have 8 bit.
-            looks: Is shown some of the images.
+            convert: Applied to every infrared image, in order; returns 8 bit. None for visible.
+            checks: Receives some of the images.
 
         Raises:
-            DataError: The folder holds other images than the file lists.
+            DataError: The folder's images differ from those that the file lists.
         """
-        self._convert, self._looks = convert, looks
-        found = {normalize("NFC", path.name): path for path in list_images(folder).values()}
+        self._convert, self._checks = convert, checks
+        files = {normalize("NFC", path.name): path for path in list_images(folder).values()}
         listed = image_times(times)
         for name in listed:
-            if name not in found:
+            if name not in files:
                 raise DataError(f"{times}: lists {name}, which is not in {folder}")
-        for name in found:
+        for name in files:
             if name not in listed:
                 raise DataError(f"{times}: doesn't list {name}, which is in {folder}")
-        self._images = [(found[name], time) for name, time in listed.items()]
+        self._images = [(files[name], time) for name, time in listed.items()]
         self.frames = len(self._images)
         moments = list(listed.values())
         self.rate = typical_rate(moments) or Fraction(25)
@@ -96,7 +96,7 @@ class FrameFolder:
         return self._images[index][0].stem
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing; no file is kept open."""
 
     def __iter__(self) -> Iterator[Frame | Lost]:
         for index, (path, time) in enumerate(self._images):
@@ -105,8 +105,8 @@ class FrameFolder:
             except DataError as error:
                 yield Lost(index, str(error))
                 continue
-            if self._looks is not None and index % LOOK_EVERY == 0 and image.dtype == np.uint8:
-                self._looks.see("vis" if self._convert is None else "ir", image, path)
+            if self._checks is not None and index % CHECK_EVERY == 0 and image.dtype == np.uint8:
+                self._checks.check("vis" if self._convert is None else "ir", image, path)
             if self._convert is not None:
                 image = self._convert(image)
             if image.dtype == np.uint8:

@@ -18,8 +18,8 @@ from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _names
-from pipeline.sources._looks import Looks, same_picture
 from pipeline.sources._names import Names
+from pipeline.sources._plausibility import Plausibility, identical
 
 log = logging.getLogger(__name__)
 _End = Annotated[int | float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
@@ -99,7 +99,7 @@ class ImagePairs(Source):
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
         self._names, self._left_out = names or {}, left_out
         self._labelled = frozenset(labels.keys()) if labels else frozenset()
-        self._looks: Looks | None = Looks()
+        self._checks: Plausibility | None = Plausibility()
         self._out_of_range = False
         self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
 
@@ -169,18 +169,18 @@ class ImagePairs(Source):
 
     def _seen(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
         """The pairs; the first time all of them pass, what they look like is told."""
-        looks, self._looks = self._looks, None
+        checks, self._checks = self._checks, None
         for pair in pairs:
-            if looks and isinstance(pair, FramePair):
+            if checks and isinstance(pair, FramePair):
                 if pair.ir is not None:
-                    looks.see("ir", pair.ir.image, self._ir[pair.key])
+                    checks.check("ir", pair.ir.image, self._ir[pair.key])
                 if pair.vis is not None:
-                    looks.see("vis", pair.vis.image, self._vis[pair.key])
+                    checks.check("vis", pair.vis.image, self._vis[pair.key])
                 if pair.ir is not None and pair.vis is not None:
-                    looks.compare(pair.key, pair.ir.image, pair.vis.image)
+                    checks.compare(pair.key, pair.ir.image, pair.vis.image)
             yield pair
-        if looks:
-            looks.close()
+        if checks:
+            checks.close()
 
     def _pair(self, index: int) -> FramePair | BadPair:
         key = self.keys[index]
@@ -189,7 +189,7 @@ class ImagePairs(Source):
             vis = self._read(self._vis.get(key), index, ir=False)
         except DataError as error:
             return BadPair(key, str(error))
-        if ir and vis and same_picture(ir.image, vis.image):
+        if ir and vis and identical(ir.image, vis.image):
             files = self._ir[key], self._vis[key]
             if filecmp.cmp(*files, shallow=False):
                 return BadPair(

@@ -1,8 +1,8 @@
 """Two live cameras: RTSP and other network streams, V4L2 devices, or files played in real time.
 
-Frames are paired by when they arrived at this machine, counted from the start of the run, so
-``offset_ms`` should be set to how much longer the infrared camera takes to deliver one, with a
-minus. A live run can't be resumed, for what was missed is gone, and no two are the same.
+Frames are paired by their arrival time at this machine, counted from the start of the run. Set
+``offset_ms`` to minus the extra latency of the infrared camera. A live run can't be resumed or
+repeated.
 """
 
 import threading
@@ -25,9 +25,9 @@ from pipeline.sources.image_folder import IrRange
 from pipeline.sync.clock_model import ClockModel, Skew, timing_of
 from pipeline.sync.pairing import Match, Matcher
 
-# Neither an error nor the copy of the settings in the run folder shows a password.
+# Errors and the settings in the run folder mask passwords.
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
-LOOK_AHEAD = 8  # frames that one camera may be behind before the other's stand alone
+LOOK_AHEAD = 8  # frames that one camera may be behind before the other's are left unpaired
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -65,7 +65,7 @@ class Config(BaseModel):
 
 
 def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "LivePairs":
-    """The pairs of two cameras; they have no labels, so ``names`` names nothing.
+    """The pairs of two cameras; ``names`` is unused, since they have no labels.
 
     Raises:
         DataError: An address is a file that isn't to be played in real time.
@@ -86,28 +86,28 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "LivePairs":
 class LivePairs(Source):
     """Pairs of two cameras.
 
-    Every frame that was decoded comes out once: in a pair, alone, as ``BadPair`` where it is
-    damaged, or as ``Dropped``. With the policy `block` a camera waits while its buffer is full;
-    what its driver or the network drop meanwhile can't be counted. Keys are those of recordings.
+    Every decoded frame is yielded once: in a pair, unpaired, as ``BadPair`` if it is damaged, or as
+    ``Dropped``. With the policy `block` a camera waits while its buffer is full; frames that its
+    driver or the network drop meanwhile can't be counted. Keys are those of recordings.
 
-    A camera without connection for ``reconnect_s`` has stopped, and the other goes on alone; one
-    that never had any ends the run. The end of both, and of ``duration_s`` or ``frames``, ends it
-    well.
+    A camera without connection for ``reconnect_s`` has stopped, and the other one continues alone;
+    one that never connects is an error. The iteration ends when both cameras end, or after
+    ``duration_s`` or ``frames``.
 
     Attributes:
-        skew: How far the frames of each pair lie apart.
-        clock: How the infrared camera's times stand to the visible one's, as configured.
+        skew: Time differences within pairs.
+        clock: The configured offset of the infrared camera's times.
     """
 
     resumable = False
 
     def __init__(self, config: Config, openers: Mapping[Modality, Opener], clock: Clock) -> None:
-        """Prepare; the cameras are connected by the iteration.
+        """Begin; the iteration connects the cameras.
 
         Args:
             config: The settings.
-            openers: What connects to each camera.
-            clock: Gives the times.
+            openers: Connects to each camera.
+            clock: The clock of the times.
         """
         self._config, self._clock = config, clock
         self.skew = Skew()
@@ -147,7 +147,7 @@ class LivePairs(Source):
             for item in self._matched():
                 if isinstance(item, BadPair | Dropped):
                     yield item
-                elif left == 0:  # counted, since they were decoded
+                elif left == 0:  # decoded frames must be counted
                     for name, frame in zip(MODALITIES, item, strict=True):
                         if frame is not None:
                             yield Dropped(name, frame.index, "came after the last pair")
@@ -162,11 +162,11 @@ class LivePairs(Source):
             self.close()
 
     def timing(self) -> dict[str, Any]:
-        """The infrared camera's clock, and how far the frames of each pair lie apart."""
+        """The infrared camera's clock, and the time differences within pairs."""
         return timing_of(self.clock, self.skew)
 
     def stop(self) -> None:
-        """Have the iteration end soon, with what was taken so far; from any thread."""
+        """End the iteration soon, after the frames taken so far; from any thread."""
         for camera in self._cameras.values():
             camera.stop()
 
@@ -185,7 +185,7 @@ class LivePairs(Source):
         self.close()
 
     def _matched(self) -> Iterator[Match | BadPair | Dropped]:
-        """What the cameras give, their frames matched by time."""
+        """The cameras' items, frames matched by time."""
         config = self._config
         tolerance = config.tolerance_ms
         matcher = Matcher(
@@ -207,14 +207,14 @@ class LivePairs(Source):
                 yield item
 
     def _next(self, ended: set[Modality]) -> tuple[Modality, Frame | BadPair | Dropped | None]:
-        """Wait for what comes next of the cameras that go on; None where one of them ends.
+        """Wait for the next item of the cameras that have not ended; None for the end of one.
 
-        Of frames the earliest; what was dropped or damaged before them.
+        Dropped and damaged frames come first, then the earliest frame.
         """
-        going = {name: c.buffer for name, c in self._cameras.items() if name not in ended}
+        active = {name: c.buffer for name, c in self._cameras.items() if name not in ended}
         with self._changed:
             while True:
-                for name, buffer in going.items():
+                for name, buffer in active.items():
                     if buffer.error is not None:
                         raise buffer.error
                     if buffer.dropped:
@@ -224,13 +224,13 @@ class LivePairs(Source):
                         index, reason = astuple(buffer.lost.popleft())
                         key = f"{name}_end" if index is None else _key(name, index)
                         return name, BadPair(key, reason)
-                waiting = [name for name, buffer in going.items() if buffer.frames]
-                if waiting:
-                    name = min(waiting, key=lambda n: going[n].frames[0].timestamp_ns or 0)
-                    frame = going[name].frames.popleft()
+                ready = [name for name, buffer in active.items() if buffer.frames]
+                if ready:
+                    name = min(ready, key=lambda n: active[n].frames[0].timestamp_ns or 0)
+                    frame = active[name].frames.popleft()
                     self._changed.notify_all()
                     return name, frame
-                for name, buffer in going.items():
+                for name, buffer in active.items():
                     if buffer.ended:
                         return name, None
                 self._changed.wait()
@@ -243,5 +243,5 @@ def _pair(ir: Frame | None, vis: Frame | None) -> FramePair:
     return FramePair(_key("ir", ir.index), ir, vis)
 
 
-def _key(camera: Modality, index: int) -> str:
-    return f"{index:06d}" if camera == "vis" else f"ir_{index:06d}"
+def _key(modality: Modality, index: int) -> str:
+    return f"{index:06d}" if modality == "vis" else f"ir_{index:06d}"

@@ -31,7 +31,7 @@ _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Row = tuple[_Number, _Number, _Number]
 _Share = Annotated[float, Field(ge=0, lt=1)]
 _SECOND = 1_000_000_000  # in nanoseconds
-CLIPS = 4  # that are kept: the queues between the stages are shorter than three short clips
+CLIPS = 4  # in the cache; more than the queues between the stages can span
 
 
 class Config(BaseModel):
@@ -69,13 +69,13 @@ class Config(BaseModel):
 
     @property
     def times(self) -> tuple[Time, ...]:
-        """Those that the clips have in turn."""
+        """The times of day of the clips, in turn."""
         if self.time == "both":
             return ("day", "night")
         return (self.time,) if isinstance(self.time, str) else self.time
 
     def _problems(self) -> Iterator[str]:
-        """What no drive can be, one line each."""
+        """Impossible settings, one line each."""
         length = self.clip / self.frame_rate
         if self.dropped + self.frozen >= 1:
             yield (
@@ -97,13 +97,13 @@ class Config(BaseModel):
 def _homography_problems(matrix: NDArray[np.float64], size: tuple[int, int]) -> Iterator[str]:
     height, width = size
     corners = np.array([[0, 0, 1], [width, 0, 1], [width, height, 1], [0, height, 1]])
-    seen = corners @ matrix.T
+    mapped = corners @ matrix.T
     if abs(np.linalg.det(matrix)) < 1e-9:
         yield "ir_homography can't be inverted: it maps the picture to a line or a point"
-    elif (seen[:, 2] <= 0).any():
+    elif (mapped[:, 2] <= 0).any():
         yield "ir_homography turns a part of the picture behind the camera"
     else:
-        x, y = (seen[:, :2] / seen[:, 2:]).T
+        x, y = (mapped[:, :2] / mapped[:, 2:]).T
         if x.max() <= 0 or y.max() <= 0 or x.min() >= width or y.min() >= height:
             yield f"ir_homography leaves nothing of the picture inside {width}x{height} pixels"
 
@@ -122,8 +122,8 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ScenesSourc
 class ScenesSource(Source):
     """Generated pairs. Keys are like ``000012_night``.
 
-    A frame that a camera dropped is missing from its pair; where both did, the pair is bad. One
-    that froze shows the picture before it at the new time; labels are of what is really there.
+    A dropped frame is missing from its pair; a pair without both is bad. A frozen frame repeats the
+    image before it at the new time; labels show the true scene.
     """
 
     def __init__(self, config: Config) -> None:
@@ -133,7 +133,7 @@ class ScenesSource(Source):
         self._clips: dict[int, Clip] = {}  # in the order of painting
         self._lock = Lock()
         self._last: tuple[int, Scene] | None = None
-        self._known: tuple[int, Labels] | None = None
+        self._last_labels: tuple[int, Labels] | None = None
 
     @property
     def count(self) -> int:
@@ -147,23 +147,23 @@ class ScenesSource(Source):
 
     @property
     def has_labels(self) -> bool:
-        """Always: the generator knows where everything is."""
+        """Always True."""
         return True
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Exact boxes with COCO's class ids, 0 person and 2 car.
 
         Args:
-            key: As the iteration gives it.
-            size: Height and width; those of the configuration.
+            key: The pair's key.
+            size: Ignored; it is that of the configuration.
         """
         index = int(key.partition("_")[0])
         if self._last is not None and self._last[0] == index:
             return self._last[1].labels
-        if self._known is None or self._known[0] != index:
+        if self._last_labels is None or self._last_labels[0] != index:
             number, within = divmod(index, self._config.clip)
-            self._known = (index, self._clip(number).labels(within))
-        return self._known[1]
+            self._last_labels = (index, self._clip(number).labels(within))
+        return self._last_labels[1]
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,)."""
@@ -184,7 +184,7 @@ class ScenesSource(Source):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._last = self._known = None
+        self._last = self._last_labels = None
         self._clips.clear()
 
     def _frame(self, camera: Camera, index: int) -> Frame | None:
@@ -202,7 +202,7 @@ class ScenesSource(Source):
         return Frame(image, when + round(self._config.ir_delay_ms * 1e6), index)
 
     def _scene(self, index: int) -> Scene:
-        """The scene of a frame; the last one is kept, for each camera asks for it."""
+        """The scene of a frame; the last one is cached, since both cameras need it."""
         if self._last is None or self._last[0] != index:
             number, within = divmod(index, self._config.clip)
             self._last = (index, self._clip(number).scene(within))
@@ -224,17 +224,17 @@ class ScenesSource(Source):
         return "night" if height < -6 else "dusk" if height <= 2 else "afternoon"
 
     def _clip(self, number: int) -> Clip:
-        """A clip of the run; the latest are kept, for painting a street takes long.
+        """A clip of the run; the latest ones are cached, since drawing a street is slow.
 
-        One thread draws frames while another asks for the labels of frames drawn before.
+        Locked: one thread draws frames while another reads the labels of earlier ones.
         """
         with self._lock:
             clip = self._clips.get(number)
             if clip is None:
                 if len(self._clips) == CLIPS:
                     del self._clips[next(iter(self._clips))]
-                    # A clip and its caches hold one another: hundreds of MB, which would stay
-                    # until the collector happens to look, since few objects are made meanwhile.
+                    # Reference cycles keep a clip's hundreds of MB until the next collection, which
+                    # may be late, since few objects are made meanwhile.
                     gc.collect()
                 self._clips[number] = clip = self._new_clip(number)
             return clip

@@ -11,7 +11,7 @@ from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from pipeline.sources._frame_labels import Labelled
 from pipeline.sources._gain import to_display
-from pipeline.sources._looks import Looks
+from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._recordings import RecordedPairs, Timing
 from pipeline.sources._video_file import VideoFile
 
@@ -35,11 +35,11 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> RecordedPair
     """The pairs of two recordings; the labels' classes are those of ``names``.
 
     Raises:
-        DataError: A file is missing, holds no video or is both cameras', or a list of times is
+        DataError: A file is missing or has no video, both are the same, or a list of times is
             wrong.
     """
     _check_two(config)
-    looks = Looks()
+    checks = Plausibility()
 
     def streams() -> tuple[VideoFile, VideoFile]:
         convert = to_display(config.ir_range)
@@ -49,25 +49,25 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> RecordedPair
             times=config.ir_times,
             track=config.ir_track,
             convert=convert,
-            looks=looks,
+            checks=checks,
         )
         try:
             vis = VideoFile(
-                config.vis, "rgb24", times=config.vis_times, track=config.vis_track, looks=looks
+                config.vis, "rgb24", times=config.vis_times, track=config.vis_track, checks=checks
             )
         except BaseException:
             ir.close()
             raise
         return ir, vis
 
-    return RecordedPairs(streams, config, looks=looks, labels=config.open_labels(names))
+    return RecordedPairs(streams, config, checks=checks, labels=config.open_labels(names))
 
 
 def _check_two(config: Config) -> None:
-    """Refuse one recording as both cameras; warn of two that are equal."""
+    """Refuse one recording for both modalities; warn of two with equal bytes."""
     ir, vis = config.ir, config.vis
     if not (ir.is_file() and vis.is_file()):
-        return  # said when they are opened
+        return  # opening them raises the error
     if ir.samefile(vis):
         if config.ir_track == config.vis_track:
             raise DataError(

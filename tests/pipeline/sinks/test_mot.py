@@ -164,7 +164,7 @@ def test_a_kill_while_it_ends(tmp_path, monkeypatch):
         again.finish(stand.summary(8))
         again.__exit__(None, None, None)
         assert stand.files(folder) == whole
-    with pytest.raises(DataError, match="the source has grown"):
+    with pytest.raises(DataError, match="the source has more pairs now"):
         build(stand.context(tmp_path / "run", done=8)).write(stand.result(8))
 
 

@@ -34,7 +34,7 @@ def test_a_turn_that_is_no_quarter_is_refused(here):
     one = (46341).to_bytes(4, "big")
     turned = content[:at] + one + one + content[at + 8 :]
     (here / "vis.mp4").write_bytes(turned)
-    with pytest.raises(DataError, match=r"vis\.mp4: the file turns its frames by no quarter"):
+    with pytest.raises(DataError, match=r"vis\.mp4: the file rotates its frames by no multiple"):
         numbers(build(here / "ir.mp4", here / "vis.mp4"))
 
 
