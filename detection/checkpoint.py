@@ -66,37 +66,37 @@ def read_checkpoint(path: Path) -> Any:  # noqa: ANN401  (whatever the file hold
 
 
 def state_of(module: nn.Module, path: Path) -> dict[str, Tensor]:
-    """The tensors of a module that ``read_checkpoint`` made, float32, by their dotted names.
+    """The tensors of a module from ``read_checkpoint``, float32, by their dotted names.
 
-    As ``module.state_dict()``, but a module that is held in two places is looked at once: each
-    holding the next one twice, a few of them have more names than there is time.
+    Like ``module.state_dict()``, but a shared module is visited once, since nested shared modules
+    would take exponential time.
 
     Raises:
-        WeightsError: The modules are nested too deep or too many, something else is in a tensor's
-            place, or the tensors are larger than the file.
+        WeightsError: The modules are nested too deep or too many, an entry is no tensor, or the
+            tensors are larger than the file.
     """
     state: dict[str, Tensor] = {}
-    seen = {id(module)}
+    visited = {id(module)}
     rest: list[tuple[str, nn.Module]] = [("", module)]
     while rest:
         name, part = rest.pop()
-        if len(seen) > MODULES_MOST or name.count(".") > DEPTH_MOST:
+        if len(visited) > MODULES_MOST or name.count(".") > DEPTH_MOST:
             raise WeightsError(
                 f"{path}: not a YOLO checkpoint: over {MODULES_MOST} modules, or nested deeper "
                 f"than {DEPTH_MOST}"
             )
-        held = vars(part)
-        skipped = held.get("_non_persistent_buffers_set") or ()
+        attributes = vars(part)
+        skipped = attributes.get("_non_persistent_buffers_set") or ()
         for kind in ("_parameters", "_buffers"):
-            for key, value in held.get(kind, {}).items():
+            for key, value in attributes.get(kind, {}).items():
                 if value is None or (kind == "_buffers" and key in skipped):
                     continue
                 if not isinstance(value, Tensor):
                     raise WeightsError(f"{path}: {cut(name + str(key))} is no tensor")
                 state[f"{name}{key}"] = value
-        for key, child in held.get("_modules", {}).items():
-            if isinstance(child, nn.Module) and id(child) not in seen:
-                seen.add(id(child))
+        for key, child in attributes.get("_modules", {}).items():
+            if isinstance(child, nn.Module) and id(child) not in visited:
+                visited.add(id(child))
                 rest.append((f"{name}{key}.", child))
     check_sizes(path, state)
     return {name: value.detach().float() for name, value in state.items()}
@@ -106,14 +106,14 @@ def class_names(names: object, path: Path) -> dict[int, str]:
     """The names of a checkpoint's classes by id.
 
     Raises:
-        WeightsError: They are none, or more than ``CLASSES_MOST``.
+        WeightsError: They are invalid, or more than ``CLASSES_MOST``.
     """
     if isinstance(names, list | tuple):
         names = dict(enumerate(names[: CLASSES_MOST + 1]))
     if not isinstance(names, Mapping) or len(names) > CLASSES_MOST:
         raise WeightsError(
-            f"{path}: its class names are {shown(type(names).__name__)} of more than "
-            f"{CLASSES_MOST} or no list; give weights of fewer classes"
+            f"{path}: its class names are no list ({shown(type(names).__name__)}), or more than "
+            f"{CLASSES_MOST}; give weights of fewer classes"
         )
     try:
         return {int(class_id): str(name) for class_id, name in names.items()}
@@ -122,7 +122,7 @@ def class_names(names: object, path: Path) -> dict[int, str]:
 
 
 def _check_unpacked(path: Path) -> None:
-    """Refuse a packed file that becomes much larger: torch writes all of it as it is."""
+    """Refuse a zip file with high compression; torch.save doesn't compress."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:

@@ -158,18 +158,18 @@ def _release_name(name: str) -> str:
 
 
 def _fetch(url: str, file: IO[bytes]) -> str:
-    """Copy what the address gives into the file; its sha256.
+    """Download into the file and return the sha256.
 
     Raises:
-        WeightsError: It gives too much or takes too long.
+        WeightsError: The response is too large or takes too long.
     """
     digest, size, end = hashlib.sha256(), 0, time.monotonic() + MOST_S
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310
-        while block := response.read1(1 << 20):  # what has come: a slow server can't hold it back
+        while block := response.read1(1 << 20):  # returns early, so a slow server can't block it
             size += len(block)
             if size > MOST_BYTES or time.monotonic() > end:
                 raise WeightsError(
-                    f"{url} gives more than {MOST_BYTES >> 20} MB or takes over {MOST_S // 60} "
+                    f"{url} has more than {MOST_BYTES >> 20} MB or takes over {MOST_S // 60} "
                     "minutes; nothing was kept: put the file into the weights folder yourself"
                 )
             digest.update(block)

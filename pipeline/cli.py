@@ -39,7 +39,7 @@ COMMANDS = {  # each is a module of pipeline.commands
 }
 
 
-# What libraries say, in errors of their own, where the system gives no more memory.
+# Libraries' messages for a lack of memory, in various types of errors.
 _NO_MEMORY = re.compile(
     r"failed to map segment|not enough memory|can.?t allocate memory|cannot allocate memory"
     r"|out of memory|bad_alloc|insufficient memory|unable to allocate",
@@ -51,15 +51,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # it may lack a character, or be ASCII
+            stream.reconfigure(errors="backslashreplace")  # its encoding may be ASCII
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
         return code
-    except BrokenPipeError:  # as of `| head -1`: whoever reads has enough, and the work is done
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+    except BrokenPipeError:  # as of `| head -1`; the work is done
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
         return 0
     except (KeyboardInterrupt, _Terminated) as stop:
         print("irvis: stopped; run.resume=true continues an unfinished run", file=sys.stderr)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Terminated(BaseException):
-    """SIGTERM came; as with Ctrl-C, files are closed on the way out."""
+    """SIGTERM was received; like Ctrl-C, it closes all files."""
 
 
 def _terminate(number: int, frame: object) -> None:
@@ -77,11 +77,11 @@ def _terminate(number: int, frame: object) -> None:
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """The command and its arguments; what is wrong with them ends the process with 2."""
+    """The command and its arguments; wrong ones end the process with code 2."""
     parser = _parser(arguments)
     parsed, rest = parser.parse_known_args(arguments)
     if not hasattr(parsed, "overrides") or any("=" not in r or r.startswith("-") for r in rest):
-        parser.parse_args(arguments)  # says what is wrong
+        parser.parse_args(arguments)  # prints the error and exits
     else:
         parsed.overrides += rest  # argparse wants all positionals together
     return parsed
@@ -103,12 +103,12 @@ def _run(arguments: Sequence[str]) -> int:
         return _refused(str(error))
     except BrokenPipeError:
         raise
-    except OSError as error:  # no permission, no space: not ours, and no bug either
+    except OSError as error:  # no permission or no space, not a bug
         if parsed.verbose:
             raise
         where = f"{error.filename}: " if error.filename else ""
         return _refused(f"{where}{error.strerror or error}")
-    except (MemoryError, RuntimeError) as error:  # torch's own are RuntimeErrors
+    except (MemoryError, RuntimeError) as error:  # torch raises RuntimeError
         if parsed.verbose or not _lacks_memory(error):
             raise
         return _refused(str(_too_little_memory(error)))
@@ -116,7 +116,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _refused(message: str) -> int:
-    """Say what the user can mend; the exit code."""
+    """Print an error that the user can fix; the exit code."""
     print(f"irvis: {one_line(message)}", file=sys.stderr)
     return 2
 
@@ -128,19 +128,19 @@ def _lacks_memory(error: Exception) -> bool:
 def _too_little_memory(error: Exception) -> DeviceError:
     reason = str(error).partition("\n")[0] or "no detail"
     return DeviceError(
-        f"the system gives no more memory ({reason}); free some, raise the limit (ulimit -v), or "
-        "take smaller images or compute.batch=1"
+        f"not enough memory ({reason}); free some, raise the limit (ulimit -v), or use smaller "
+        "images or compute.batch=1"
     )
 
 
 def _masked(record: logging.LogRecord) -> bool:
-    """Hide what is secret in the addresses of a warning."""
+    """Mask secrets in the addresses of a warning."""
     record.msg, record.args = mask(record.getMessage()), None
     return True
 
 
 class _Parser(argparse.ArgumentParser):
-    """Quotes no secret and nothing long of the arguments that are wrong."""
+    """Masks and shortens wrong arguments in its messages."""
 
     def error(self, message: str) -> Never:
         """Print usage and message, and exit with 2."""
@@ -151,7 +151,7 @@ def _import(command: str) -> ModuleType:
     """The module of a command.
 
     Raises:
-        DeviceError: There isn't enough memory for the libraries.
+        DeviceError: There is not enough memory for the libraries.
     """
     try:
         return importlib.import_module(f"pipeline.commands.{command}")

@@ -1,4 +1,4 @@
-"""Image files in and out."""
+"""Reading, listing and writing image files, and conversions of pixel formats."""
 
 import hashlib
 import logging
@@ -19,26 +19,26 @@ from common.files import check_file
 from pipeline.frames import Image
 
 SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
-FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # whatever a file's suffix says
+FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # regardless of the file's suffix
 SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
-SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")  # of macOS and Synology: copies of names, no images
+SYSTEM_FOLDERS = ("__MACOSX", "@eaDir")  # metadata of macOS and Synology
 _ORIENTATION = 0x0112  # EXIF
 log = logging.getLogger(__name__)
 
 
-PillowImage.init()  # all its formats, of which `open` must know those that it is given
+PillowImage.init()  # loads the decoders of all formats
 
 
 def read_image(path: Path) -> Image:
-    """Decode a whole image file; of one with several pages the first.
+    """Decode an image file; the first page if there are several.
 
     Returns:
-        HW uint8 (grey), HW uint16 (10 to 16 bit grey, also where three equal channels hold it), HW
-        float32 (a measurement in the file's own unit) or HWC RGB uint8; transparency is dropped,
-        the camera's rotation mark is applied.
+        HW uint8 (grey), HW uint16 (10 to 16 bit grey, also from three equal channels), HW float32
+        (a measurement in the file's own unit) or HWC RGB uint8; transparency is dropped, the EXIF
+        orientation is applied.
 
     Raises:
-        DataError: The file is missing, truncated, no image, or of an unknown pixel format.
+        DataError: The file is missing, truncated, no image, or has an unsupported pixel format.
     """
     if not path.exists():
         raise DataError(f"{path}: no such image")
@@ -53,7 +53,7 @@ def read_image(path: Path) -> Image:
         raise DataError(f"{path}: not an image that can be read") from error
     except MemoryError:
         raise
-    except Exception as error:  # the decoders trust what a file says, and raise anything
+    except Exception as error:  # decoders raise any type for damaged files
         raise DataError(f"{path}: damaged or truncated image ({error})") from error
     if image.mode in SIXTEEN_BIT:
         return _sixteen_bit(np.asarray(image), path)
@@ -70,12 +70,12 @@ def list_images(folder: Path, *, below: bool = False) -> dict[str, Path]:
     """The images of a folder by key, in natural order (`frame2` before `frame10`).
 
     A key is the image's path in the folder without its suffix, in Unicode's composed form (NFC), so
-    that names from macOS and from Linux are equal. Where the folder has no image of its own, those
-    of the folders below it count. Hidden files and what systems leave behind are passed over.
+    that names from macOS and Linux are equal. Images in subfolders count if the folder itself has
+    none. Hidden files and ``SYSTEM_FOLDERS`` are skipped.
 
     Args:
-        folder: Where they lie.
-        below: Take those of the folders below it in any case.
+        folder: Folder of the images.
+        below: Always include images in subfolders.
 
     Raises:
         DataError: The folder is missing, can't be read or has no images, or two images share a key.
@@ -85,18 +85,18 @@ def list_images(folder: Path, *, below: bool = False) -> dict[str, Path]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder")
     try:
-        found = list(_image_files(folder))
+        files = list(_image_files(folder))
     except OSError as error:
         raise DataError(f"{error.filename}: cannot be listed ({error.strerror})") from error
-    if not found:
+    if not files:
         raise DataError(f"{folder}: no images in it ({', '.join(sorted(SUFFIXES))})")
-    own = [path for path in found if path.parent == folder]
-    if own and not below and len(own) < len(found):
+    own = [path for path in files if path.parent == folder]
+    if own and not below and len(own) < len(files):
         log.warning(
             "%s: %d images in folders below it are left out, for it has %d of its own",
-            folder, len(found) - len(own), len(own),
+            folder, len(files) - len(own), len(own),
         )  # fmt: skip
-    chosen = own if own and not below else found
+    chosen = own if own and not below else files
     images: dict[str, Path] = {}
     for path in sorted(chosen, key=lambda p: (natural(image_key(p, folder)), p.name)):
         key = image_key(path, folder)
@@ -112,18 +112,18 @@ def image_key(path: Path, folder: Path) -> str:
 
 
 def _image_files(folder: Path) -> Iterator[Path]:
-    """All files with an image's suffix in a folder and below it."""
-    seen = set()  # a link to a folder above would go round for ever
+    """All files with an image's suffix in a folder and its subfolders."""
+    visited = set()  # guards against loops of links
 
     def stop(error: OSError) -> None:
         raise error
 
     for root, folders, files in os.walk(folder, onerror=stop, followlinks=True):
         info = Path(root).stat()
-        if (info.st_dev, info.st_ino) in seen:
+        if (info.st_dev, info.st_ino) in visited:
             folders.clear()
             continue
-        seen.add((info.st_dev, info.st_ino))
+        visited.add((info.st_dev, info.st_ino))
         folders[:] = sorted(
             name for name in folders if not name.startswith(".") and name not in SYSTEM_FOLDERS
         )
@@ -134,7 +134,7 @@ def _image_files(folder: Path) -> Iterator[Path]:
 
 
 def _list_hint(path: Path) -> str:
-    """What to do with a list of images or a recording in a folder's place."""
+    """Advice for a list of images or a recording in place of a folder."""
     if path.suffix.lower() in (".txt", ".csv", ".lst"):
         return f", and the list of those to take as source.names.only={path}"
     return "; recordings are source.kind=video"
@@ -164,19 +164,18 @@ def to_rgb(image: Image) -> NDArray[np.uint8]:
 
 
 def to_grey(image: Image) -> NDArray[np.uint8]:
-    """HW uint8 of an 8-bit image: itself, or the BT.601 luminance of a colour one."""
+    """HW uint8 of an 8-bit image: unchanged if grey, else its BT.601 luminance."""
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))
 
 
 def to_eight_bit(image: Image, limits: tuple[float, float] | None, path: object) -> Image:
-    """Map a 16-bit or float infrared image to 8 bit, low..high to 0..255; 8-bit ones stay.
+    """Map a 16-bit or float infrared image to 8 bit, low..high to 0..255; 8-bit ones are unchanged.
 
-    The limits are the same for every frame: stretching each by its own range would make the same
-    temperature another grey value from one frame to the next. A float that isn't a number (NaN)
-    becomes black.
+    The limits are the same for every frame, so that a temperature keeps its grey value. NaN becomes
+    black.
 
     Raises:
-        DataError: The image has more than 8 bit and no limits were given.
+        DataError: The image has more than 8 bit and ``limits`` is None.
     """
     if image.dtype == np.uint8:
         return image
@@ -190,7 +189,7 @@ def to_eight_bit(image: Image, limits: tuple[float, float] | None, path: object)
 
 
 def outside(image: Image, limits: tuple[float, float] | None) -> str:
-    """Why nothing of a 16-bit or float image can be seen in a range; empty where something can."""
+    """A warning if no pixel of a 16-bit or float image is within the limits, else empty."""
     if limits is None or image.dtype == np.uint8:
         return ""
     low, high = limits
@@ -211,21 +210,21 @@ def _needs_range(image: Image) -> str:
 
 
 def _most(image: Image) -> str:
-    """Where most of an image's values lie."""
+    """The range of most values of an image, as text."""
     if image.dtype == np.uint16:
         low, high = np.percentile(image, (1, 99)).astype(int)
         return f"98% of this frame is in {low}..{high}"
-    known = image[np.isfinite(image)]
-    if not known.size:
-        return "this frame has no number"
-    low, high = np.percentile(known, (1, 99))
+    finite = image[np.isfinite(image)]
+    if not finite.size:
+        return "this frame has no finite value"
+    low, high = np.percentile(finite, (1, 99))
     return f"98% of this frame is in {low:.6g}..{high:.6g}"
 
 
 def pair_id(ir: NDArray[np.uint8], vis: NDArray[np.uint8]) -> str:
-    """Names a pair by its pixels, HW infrared and HWC visible: 16 hex digits.
+    """A hash of a pair's pixels, HW infrared and HWC visible: 16 hex digits.
 
-    Weights say by these which pairs they were trained on; a renamed copy has the same.
+    Weights list their training pairs by it; it doesn't depend on file names.
     """
     digest = hashlib.blake2b(np.ascontiguousarray(ir).data, digest_size=8)
     digest.update(np.ascontiguousarray(vis).data)
@@ -233,14 +232,14 @@ def pair_id(ir: NDArray[np.uint8], vis: NDArray[np.uint8]) -> str:
 
 
 def _sixteen_bit(image: Image, path: Path) -> Image:
-    """Pillow gives some 16-bit files as int32."""
+    """Convert to uint16; Pillow decodes some 16-bit files as int32."""
     if image.min() < 0 or image.max() > np.iinfo(np.uint16).max:
         raise DataError(f"{path}: 32-bit pixels are not supported; save it as 8 or 16 bit")
     return np.asarray(image, np.uint16)
 
 
 def _is_deep(file: PillowImage.Image) -> bool:
-    """Whether a file has over 8 bit in a form that Pillow would cut to 8, or stretch."""
+    """Whether a file has over 8 bit in a format that Pillow truncates to 8, or rescales."""
     tiles = getattr(file, "tile", None)
     if not tiles:
         return False
@@ -252,7 +251,7 @@ def _is_deep(file: PillowImage.Image) -> bool:
 
 
 def _deep(path: Path, exif: PillowImage.Exif) -> Image:
-    """HW uint16 of a file that has its counts in one, or equally in three channels.
+    """HW uint16 of a file with one channel, or three equal ones.
 
     Raises:
         DataError: The channels differ, or OpenCV can't read the file either.

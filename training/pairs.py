@@ -149,18 +149,18 @@ def _cached(source: SourceConfig, cache: Path, key: str) -> Pairs:
         cache.mkdir(parents=True, exist_ok=True)
         _fill(path, index, _read(source, key))
     try:
-        known = _Index.model_validate(load_json(index))
-        places, ids = known.places, known.ids
-        truth = tuple(None if boxes is None else _labels(boxes) for boxes in known.truth)
+        content = _Index.model_validate(load_json(index))
+        places, ids = content.places, content.ids
+        truth = tuple(None if boxes is None else _labels(boxes) for boxes in content.truth)
         size = path.stat().st_size if places else 0
         if not len(places) == len(ids) == len(truth) or any(
             start + 4 * height * width > size for start, height, width in places
         ):
-            raise ValueError("its pairs are not all there")
+            raise ValueError("pairs are missing")
     except (DataError, OSError, ValueError) as error:
         raise DataError(
             f"{index}: is damaged ({cut(str(error), 200)}); remove it, and its pairs are decoded "
-            "anew"
+            "again"
         ) from error
     data = np.memmap(path, np.uint8, "r") if places else np.zeros(0, np.uint8)
     complete = isinstance(source, GeneratedConfig)
@@ -168,7 +168,7 @@ def _cached(source: SourceConfig, cache: Path, key: str) -> Pairs:
 
 
 class _Index(BaseModel):
-    """What lies where in a cache file."""
+    """The positions of the pairs in a cache file, with their ids and labels."""
 
     ids: tuple[str, ...]
     places: tuple[tuple[Annotated[int, Field(ge=0)], _Side, _Side], ...]

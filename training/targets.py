@@ -142,17 +142,17 @@ def _detections(
 
 
 def _read(path: Path) -> dict[str, NDArray[np.float32]]:
-    """What was found before.
+    """The cached detections by pair.
 
     Raises:
         DataError: The file is damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as saved:
-            known = {key: np.asarray(rows, np.float32) for key, rows in saved.items()}
-            if any(rows.ndim != 2 or rows.shape[1] != 6 for rows in known.values()):
-                raise ValueError("it holds something else")
-            return known
+            boxes = {key: np.asarray(rows, np.float32) for key, rows in saved.items()}
+            if any(rows.ndim != 2 or rows.shape[1] != 6 for rows in boxes.values()):
+                raise ValueError("an array has another shape")
+            return boxes
     except (
         AttributeError,
         EOFError,
@@ -163,7 +163,7 @@ def _read(path: Path) -> dict[str, NDArray[np.float32]]:
         zlib.error,
     ) as error:
         raise DataError(
-            f"{path}: is damaged ({cut(str(error))}); remove it, and detectors look again"
+            f"{path}: is damaged ({cut(str(error))}); remove it, and the detector runs again"
         ) from error
 
 

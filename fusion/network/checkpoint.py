@@ -220,7 +220,7 @@ def _read_pickle(path: Path) -> Mapping[str, Tensor]:
             content = content[name]
             break
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise WeightsError(f"{path}: holds something else than a state dict of tensors")
+        raise WeightsError(f"{path}: is no state dict of tensors")
     tensors = {str(key): value for key, value in content.items()}
     check_sizes(path, tensors)
     return tensors

@@ -110,7 +110,7 @@ def time_table(times: Mapping[str, Mapping[str, float]]) -> Table:
     for stage in stages:
         table.add_column(Text(stage), justify="right")
     for arm, parts in times.items():
-        # as plain text: rich would take [/x] for a style
+        # as plain text: rich would parse [/x] as a style
         table.add_row(Text(arm), *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
     return table
 
@@ -123,15 +123,15 @@ def print_lines(*lines: str) -> None:
 
 
 def console() -> Console:
-    """Standard output; a pipe has room for the widest table."""
+    """The console of standard output, 200 columns wide unless it is a terminal."""
     standard = _Console()
     return standard if standard.is_terminal else _Console(width=200)
 
 
 class _Console(Console):
-    """Leaves a pipe that was closed to the command line: rich would exit with 1."""
+    """Raises ``BrokenPipeError`` if the pipe is closed, where rich would exit with 1."""
 
     def on_broken_pipe(self) -> None:
-        """Let the error go on."""
+        """Raise the error for the command line to handle."""
         self.quiet = True
         raise BrokenPipeError

@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="source.key=value",
-        help="of the pairs, as a run takes them: source.offset_ms=40, source.names.ir=_IR",
+        help="settings of the pairs as in a run: source.offset_ms=40, source.names.ir=_IR",
     )
 
 
@@ -107,8 +107,8 @@ def calibrate(
         ir_range: Counts of 16-bit infrared that become black and white.
         picture: A `.png` file for a checkerboard of the visible and the registered infrared image
             of a typical pair.
-        settings: ``source.KEY=value``, as a run takes them.
-        on_progress: Called with the estimates made and their number.
+        settings: ``source.KEY=value``, as in a run's configuration.
+        on_progress: Called with the number of finished estimates and of all.
 
     Raises:
         ConfigError: The picture is not a PNG in an existing folder, or ``ir_range`` is wrong.

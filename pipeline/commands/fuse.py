@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "overrides",
         nargs="*",
         metavar="key=value",
-        help="of the fuser: kind=maximum; of the pairs: source.ir_range=[low,high], "
+        help="settings of the fuser: kind=maximum; of the pairs: source.ir_range=[low,high], "
         "source.names.ir=_IR, registration.calibration=FILE",
     )
 
@@ -61,10 +61,10 @@ def fuse(
         vis: Visible folder, recording or image, the same type of input.
         output: A new or empty folder for `<key>.png`, or a new file: `.mp4` for recordings, `.png`
             for two images.
-        settings: `key=value` of the fuser, e.g. `kind=laplacian`; `source.KEY=value` as a run takes
-            them (`ir_range` also without `source.`); `registration.calibration=FILE` puts infrared
-            images on the visible ones' grid.
-        on_progress: Called with the pairs done and, where known, their number.
+        settings: `key=value` of the fuser, e.g. `kind=laplacian`; `source.KEY=value` as in a run's
+            configuration (`ir_range` also without `source.`); `registration.calibration=FILE` warps
+            infrared images to the visible grid.
+        on_progress: Called with the number of finished pairs and, if known, of all.
 
     Returns:
         The number of fused pairs.
@@ -89,7 +89,7 @@ def fuse(
     compute = Compute({"fused": arm}, None, device=choose_device("auto"), batch=BATCH)
     done = 0
     with source:
-        if register is None:  # else sizes fit only once it was applied
+        if register is None:  # else sizes match only after registration
             source.check()
         if as_file and source.count != 1:
             raise ConfigError(f"{output}: there is more than one pair; name a folder")
@@ -128,15 +128,15 @@ def _arm(chosen: Mapping[str, Any]) -> FuserArm:
 
 
 def section(chosen: dict[str, Any], name: str) -> dict[str, Any]:
-    """Take a section out of the settings.
+    """Remove a section from the settings and return it.
 
     Raises:
         ConfigError: It is a plain value.
     """
-    section = chosen.pop(name, None) or {}
-    if not isinstance(section, dict):
+    values = chosen.pop(name, None) or {}
+    if not isinstance(values, dict):
         raise ConfigError(f"{name}: is a section; set its keys, like {name}.KEY=value")
-    return section
+    return values
 
 
 def _register(settings: Mapping[str, Any]) -> Register | None:
@@ -152,12 +152,12 @@ def open_pairs(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
 
     Args:
         ir: Infrared folder, recording or image.
-        vis: The visible one, of the same sort.
-        settings: Of the source; ``kind`` chooses another one than what the two are.
+        vis: Visible folder, recording or image, the same type of input.
+        settings: Settings of the source; its ``kind`` follows from the inputs by default.
 
     Raises:
         ConfigError: A setting is unknown or wrong.
-        DataError: One of the two is missing or of another sort than the other, or both are one.
+        DataError: An input is missing, their types differ, or both are the same.
     """
     for path in (ir, vis):
         if not path.exists():
@@ -186,14 +186,14 @@ def _config(model: type[Model], settings: Mapping[str, Any]) -> Model:
 
 
 def _items(source: Source, register: Register | None) -> Iterator[Item]:
-    """The whole pairs; unpaired frames of recordings are left out."""
+    """The complete pairs; unpaired frames of recordings are left out."""
     for pair in source:
         if isinstance(pair, Dropped):
             continue  # only from live sources
         if isinstance(pair, BadPair):
             if source.frame_rate is None:
                 raise DataError(pair.reason)
-            continue  # the log says what of a recording is damaged
+            continue  # damage of a recording has been logged
         if register is not None:
             pair = register(pair)
         problem = pair.problem()

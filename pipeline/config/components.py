@@ -41,18 +41,18 @@ class Component:
     config: Any  # the module's own Config
 
     @property
-    def about(self) -> ComponentConfig:
-        """What the settings say of any component; the defaults where they are a plain model."""
+    def as_component(self) -> ComponentConfig:
+        """The settings as those of a component; the defaults if they are a plain model."""
         return self.config if isinstance(self.config, ComponentConfig) else ComponentConfig()
 
     @property
     def as_arm(self) -> ArmConfig:
-        """What the settings of an arm say of it."""
+        """The settings as those of an arm; the defaults if they are of another class."""
         return self.config if isinstance(self.config, ArmConfig) else ArmConfig()
 
     @property
     def as_sink(self) -> SinkConfig:
-        """What the settings of a sink say of it."""
+        """The settings as those of a sink; the defaults if they are of another class."""
         return self.config if isinstance(self.config, SinkConfig) else SinkConfig()
 
     def dump(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
 
 
 def suggest(word: str, choices: Sequence[str]) -> str:
-    """The end of a message about an unknown word: the likeliest choice, and all of them."""
+    """The end of a message about an unknown name: the closest choice, and all choices."""
     close = difflib.get_close_matches(cut(word), choices, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"

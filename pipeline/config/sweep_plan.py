@@ -84,11 +84,11 @@ def _check_swept(keys: Sequence[str], swept: Mapping[str, Sequence[str]]) -> Non
         )
     for key, values in swept.items():
         if keys.count(key) > 1:
-            raise ConfigError(f"{key} stands twice; give all its values at once: {key}=v1,v2")
+            raise ConfigError(f"{key} occurs twice; give all its values at once: {key}=v1,v2")
         if key in OWN:
             raise ConfigError(f"{key}: belongs to the whole sweep; give it one value")
         if twice := sorted({value for value in values if values.count(value) > 1}):
-            raise ConfigError(f"{twice[0]} stands twice; leave one of them out")
+            raise ConfigError(f"{twice[0]} occurs twice; leave one of them out")
 
 
 def _check_scored(checked: Config) -> None:

@@ -14,12 +14,12 @@ class _Loader(yaml.SafeLoader):
     """The safe loader, with an error for duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node."""
+        """Construct the mapping of a node."""
         keys = Counter(str(key.value) for key, _ in node.value if key.value != "<<")
         twice = [key for key, times in keys.items() if times > 1]
         if twice:
             raise yaml.constructor.ConstructorError(
-                None, None, f"the key {shown(twice[0])} stands twice", node.start_mark
+                None, None, f"the key {shown(twice[0])} occurs twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
 

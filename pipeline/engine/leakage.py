@@ -46,8 +46,8 @@ def training_ids(config: Config) -> dict[str, frozenset[str]]:
     Raises:
         errors.WeightsError: Weights are missing or damaged.
     """
-    paths = {name: arm.about.weights_file() for name, arm in config.arms.items()}
+    paths = {name: arm.as_component.weights_file() for name, arm in config.arms.items()}
     if config.detector is not None:
-        paths["detector"] = config.detector.about.weights_file()
+        paths["detector"] = config.detector.as_component.weights_file()
     ids = {name: checkpoint.trained_on(path) for name, path in paths.items() if path is not None}
     return {name: pairs for name, pairs in ids.items() if pairs}

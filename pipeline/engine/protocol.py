@@ -62,5 +62,5 @@ def identities(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _identity(arm: Component) -> dict[str, Any]:
-    sha256 = arm.about.weights_sha256()
+    sha256 = arm.as_component.weights_sha256()
     return arm.dump() if sha256 is None else {**arm.dump(), "weights_sha256": sha256}

@@ -98,7 +98,7 @@ class RecordedPairs(Source):
         self._checks, self._labels = checks, labels
         self._ir, self._vis = open_streams()
         try:
-            _spans.check(self._ir.about, self._vis.about, timing.offset_ms)
+            _spans.check(self._ir.info, self._vis.info, timing.offset_ms)
             if labels is not None and self._vis.frames:
                 labels.check(map(self._vis.key, range(self._vis.frames)))
         except BaseException:
@@ -224,7 +224,7 @@ class RecordedPairs(Source):
             return
         tolerance_ms = self.tolerance_ns / 1e6
         if self.skew.count == 0:
-            raise self._covered.no_pair(self._ir.about, self._vis.about, tolerance_ms)
+            raise self._covered.no_pair(self._ir.info, self._vis.info, tolerance_ms)
         if alone:
             log.warning(
                 "%d frames have no partner within %.3g ms (source.tolerance_ms)",

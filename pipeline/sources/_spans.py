@@ -4,14 +4,14 @@ import logging
 
 from common.errors import DataError
 from pipeline.frames import Frame, Modality
-from pipeline.sources._stream import About
+from pipeline.sources._stream import RecordingInfo
 
 log = logging.getLogger(__name__)
 _SAME = 1_000_000  # nanoseconds: files' clocks are no finer
 _Span = tuple[int, int]
 
 
-def check(ir: About, vis: About, offset_ms: float | str | None) -> None:
+def check(ir: RecordingInfo, vis: RecordingInfo, offset_ms: float | str | None) -> None:
     """Check two recordings before their frames are read, and give their warnings.
 
     Raises:
@@ -50,7 +50,7 @@ class Covered:
             first, last = self._spans.get(modality, (time, time))
             self._spans[modality] = min(first, time), max(last, time)
 
-    def no_pair(self, ir: About, vis: About, tolerance_ms: float) -> DataError:
+    def no_pair(self, ir: RecordingInfo, vis: RecordingInfo, tolerance_ms: float) -> DataError:
         """The error if no frame has a partner."""
         for modality, name in (("ir", "infrared"), ("vis", "visible")):
             if modality not in self._spans:
@@ -59,8 +59,8 @@ class Covered:
                     f"source.{modality} plays"
                 )
         spans = [
-            (about.start_ns + first, about.start_ns + last)
-            for about, (first, last) in ((ir, self._spans["ir"]), (vis, self._spans["vis"]))
+            (info.start_ns + first, info.start_ns + last)
+            for info, (first, last) in ((ir, self._spans["ir"]), (vis, self._spans["vis"]))
         ]
         return DataError(
             f"no pair: {_both(*spans)}, and no two frames are within {tolerance_ms:.3g} ms; give "

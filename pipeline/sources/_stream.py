@@ -11,7 +11,7 @@ CHECK_EVERY = 50  # frames between checks for colour
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class RecordingInfo:
     """Properties of a recording that are known before its frames are decoded.
 
     Attributes:
@@ -52,7 +52,7 @@ class Stream(Protocol):
         ...
 
     @property
-    def about(self) -> About:
+    def info(self) -> RecordingInfo:
         """Its start and end, and warnings."""
         ...
 

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from common.errors import DataError
 from pipeline.frames import Frame, Image, Modality
 from pipeline.sources._plausibility import Plausibility
-from pipeline.sources._stream import CHECK_EVERY, About, Lost
+from pipeline.sources._stream import CHECK_EVERY, Lost, RecordingInfo
 from pipeline.sources._timestamps import SECOND, typical_rate, video_times
 from pipeline.sources._video_image import PixelFormat, thumbnail, to_image
 from pipeline.sources._video_open import choose_stream, open_video
@@ -37,7 +37,7 @@ class VideoFile:
     Attributes:
         rate: Frames per second by ``times``, else by the frames' own times or the file's header.
         frames: Number of frames by the file's header, 0 if it isn't stated.
-        about: Start and end of the file, and warnings.
+        info: Start and end of the file, and warnings.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class VideoFile:
         except BaseException:
             self.close()
             raise
-        self.about = self._about(note)
+        self.info = self._info(note)
         self._count = self._packets = self._end_ns = 0
         self._damage = ""
 
@@ -113,10 +113,10 @@ class VideoFile:
                 f"{self._path}, which has {self.frames} frames; are the times of another recording?"
             )
 
-    def _about(self, note: str) -> About:
+    def _info(self, note: str) -> RecordingInfo:
         notes = [note] if note else []
         if self._times is not None:
-            return About(0, (self._times[0], self._times[-1]), tuple(notes))
+            return RecordingInfo(0, (self._times[0], self._times[-1]), tuple(notes))
         own = self._own
         if not own.stamped:
             why = "as its stream says" if own.named else "FFmpeg's guess, for it names no rate"
@@ -125,10 +125,10 @@ class VideoFile:
                 f"assumed ({why}); where that is wrong, pairs are wrong: list the true times with "
                 f"source.{self._modality}_times=FILE.csv"
             )
-            return About(0, None, tuple(notes))
+            return RecordingInfo(0, None, tuple(notes))
         end = self._length_ns()
         span = (own.start_ns, end) if end > own.start_ns else None
-        return About(own.start_ns, span, tuple(notes))
+        return RecordingInfo(own.start_ns, span, tuple(notes))
 
     def __iter__(self) -> Iterator[Frame | Lost]:
         """Frames in order of presentation.

@@ -16,7 +16,7 @@ from pipeline.sources._frame_labels import Labelled
 from pipeline.sources._gain import to_display
 from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._recordings import RecordedPairs, Timing
-from pipeline.sources._stream import CHECK_EVERY, About, Lost
+from pipeline.sources._stream import CHECK_EVERY, Lost, RecordingInfo
 from pipeline.sources._timestamps import image_times, typical_rate
 
 
@@ -55,7 +55,7 @@ class FrameFolder:
     Attributes:
         rate: Images per second.
         frames: Number of images.
-        about: First and last time of the list.
+        info: First and last time of the list.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class FrameFolder:
         self.frames = len(self._images)
         moments = list(listed.values())
         self.rate = typical_rate(moments) or Fraction(25)
-        self.about = About(0, (moments[0], moments[-1]))
+        self.info = RecordingInfo(0, (moments[0], moments[-1]))
 
     def key(self, index: int) -> str:
         """The image's name without its suffix."""

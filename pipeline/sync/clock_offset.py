@@ -1,9 +1,9 @@
-"""How two cameras' clocks stand to each other, from the motion that both of them see.
+"""Estimates the offset and drift between two cameras' clocks from the motion that both record.
 
-When the car shakes or someone walks by, successive frames differ more, in either spectrum. The two
-curves of motion energy are correlated at every offset in reach; the highest correlation tells the
-offset. In long recordings each stretch is asked for its own, and a line through these tells the
-drift: Theil and Sen's, which stretches that are wrong cannot turn.
+Motion of the car or of people makes successive frames differ more, in both spectra. The offset is
+the lag with the highest correlation of the two curves of motion energy. Long recordings are divided
+into windows with an offset each, and the drift is the slope of the Theil-Sen line through them,
+which is robust to wrong windows.
 """
 
 from collections.abc import Iterable
@@ -18,26 +18,28 @@ from common.errors import DataError
 from pipeline.frames import Image
 from pipeline.sync.clock_model import ClockModel
 
-LEAST_CORRELATION = 0.5  # what unrelated recordings of ten seconds do not reach
-MOST_AMBIGUITY = 0.9  # of the runner-up's correlation in the best one's
-REACH_S = 2.0  # offsets are sought up to this, either way
-WINDOW_S = 20.0  # stretch of a recording that has an offset of its own
+LEAST_CORRELATION = 0.5  # unrelated recordings of ten seconds stay below
+MOST_AMBIGUITY = 0.9  # largest ratio of the second highest peak to the highest
+REACH_S = 2.0  # largest offset, either way
+WINDOW_S = 20.0  # length of a window with an offset of its own
 LEAST_WINDOWS = 6  # for a drift
-_SIZE = (64, 48)  # width, height: noise averages out, motion stays
-_SLOW_S = 0.3  # of a Gaussian: what changes more slowly is the scene, which looks unlike in both
-_LIMIT = 3.0  # robust standard deviations: a flash or a shutter must not decide
+_SIZE = (64, 48)  # width, height; averages out noise
+_SLOW_S = 0.3  # of a Gaussian high-pass against slow changes, which differ between the spectra
+    0.3  # of a Gaussian high-pass, which removes changes of the scene that the spectra differ in
+)
+_LIMIT = 3.0  # robust standard deviations, against outliers such as a flash or a shutter
 
 _Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class ClockEstimate:
-    """What the motion says about the clocks.
+    """An estimate of the clock model.
 
     Attributes:
-        clock: Offset, and drift where the recordings are long enough to show one.
-        correlation: Of the two motion energies at that offset; the median where there are windows.
-        windows: Stretches that the drift was fitted to, 0 where there was none to fit.
+        clock: Offset, and drift if the recordings are long enough.
+        correlation: Of the two motion energies at that offset; the median over windows.
+        windows: Windows that the drift was fitted to, 0 without a fit.
     """
 
     clock: ClockModel
@@ -51,7 +53,7 @@ class MotionEnergy:
 
     Attributes:
         first_ns: Time of the first frame.
-        seconds: float64 (n,), rising: the middle between two frames, since the first.
+        seconds: float64 (n,), increasing: midpoint between two frames, since the first.
         energy: float64 (n,), in grey values.
     """
 
@@ -73,24 +75,24 @@ def estimate_clock(
     ir: Iterable[tuple[int, Image]],
     vis: Iterable[tuple[int, Image]],
 ) -> ClockEstimate:
-    """Estimate what to add to infrared times; each recording is read once, a frame at a time.
+    """Estimate the infrared camera's clock; each recording is read once, frame by frame.
 
-    On 19 generated drives of 9 to 20 s at 10 to 30 frames a second it refused 6, the one at night
-    and the one in rain among them; of the others the error was 0.13 frames root mean square and
+    On 19 generated drives of 9 to 20 s at 10 to 30 frames per second it refused 6, among them the
+    one at night and the one in rain; for the others the error was 0.13 frames root mean square and
     0.25 at most.
 
     Args:
         ir: Time in nanoseconds and image of each infrared frame.
-        vis: Likewise of the visible camera; the views need not be registered.
+        vis: Time and image of each visible frame; the views need not be registered.
 
     Raises:
-        DataError: The recordings are too short, nothing moves in them, or no offset stands out.
+        DataError: The recordings are too short or without motion, or the offset is ambiguous.
     """
     return _from_motion(motion_energy(ir), motion_energy(vis))
 
 
 def motion_energy(frames: Iterable[tuple[int, Image]]) -> MotionEnergy:
-    """Motion energy of a recording, 16 bytes a frame; a frame that goes back in time is left out.
+    """Motion energy of a recording; frames that go back in time are left out.
 
     Args:
         frames: Time in nanoseconds and image, HW or HWC RGB, 8 or 16 bit.
@@ -122,7 +124,7 @@ def _from_motion(ir: MotionEnergy, vis: MotionEnergy) -> ClockEstimate:
     if estimate is not None:
         return estimate
     lag, best, runner_up = _correlate(ir_curve, vis_curve, reach)
-    if not _is_sure(best, runner_up):
+    if not _is_reliable(best, runner_up):
         raise DataError(
             f"the motion in the two recordings does not show their offset within {REACH_S:g} s: "
             f"correlation {best:.2f} where {LEAST_CORRELATION} is wanted, {runner_up:.2f} at the "
@@ -132,7 +134,7 @@ def _from_motion(ir: MotionEnergy, vis: MotionEnergy) -> ClockEstimate:
 
 
 def _from_windows(ir: _Curve, vis: _Curve, reach: int, step: float) -> ClockEstimate | None:
-    """Offset and drift of a long recording; None where it is short or few windows are sure."""
+    """Offset and drift of a long recording; None if it is short or few windows are reliable."""
     length = round(WINDOW_S / step)
     starts = range(0, len(ir.values) - length + 1, length)
     if len(starts) < LEAST_WINDOWS:
@@ -141,7 +143,7 @@ def _from_windows(ir: _Curve, vis: _Curve, reach: int, step: float) -> ClockEsti
     for at in starts:
         window = _Curve(ir.start + at, ir.values[at : at + length])
         lag, best, runner_up = _correlate(window, vis, reach)
-        if _is_sure(best, runner_up):
+        if _is_reliable(best, runner_up):
             middles.append((window.start + length / 2) * step)
             offsets.append(lag * step)
             correlations.append(best)
@@ -159,7 +161,7 @@ def _shrink(image: Image) -> NDArray[np.float32]:
 
 
 def _check_length(ir: MotionEnergy, vis: MotionEnergy) -> None:
-    needed = 3 * REACH_S  # two thirds of it overlap at the greatest offset
+    needed = 3 * REACH_S  # two thirds of it overlap at the largest offset
     for name, motion in (("infrared", ir), ("visible", vis)):
         length = float(np.ptp(motion.seconds)) if len(motion.seconds) else 0.0
         if length < needed or len(motion.seconds) < 3:
@@ -172,9 +174,9 @@ def _check_length(ir: MotionEnergy, vis: MotionEnergy) -> None:
 
 
 def _resample(seconds: _Floats, energy: _Floats, step: float) -> _Curve:
-    """Onto the steps, without slow changes and outliers, in robust standard deviations.
+    """Resample to the steps, high-pass, and scale and clip in robust standard deviations.
 
-    The logarithm makes the scale of an image, and with it contrast and gain, a constant.
+    The logarithm turns contrast and gain into a constant, which the high-pass removes.
     """
     logarithm = np.log(np.maximum(energy, 0.01 * energy.mean()))  # [n]
     start, stop = int(np.ceil(seconds[0] / step)), int(seconds[-1] // step)
@@ -184,12 +186,12 @@ def _resample(seconds: _Floats, energy: _Floats, step: float) -> _Curve:
     scale = stats.median_abs_deviation(values, scale="normal") or 1.0
     return _Curve(start, np.clip(values / scale, -_LIMIT, _LIMIT))
 
-
+    """The lag (steps) of the highest peak, its correlation, and that of the second peak."""
 def _correlate(ir: _Curve, vis: _Curve, reach: int) -> tuple[float, float, float]:
-    """The lag (steps) with the highest correlation, this one, and that of the next best peak."""
+    """The lag (steps) with the highest correlation, its correlation, and that of the second peak."""
     lags = range(-reach - 1, reach + 2)
     correlations = np.array([_correlation(ir, vis, lag) for lag in lags])
-    peaks = signal.find_peaks(correlations)[0]  # a slope at the border is none
+    peaks = signal.find_peaks(correlations)[0]  # a maximum at the border is no peak
     if not len(peaks):
         return 0.0, float(correlations.max()), float(correlations.max())
     best, *others = peaks[np.argsort(-correlations[peaks], kind="stable")]
@@ -200,7 +202,7 @@ def _correlate(ir: _Curve, vis: _Curve, reach: int) -> tuple[float, float, float
 
 
 def _correlation(ir: _Curve, vis: _Curve, lag: int) -> float:
-    """Pearson's, of where both are; 0 where that is less than half of the infrared curve."""
+    """Pearson's correlation of the overlap; 0 if it is under half of the infrared curve."""
     start = max(ir.start, vis.start - lag)
     stop = min(ir.start + len(ir.values), vis.start + len(vis.values) - lag)
     if stop - start < len(ir.values) / 2:
@@ -212,12 +214,12 @@ def _correlation(ir: _Curve, vis: _Curve, lag: int) -> float:
     return float(x @ y / norm) if norm > 0 else 0.0
 
 
-def _is_sure(correlation: float, runner_up: float) -> bool:
+def _is_reliable(correlation: float, runner_up: float) -> bool:
     return correlation >= LEAST_CORRELATION and runner_up <= MOST_AMBIGUITY * correlation
 
 
 def _fit(seconds: _Floats, offsets: _Floats) -> ClockModel:
-    """Theil and Sen's line; no drift where its 95% interval holds zero."""
+    """The Theil-Sen line; no drift if the slope's 95% interval includes zero."""
     slope, intercept, low, high = stats.theilslopes(offsets, seconds)
     if low <= 0 <= high:
         return ClockModel(round(float(np.median(offsets)) * 1e9))

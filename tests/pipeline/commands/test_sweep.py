@@ -141,8 +141,8 @@ def test_names_are_safe_and_differ(toy):
     [
         (["perturb.ir_noise=0,loud"], r"with perturb\.ir_noise=loud: perturb\.ir_noise: .*'loud'"),
         (["perturb.ir_nose=0,1"], r"unknown key perturb\.ir_nose; did you mean 'ir_noise'"),
-        (["perturb.ir_noise=0,0"], r"perturb\.ir_noise=0 stands twice"),
-        ([NOISE, "perturb.ir_noise=5"], r"perturb\.ir_noise stands twice"),
+        (["perturb.ir_noise=0,0"], r"perturb\.ir_noise=0 occurs twice"),
+        ([NOISE, "perturb.ir_noise=5"], r"perturb\.ir_noise occurs twice"),
         (["run.name=a,b"], r"run\.name: belongs to the whole sweep"),
         (["detector=null,{kind: tests.helpers.toys}"], "with detector=null: detector: there is"),
         ([NOISE, "sinks.results=null"], "sinks: none writes the scores"),

@@ -158,7 +158,7 @@ def test_another_kind_brings_its_own_settings(tmp_path, settings):
 def test_a_key_that_stands_twice_is_a_mistake(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("run: {name: a}\nrun: {name: b}\n")
-    with pytest.raises(ConfigError, match="'run' stands twice"):
+    with pytest.raises(ConfigError, match="'run' occurs twice"):
         config.load(path)
 
 

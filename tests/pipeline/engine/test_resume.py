@@ -85,7 +85,7 @@ def test_results_cannot_join_a_run_that_is_resumed(pairs):
         execute(settings, stop_after(1))
     settings["sinks"]["results"] = {"kind": "results"}
     settings["run"] = {"name": "toy", "resume": True}
-    with pytest.raises(ConfigError, match=r"sinks\.results: was not there for the first 4 pairs"):
+    with pytest.raises(ConfigError, match=r"sinks\.results: has not received the first 4 pairs"):
         execute(settings)
 
 
