@@ -25,8 +25,6 @@ WINDOW_S = 20.0  # length of a window with an offset of its own
 LEAST_WINDOWS = 6  # for a drift
 _SIZE = (64, 48)  # width, height; averages out noise
 _SLOW_S = 0.3  # of a Gaussian high-pass against slow changes, which differ between the spectra
-    0.3  # of a Gaussian high-pass, which removes changes of the scene that the spectra differ in
-)
 _LIMIT = 3.0  # robust standard deviations, against outliers such as a flash or a shutter
 
 _Floats = NDArray[np.float64]
@@ -186,9 +184,9 @@ def _resample(seconds: _Floats, energy: _Floats, step: float) -> _Curve:
     scale = stats.median_abs_deviation(values, scale="normal") or 1.0
     return _Curve(start, np.clip(values / scale, -_LIMIT, _LIMIT))
 
-    """The lag (steps) of the highest peak, its correlation, and that of the second peak."""
+
 def _correlate(ir: _Curve, vis: _Curve, reach: int) -> tuple[float, float, float]:
-    """The lag (steps) with the highest correlation, its correlation, and that of the second peak."""
+    """The lag (steps) of the highest peak, its correlation, and that of the second peak."""
     lags = range(-reach - 1, reach + 2)
     correlations = np.array([_correlation(ir, vis, lag) for lag in lags])
     peaks = signal.find_peaks(correlations)[0]  # a maximum at the border is no peak

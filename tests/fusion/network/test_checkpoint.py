@@ -180,7 +180,7 @@ def test_something_else_than_a_state_dict(tmp_path):
     path = tmp_path / "a.pth"
     for content in ([torch.ones(1)], {"epoch": 3}):
         torch.save(content, path)
-        with pytest.raises(WeightsError, match="something else than a state dict"):
+        with pytest.raises(WeightsError, match="is no state dict"):
             checkpoint.read(path)
 
 
