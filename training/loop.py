@@ -26,7 +26,7 @@ from fusion.network import checkpoint
 from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import RunFolder, open_folder
 from training import targets
-from training.ahead import Ahead
+from training.batch_prefetch import BatchPrefetch
 from training.config import Config
 from training.crops import Sampler
 from training.networks import earlier_weights, new_network
@@ -122,7 +122,7 @@ class Trainer:
         self._save_every = config.run.save_every
         self._sample = Sampler(config, sources, _targets(config, sources, device))
         # on a CPU the crops take 1 % of a step's time, and all cores are in use
-        self._batches = Ahead(self._sample) if device.type == "cuda" else self._sample
+        self._batches = BatchPrefetch(self._sample) if device.type == "cuda" else self._sample
         self._metadata = _metadata(config, sources)
         self._data = hashlib.sha256(_ids(sources).encode()).hexdigest()
         torch.manual_seed(config.schedule.seed)

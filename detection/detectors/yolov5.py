@@ -53,7 +53,7 @@ from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
 from detection.detectors import _weights_file
 from detection.detectors._weights_file import WeightsFile
-from detection.geometry import Letterbox, Resize
+from detection.letterbox import Letterbox, Resize
 
 
 class Config(ComponentConfig):

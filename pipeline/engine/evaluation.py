@@ -25,8 +25,8 @@ from eval.fingerprint import fingerprint
 from eval.labels import Labels
 from eval.quality.summary import correlations, means
 from pipeline.interfaces import RunContext, Summary
-from pipeline.run_folder.alignment_file import AlignmentFile
 from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
+from pipeline.run_folder.misalignment_file import MisalignmentFile
 from pipeline.run_folder.names import (
     CURVES,
     GROUND_TRUTH,
@@ -50,7 +50,7 @@ class _Written(NamedTuple):
     """What the pass over the log yields besides the files that it writes."""
 
     truth: GroundTruthFile
-    alignment: AlignmentFile
+    alignment: MisalignmentFile
     quality: dict[str, pd.DataFrame]  # by arm: a row a pair, a column a metric, NaN: not defined
 
 
@@ -106,7 +106,7 @@ def _unpack(context: RunContext) -> _Written:
     with ExitStack() as stack:
         truth = stack.enter_context(GroundTruthFile(_ground_truth(context), names))
         files = {a: stack.enter_context(PredictionsFile(_predictions(context, a))) for a in arms}
-        alignment = stack.enter_context(AlignmentFile(context.folder / MISALIGNMENT))
+        alignment = stack.enter_context(MisalignmentFile(context.folder / MISALIGNMENT))
         for number, line in enumerate(read_lines(context.folder / PAIR_LOG), 1):
             alignment.add(line["key"], line["dead"], line["shift"])
             if line["dead"] and context.labelled:

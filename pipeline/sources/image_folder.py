@@ -17,8 +17,8 @@ from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
-from pipeline.sources import _names
-from pipeline.sources._names import Names
+from pipeline.sources import _pairing_by_name
+from pipeline.sources._pairing_by_name import Names
 from pipeline.sources._plausibility import Plausibility, identical
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
             ignore=config.ignore,
             defer_errors=True,
         )
-    files = _names.find(config.ir, config.vis, config.names)
+    files = _pairing_by_name.find(config.ir, config.vis, config.names)
     return ImagePairs(
         files.ir, files.vis, labels, config.ir_range, names=files.names, left_out=files.left_out
     )

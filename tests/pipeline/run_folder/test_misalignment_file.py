@@ -1,6 +1,6 @@
 import csv
 
-from pipeline.run_folder.alignment_file import AlignmentFile
+from pipeline.run_folder.misalignment_file import MisalignmentFile
 
 
 def rows(path):
@@ -9,7 +9,7 @@ def rows(path):
 
 
 def test_every_pair_has_a_row_and_the_summary_counts_what_can_be_told(tmp_path):
-    with AlignmentFile(tmp_path / "pairs.csv") as file:
+    with MisalignmentFile(tmp_path / "pairs.csv") as file:
         file.add("a", None, [3.0, 4.0, 0.5])
         file.add("b", None, [30.0, 40.0, 0.029])  # a guess
         file.add("c", "ir", None)
@@ -28,14 +28,14 @@ def test_every_pair_has_a_row_and_the_summary_counts_what_can_be_told(tmp_path):
 
 
 def test_no_pair_that_can_be_told(tmp_path):
-    with AlignmentFile(tmp_path / "pairs.csv") as file:
+    with MisalignmentFile(tmp_path / "pairs.csv") as file:
         file.add("a", None, None)
     assert file.summary() == {"pairs": 0, "median_px": None, "p95_px": None}
     assert list(file.warnings()) == []
 
 
 def test_images_that_lie_far_apart_are_warned_of(tmp_path):
-    with AlignmentFile(tmp_path / "pairs.csv") as file:
+    with MisalignmentFile(tmp_path / "pairs.csv") as file:
         file.add("a", None, [0.0, 9.0, 0.5])
     assert list(file.warnings()) == [
         "infrared and visible images seem to be 9 pixels apart (median): register them first "

@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
-from training.ahead import THREADS, Ahead
+from training.batch_prefetch import THREADS, BatchPrefetch
 
 
 def test_it_gives_what_is_made_whatever_the_order():
-    ahead = Ahead(lambda step: f"batch {step}")
+    ahead = BatchPrefetch(lambda step: f"batch {step}")
     for step in (0, 1, 2, 7, 8, 3, 3, 1_000_000_000):
         assert ahead(step) == f"batch {step}"
 
@@ -25,13 +25,13 @@ def test_each_batch_is_made_once_and_before_its_turn():
             assert all_begun.wait(timeout=60)  # the next ones are begun before this one is there
         return step
 
-    ahead = Ahead(make)
+    ahead = BatchPrefetch(make)
     assert [ahead(step) for step in range(20)] == list(range(20))
     assert max(made.values()) == 1
 
 
 def test_a_mistake_is_raised_at_its_step():
-    ahead = Ahead(lambda step: 1 / (step - 2))
+    ahead = BatchPrefetch(lambda step: 1 / (step - 2))
     assert ahead(0) == -0.5
     assert ahead(1) == -1
     with pytest.raises(ZeroDivisionError):

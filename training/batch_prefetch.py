@@ -10,7 +10,7 @@ from training.crops import Batch
 THREADS = 4
 
 
-class Ahead:
+class BatchPrefetch:
     """Prepares the batches of the next steps in the background."""
 
     def __init__(self, make: Callable[[int], Batch]) -> None:

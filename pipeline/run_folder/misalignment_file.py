@@ -16,7 +16,7 @@ COLUMNS = ("key", "dead", "shift_x", "shift_y", "response")
 FAR = 8.0  # pixels, above the measure's own error on well registered recordings
 
 
-class AlignmentFile:
+class MisalignmentFile:
     """Writes one row per pair and keeps 8 bytes of each in memory; a context manager."""
 
     def __init__(self, path: Path) -> None:
@@ -65,7 +65,7 @@ class AlignmentFile:
                 "register them first (irvis calibrate)"
             )
 
-    def __enter__(self) -> "AlignmentFile":
+    def __enter__(self) -> "MisalignmentFile":
         return self
 
     def __exit__(self, *error: object) -> None:

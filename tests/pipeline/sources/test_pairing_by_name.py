@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from common.errors import DataError
 from pipeline.frames import BadPair
 from pipeline.sources import image_folder
-from pipeline.sources._names import Names, find
+from pipeline.sources._pairing_by_name import Names, find
 
 
 def touch(root, *names):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from detection.geometry import Letterbox, resize_matrix
+from detection.letterbox import Letterbox, resize_matrix
 
 SIDES = st.integers(16, 700)
 
