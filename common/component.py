@@ -5,11 +5,12 @@ pydantic model is a valid `Config` too and gets the defaults.
 """
 
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from common.checksums import sha256
+from common.modality import Modality
 
 
 class ComponentConfig(BaseModel):
@@ -44,7 +45,7 @@ class ArmConfig(ComponentConfig):
             ``interfaces.Arm`` with ``check`` and ``read``.
     """
 
-    modality: ClassVar[Literal["ir", "vis"] | None] = None
+    modality: ClassVar[Modality | None] = None
     reads_images: ClassVar[bool] = False
 
     def merged_arms(self) -> tuple[str, ...]:

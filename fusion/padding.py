@@ -30,7 +30,7 @@ def reflected_index(size: int, before: int, after: int, device: torch.device) ->
     return torch.minimum(index, period - index)
 
 
-def pad_to_multiple(image: Tensor, multiple: int = 32) -> Tensor:
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     """Reflect-pad at the bottom and right until both sides are multiples.
 
     Args:

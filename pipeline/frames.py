@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
 from common.errors import DataError
+from common.modality import Modality
 from detection.boxes import Detections
 from eval.labels import Labels
 from eval.light import Light
 
-Modality = Literal["ir", "vis"]
-MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
-OTHER: Mapping[Modality, Modality] = {"ir": "vis", "vis": "ir"}
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16 | HW float32, as decoded
 
 

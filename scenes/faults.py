@@ -1,12 +1,12 @@
 """Faults of recordings: dropped and frozen frames."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-Camera = Literal["ir", "vis"]
-_NUMBERS: dict[Camera, int] = {"ir": 0, "vis": 1}
+from common.modality import Modality
+
+_NUMBERS: dict[Modality, int] = {"ir": 0, "vis": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +23,19 @@ class Faults:
     dropped: float
     frozen: float
 
-    def drops(self, camera: Camera, index: int) -> bool:
+    def drops(self, modality: Modality, index: int) -> bool:
         """Whether a frame is missing."""
-        return self._lot(camera, index) < self.dropped
+        return self._lot(modality, index) < self.dropped
 
-    def freezes(self, camera: Camera, index: int) -> bool:
+    def freezes(self, modality: Modality, index: int) -> bool:
         """Whether a frame repeats the previous image; the first frame of a clip cannot."""
-        return self.dropped <= self._lot(camera, index) < self.dropped + self.frozen
+        return self.dropped <= self._lot(modality, index) < self.dropped + self.frozen
 
-    def shown(self, camera: Camera, index: int, first: int) -> int:
+    def shown(self, modality: Modality, index: int, first: int) -> int:
         """The frame whose image is shown at ``index``; ``first`` is the first of the clip."""
-        while index > first and self.freezes(camera, index):
+        while index > first and self.freezes(modality, index):
             index -= 1
         return index
 
-    def _lot(self, camera: Camera, index: int) -> float:
-        return float(np.random.default_rng([self.seed, 11, _NUMBERS[camera], index]).random())
+    def _lot(self, modality: Modality, index: int) -> float:
+        return float(np.random.default_rng([self.seed, 11, _NUMBERS[modality], index]).random())

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.modality import Modality
 from detection.boxes import Detections
 from detection.detector import Detector
 from eval.quality.metrics import quality
-from pipeline.frames import Item, Modality, PairBatch, Result
+from pipeline.frames import Item, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.interfaces import Arm
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frames import MODALITIES, OTHER, Frame, FramePair, Image, Modality
+from common.modality import MODALITIES, OTHER, Modality
+from pipeline.frames import Frame, FramePair, Image
 
 NAMES = {"ir": "infrared", "vis": "visible"}
 

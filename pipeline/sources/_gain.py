@@ -31,9 +31,8 @@ class AutoGain:
     white (a cut to another scene), or the size changes, the range restarts.
     """
 
-    def __init__(self, window: int = WINDOW) -> None:
-        """Prepare for a camera's first frame; ``window`` is in frames."""
-        self._recent: deque[tuple[int, int]] = deque(maxlen=window)
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, int]] = deque(maxlen=WINDOW)
         self._shape: tuple[int, ...] = ()
         self._limits = np.zeros(2)  # low, high, counts
 

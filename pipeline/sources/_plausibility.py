@@ -4,7 +4,8 @@ import logging
 
 import numpy as np
 
-from pipeline.frames import Image, Modality
+from common.modality import Modality
+from pipeline.frames import Image
 
 log = logging.getLogger(__name__)
 STEP = 8  # every eighth row and column is sampled

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from common.modality import Modality
 from eval.labels import Labels
-from pipeline.frames import BadPair, Frame, FramePair, Image, Modality
+from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.interfaces import Source
 from pipeline.sources import _spans
 from pipeline.sources._frame_labels import FrameLabels

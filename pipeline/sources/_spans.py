@@ -3,7 +3,8 @@
 import logging
 
 from common.errors import DataError
-from pipeline.frames import Frame, Modality
+from common.modality import Modality
+from pipeline.frames import Frame
 from pipeline.sources._stream import RecordingInfo
 
 log = logging.getLogger(__name__)

@@ -14,7 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from common.errors import DataError
-from pipeline.frames import Frame, Image, Modality
+from common.modality import Modality
+from pipeline.frames import Frame, Image
 from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._stream import CHECK_EVERY, Lost, RecordingInfo
 from pipeline.sources._timestamps import SECOND, typical_rate, video_times

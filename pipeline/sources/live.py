@@ -16,8 +16,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from common.errors import DataError, mask
+from common.modality import MODALITIES, Modality
 from eval.class_names import COCO_NAMES
-from pipeline.frames import MODALITIES, BadPair, Dropped, Frame, FramePair, Modality
+from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.interfaces import Source
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
 from pipeline.sources._gain import to_display

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.errors import DataError
+from common.modality import Modality
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair
@@ -23,7 +24,7 @@ from pipeline.images import to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources.image_folder import IrRange
 from scenes.climate import Conditions, Time, Traffic, Weather
-from scenes.faults import Camera, Faults
+from scenes.faults import Faults
 from scenes.render import SMALLEST, Clip, Scene
 
 _Side = Annotated[int, Field(ge=SMALLEST, le=2048)]
@@ -187,15 +188,15 @@ class ScenesSource(Source):
         self._last = self._last_labels = None
         self._clips.clear()
 
-    def _frame(self, camera: Camera, index: int) -> Frame | None:
-        """A camera's frame; None where it is dropped."""
-        if self._faults.drops(camera, index):
+    def _frame(self, modality: Modality, index: int) -> Frame | None:
+        """A frame; None if it is dropped."""
+        if self._faults.drops(modality, index):
             return None
         number = index // self._config.clip
-        shown = self._faults.shown(camera, index, number * self._config.clip)
+        shown = self._faults.shown(modality, index, number * self._config.clip)
         scene = self._scene(shown)
         when = round(index * _SECOND / self._rate)
-        if camera == "vis":
+        if modality == "vis":
             return Frame(scene.vis, when, index)
         limits = self._config.ir_range
         image = scene.ir if limits is None else to_eight_bit(scene.ir16, limits, "scenes")

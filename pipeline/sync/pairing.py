@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 
-from pipeline.frames import MODALITIES, OTHER, Frame, Modality
+from common.modality import MODALITIES, OTHER, Modality
+from pipeline.frames import Frame
 from pipeline.sync.clock_model import ClockModel, Skew
 from pipeline.sync.viterbi import Matching, Timed
 

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.frames import MODALITIES, OTHER, Frame, Modality
+from common.modality import MODALITIES, OTHER, Modality
+from pipeline.frames import Frame
 
 Timed = tuple[int, Frame]
 TimedMatch = tuple[Timed | None, Timed | None]  # infrared, visible

@@ -140,7 +140,7 @@ def test_an_offset_that_cannot_be_found_is_said(here):
     write_video(here / "vis.mkv", [0, 100], 10)
     with prompt(), pytest.raises(DataError, match=r"too short .* give source\.offset_ms"):
         list(build(here, offset_ms="auto"))
-    with pytest.raises(ValueError, match="found together with offset_ms=auto"):
+    with pytest.raises(ValueError, match="offset_ms=auto estimates drift_ppm too"):
         video.Config(ir="a", vis="b", offset_ms="auto", drift_ppm=3)
 
 
