@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from detection.detector import Detector
+from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 
@@ -26,7 +27,9 @@ class Source(Protocol):
     A source may also have, as recordings and live cameras do: ``threads``, its decoding stages by
     camera (``pipeline.sources._prefetch.Prefetch``); ``skew`` and ``clock``, how its pairs were
     timed (``pipeline.sync``), known once it was iterated; ``stop()``, which ends a wait for frames;
-    and ``resumable``, False where what was seen can't be seen again.
+    ``resumable``, False where what was seen can't be seen again; and, where its labels are files,
+    ``label_report``, what of them counts, and ``label_protocol``, what of their reading changes the
+    numbers.
     """
 
     @property
@@ -131,6 +134,9 @@ class Summary:
         timing: How the pairs were timed: ``offset_ms`` and ``drift_ppm`` of the infrared camera's
             clock, and ``skew``, what remains (``pipeline.sync.pairing.Skew.as_dict``). None where
             the source doesn't pair by time.
+        classes: The labelled objects of all pairs by class: those that are scored and the others;
+            None where the labels are no files.
+        labels: What the label files hold; None where the labels are none.
     """
 
     frames: Mapping[str, int]
@@ -138,6 +144,8 @@ class Summary:
     labelled_objects: int
     leaked: Mapping[str, Sequence[str]]
     timing: Mapping[str, Any] | None = None
+    classes: Counted | None = None
+    labels: LabelReport | None = None
 
 
 class Sink(Protocol):

@@ -2,7 +2,9 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
@@ -51,7 +53,11 @@ def report(outcome: Outcome) -> None:
 def headline(outcome: Outcome) -> str:
     """How much of the input the numbers speak of, and how long it took."""
     summary, seconds = outcome.summary, outcome.timing["wall_s"]
-    objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
+    objects: dict[str, Any] = {
+        "scored": summary.objects,
+        "labelled": summary.labelled_objects,
+        **({} if summary.classes is None else asdict(summary.classes)),
+    }
     speed = outcome.timing["pairs"] / seconds
     return f"{coverage(summary.frames, objects)}; {seconds:.1f} s, {speed:.1f} pairs/s"
 
@@ -61,6 +67,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         return
     for warning in outcome.results["warnings"]:
         yield f"Warning: {warning}"
+    for note in outcome.results["notes"]:
+        yield f"Note: {note}"
     protocol = outcome.results["protocol"]
     detector = protocol["detector"]
     if detector is None:

@@ -1,13 +1,15 @@
 """The configuration: a YAML file, `dotted.key=value` overrides, and the checked result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from common.errors import ConfigError
+from eval.class_map import known
+from eval.class_names import COCO_NAMES, NameTable
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
 from pipeline.config.components import Component
@@ -62,6 +64,8 @@ class Config:
     compute: ComputeConfig
     sinks: Mapping[str, Component]
     given_detector: Mapping[str, Any] | None  # without what the preset adds
+    counted: tuple[int, ...] | None = None  # once the detector's classes are known
+    counts_as_preset: bool = False  # whether ``counted`` are the preset's classes by name
 
     @property
     def modified(self) -> list[str]:
@@ -69,16 +73,51 @@ class Config:
         if self.detector is None:
             return []
         settings = self.detector.config
-        return [
-            name
-            for name in DETECTOR_SETTINGS
-            if getattr(settings, name, None) != getattr(self.preset, name)
-        ]
+        expected = {name: getattr(self.preset, name) for name in DETECTOR_SETTINGS}
+        if self.counts_as_preset:
+            expected["classes"] = self.counted
+        return [name for name in expected if getattr(settings, name, None) != expected[name]]
 
     @property
     def classes(self) -> tuple[int, ...] | None:
-        """Ids of the classes that are scored, None for all that the detector has."""
-        return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
+        """Ids of the classes that are scored, None for all that the detector has.
+
+        Before ``for_classes``, those of COCO.
+        """
+        if self.counted is not None:
+            return self.counted
+        given = self.evaluation.classes
+        return self.preset.classes if given is None else _ids(given, COCO_NAMES)
+
+    def for_classes(self, names: Mapping[int, str]) -> "Config":
+        """The configuration for a detector of these classes, name by id.
+
+        A preset's classes are those of the same names; where the detector has none of them, all of
+        its classes count.
+
+        Raises:
+            ConfigError: It lacks classes that are to be scored; the text names all of them.
+        """
+        given = self.evaluation.classes
+        if given is None and self.preset.class_names is None:
+            return self
+        wanted = given or self.preset.class_names or ()
+        ids = _ids(wanted, names)
+        if given is not None and (missing := [c for c in given if not _ids([c], names)]):
+            lacking = " and no ".join(map(str, missing))
+            raise ConfigError(
+                f"evaluation.classes: the detector has no class {lacking}; it has {known(names)}"
+            )
+        as_preset = given is None and len(ids) == len(wanted)
+        ids = ids or tuple(sorted(names))
+        detector = self.detector
+        if detector is not None and hasattr(detector.config, "classes"):
+            if "classes" not in (self.given_detector or {}):
+                settings = detector.config.model_copy(update={"classes": ids})
+                detector = replace(detector, config=settings)
+            elif missing := sorted(set(ids) - set(detector.config.classes or ids)):
+                raise _left_out(missing, detector.config.classes)
+        return replace(self, detector=detector, counted=ids, counts_as_preset=as_preset)
 
     def dump(self) -> dict[str, Any]:
         """As plain values that ``load`` reads back to the same configuration."""
@@ -193,7 +232,7 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
     if file.evaluation.classes is not None:
-        settings["classes"] = file.evaluation.classes
+        settings["classes"] = _ids(file.evaluation.classes, COCO_NAMES) or None
     return components.load("detector", {**settings, **file.detector}, "detector")
 
 
@@ -202,10 +241,21 @@ def _check_classes(config: Config) -> None:
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
     missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
     if missing and "results" in {sink.kind for sink in config.sinks.values()}:
-        raise ConfigError(
-            f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
-            f"evaluation.classes={list(kept or ())}"
-        )
+        raise _left_out(missing, kept)
+
+
+def _left_out(missing: Sequence[int], kept: Sequence[int] | None) -> ConfigError:
+    return ConfigError(
+        f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
+        f"evaluation.classes={list(kept or ())}"
+    )
+
+
+def _ids(classes: Sequence[int | str], names: Mapping[int, str]) -> tuple[int, ...]:
+    """The ids of those classes that there are, given by id or by name."""
+    table = NameTable(names)
+    found = ((table.find(c) if isinstance(c, str) else c) for c in classes)
+    return tuple(dict.fromkeys(i for i in found if i is not None and i in names))
 
 
 def _check_sinks(config: Config) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from common.errors import DataError
 from detection import weights
+from eval.label_report import Counted
 from eval.light import light_of
 from fusion.network import checkpoint
 from pipeline.arms.folder import FolderArm
@@ -79,12 +80,15 @@ class Admission:
 
     def summary(self) -> Summary:
         """All counts."""
+        labels = getattr(self._source, "label_report", None)
         return Summary(
             self._ledger.counts,
             self._objects,
             self._labelled_objects,
             self._leaked,
             self._timing(),
+            classes=None if labels is None else Counted.of(labels, self._classes),
+            labels=labels,
         )
 
     def _timing(self) -> dict[str, Any] | None:

@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from typing import Any
 
+from eval.label_report import counted_text
 
-def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
+
+def coverage(frames: Mapping[str, int], objects: Mapping[str, Any]) -> str:
     """How much of the input the numbers speak of.
 
     Args:
         frames: ``frames`` of ``results.json``.
-        objects: ``objects`` of the same.
+        objects: ``objects`` of the same, by class too where the labels are files.
     """
     pairs = frames["paired"]
     text = f"{pairs} of {pairs + frames['failed']} pairs"
     if objects["labelled"]:
         text += f", {objects['scored']} of {objects['labelled']} objects"
+    if by_class := counted_text(objects.get("counted", {}), objects.get("not_counted", {})):
+        text += f" ({by_class})"
     for count, what in (
         (frames["unpaired"], "frame(s) without a partner"),
         (frames["fallback"], "from one camera alone, which no score counts"),

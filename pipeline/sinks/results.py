@@ -11,6 +11,7 @@ import math
 from array import array
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -114,7 +115,12 @@ class ResultsSink:
             "alignment": apart.summary(),
             "sync": summary.timing,
             "frames": dict(summary.frames),
-            "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
+            "objects": {
+                "scored": summary.objects,
+                "labelled": summary.labelled_objects,
+                **({} if summary.classes is None else asdict(summary.classes)),
+            },
+            "notes": [] if summary.labels is None else summary.labels.notes,
             "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
             "warnings": [*apart.warnings(), *self._warnings(summary, scored)],
         }
@@ -212,6 +218,9 @@ class ResultsSink:
             if keys
         ]
         found = warnings(scored)
+        if summary.labels is not None and summary.classes is not None:
+            advice = "name those that are to count in evaluation.classes, or map source.class_map"
+            found += [*summary.labels.warnings, *summary.classes.warnings(advice)]
         frames = summary.frames
         if not frames["paired"]:
             found.append(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,19 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
+from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import list_images, natural, read_image, to_eight_bit
+from pipeline.sources._labels import (
+    BOX_ORIGIN,
+    CLASS_MAP,
+    CLASS_NAMES,
+    BoxOrigin,
+    ClassMapping,
+    ClassNames,
+    open_labels,
+)
 
 
 def _ordered(limits: tuple[int, int]) -> tuple[int, int]:
@@ -34,10 +44,12 @@ class Config(BaseModel):
 
     ir: Path = Field(description="folder of infrared images")
     vis: Path = Field(description="folder of visible images with the same stems")
-    labels: Path | None = Field(None, description="folder of YOLO txt or VOC xml, or COCO json")
-    class_map: dict[str | int, int | None] | None = Field(
-        None, description="the labels' classes -> the detector's class ids; null drops a class"
+    labels: Path | None = Field(
+        None, description="folder of YOLO txt, VOC xml or KAIST's txt, or COCO json"
     )
+    class_names: ClassNames = CLASS_NAMES
+    class_map: ClassMapping = CLASS_MAP
+    box_origin: BoxOrigin = BOX_ORIGIN
     ignore: Path | None = Field(None, description="json of regions that count neither way")
     ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
 
@@ -48,16 +60,11 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     Raises:
         DataError: A folder is missing or empty, or the labels can't be read.
     """
+    ir, vis = list_images(config.ir), list_images(config.vis)
     labels = None
     if config.labels is not None:
-        labels = LabelSet.open(
-            config.labels,
-            names=names,
-            class_map=config.class_map,
-            ignore=config.ignore,
-            defer_errors=True,
-        )
-    return ImagePairs(list_images(config.ir), list_images(config.vis), labels, config.ir_range)
+        labels = open_labels(config.labels, config, names, {**ir, **vis}, config.ignore)
+    return ImagePairs(ir, vis, labels, config.ir_range)
 
 
 class ImagePairs:
@@ -85,10 +92,18 @@ class ImagePairs:
         """Whether ground truth was given."""
         return self._labels is not None
 
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the labels counts, None without any."""
+        return self._labels.report if self._labels else None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the labels' reading changes the numbers."""
+        return self._labels.protocol if self._labels else {}
+
     def check(self) -> None:
         """Decode every image and read every label once, so that a mistake is known at the start."""
-        if self._labels:
-            self._labels.check_keys(self.keys)
         with ThreadPoolExecutor() as pool:
             pairs = pool.map(self._pair, range(len(self.keys)))
             for key, pair in zip(self.keys, pairs, strict=True):
