@@ -2,9 +2,7 @@
 
 import argparse
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
@@ -12,7 +10,7 @@ from pipeline.commands._terminal import console, say, score_tables, time_table
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
-from pipeline.run_folder.summary import bottleneck, coverage
+from pipeline.run_folder.summary import bottleneck, coverage, labels_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,13 +51,10 @@ def report(outcome: Outcome) -> None:
 def headline(outcome: Outcome) -> str:
     """How much of the input the numbers speak of, and how long it took."""
     summary, seconds = outcome.summary, outcome.timing["wall_s"]
-    objects: dict[str, Any] = {
-        "scored": summary.objects,
-        "labelled": summary.labelled_objects,
-        **({} if summary.classes is None else asdict(summary.classes)),
-    }
+    objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
     speed = outcome.timing["pairs"] / seconds
-    return f"{coverage(summary.frames, objects)}; {seconds:.1f} s, {speed:.1f} pairs/s"
+    text = coverage(summary.frames, objects, labels_json(summary))
+    return f"{text}; {seconds:.1f} s, {speed:.1f} pairs/s"
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
@@ -67,7 +62,7 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         return
     for warning in outcome.results["warnings"]:
         yield f"Warning: {warning}"
-    for note in outcome.results["notes"]:
+    for note in (outcome.results["labels"] or {}).get("notes", []):
         yield f"Note: {note}"
     protocol = outcome.results["protocol"]
     detector = protocol["detector"]

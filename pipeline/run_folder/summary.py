@@ -1,23 +1,37 @@
 """What a run's counts and times say, in one line each."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from eval.label_report import counted_text
+from pipeline.interfaces import Summary
 
 
-def coverage(frames: Mapping[str, int], objects: Mapping[str, Any]) -> str:
+def labels_json(summary: Summary) -> dict[str, Any] | None:
+    """``labels`` of ``results.json``: objects by class, and notes; None where no files say them."""
+    if summary.classes is None or summary.labels is None:
+        return None
+    return {**asdict(summary.classes), "notes": summary.labels.notes}
+
+
+def coverage(
+    frames: Mapping[str, int],
+    objects: Mapping[str, int],
+    labels: Mapping[str, Any] | None,
+) -> str:
     """How much of the input the numbers speak of.
 
     Args:
         frames: ``frames`` of ``results.json``.
-        objects: ``objects`` of the same, by class too where the labels are files.
+        objects: ``objects`` of the same.
+        labels: ``labels`` of the same.
     """
     pairs = frames["paired"]
     text = f"{pairs} of {pairs + frames['failed']} pairs"
     if objects["labelled"]:
         text += f", {objects['scored']} of {objects['labelled']} objects"
-    if by_class := counted_text(objects.get("counted", {}), objects.get("not_counted", {})):
+    if labels and (by_class := counted_text(labels["counted"], labels["not_counted"])):
         text += f" ({by_class})"
     for count, what in (
         (frames["unpaired"], "frame(s) without a partner"),

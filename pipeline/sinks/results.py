@@ -11,7 +11,6 @@ import math
 from array import array
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,6 +35,7 @@ from pipeline.interfaces import RunContext, Summary
 from pipeline.run_folder.folder import FRAMES
 from pipeline.run_folder.results_file import SCHEMA
 from pipeline.run_folder.sink_files import Lines, read_lines
+from pipeline.run_folder.summary import labels_json
 from pipeline.sinks._alignment_file import AlignmentFile
 from pipeline.sinks._coco_writer import GroundTruthFile, PredictionsFile
 
@@ -115,12 +115,8 @@ class ResultsSink:
             "alignment": apart.summary(),
             "sync": summary.timing,
             "frames": dict(summary.frames),
-            "objects": {
-                "scored": summary.objects,
-                "labelled": summary.labelled_objects,
-                **({} if summary.classes is None else asdict(summary.classes)),
-            },
-            "notes": [] if summary.labels is None else summary.labels.notes,
+            "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
+            "labels": labels_json(summary),
             "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
             "warnings": [*apart.warnings(), *self._warnings(summary, scored)],
         }
