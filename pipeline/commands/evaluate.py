@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from common.files import write_json
 from eval.class_lists import class_names
 from eval.class_map import Given
 from eval.class_reading import readings
+from eval.coco_files import Prediction
 from eval.comparison import judge, warnings
 from eval.evaluation import content_hash, evaluate_arm
 from eval.fingerprint import fingerprint
@@ -18,7 +20,7 @@ from eval.label_report import Counted, counted_text
 from eval.prediction_files import find_arms
 from eval.truth_classes import objects_by_name
 from pipeline.commands._terminal import console, say, score_tables
-from pipeline.commands._truth import read_truth
+from pipeline.commands._truth import Truth, read_truth
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -117,25 +119,22 @@ def evaluate(
     Raises:
         errors.IrvisError: A file is missing or wrong.
     """
-    files = find_arms(predictions)
-    truth = read_truth(
-        labels, images, class_names=class_names, class_map=class_map, box_origin=box_origin
+    inputs = read_inputs(
+        predictions,
+        labels,
+        images=images,
+        classes=classes,
+        class_names=class_names,
+        class_map=class_map,
+        prediction_names=prediction_names,
+        box_origin=box_origin,
     )
-    counted = truth.ids(classes)
-    found = read_arms(files, truth.ground_truth, image_ids=truth.image_ids)
-    classified = classify(
-        found.entries,
-        truth.ground_truth,
-        readings(
-            truth.ground_truth, own_ids=truth.class_ids, counted=counted, given=prediction_names
-        ),
-        counted,
-    )
+    truth, counted = inputs.truth, inputs.counted
     results = {
         arm: evaluate_arm(truth.ground_truth, mine, counted)
-        for arm, mine in classified.predictions.items()
+        for arm, mine in inputs.predictions.items()
     }
-    baselines = {name: name if name in files else None for name in ("ir", "vis")}
+    baselines = {name: name if name in results else None for name in ("ir", "vis")}
     parts, comparisons, attribution = judge(results, baselines)
     protocol = {
         "classes": counted,
@@ -151,14 +150,59 @@ def evaluate(
         "comparisons": comparisons,
         "attribution": attribution,
         "objects": {"counted": objects.counted, "not_counted": objects.not_counted},
-        "notes": [*truth.notes, *found.notes],
+        "notes": inputs.notes,
         "warnings": [
             *warnings(results),
             *truth.warnings,
             *objects.warnings("name those that are to count with --classes"),
-            *classified.warnings,
+            *inputs.warnings,
         ],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is scored: labels, the ids of the classes that count, predictions by arm."""
+
+    truth: Truth
+    counted: tuple[int, ...]
+    predictions: dict[str, list[Prediction]]
+    notes: list[str]
+    warnings: list[str]
+
+
+def read_inputs(
+    predictions: Path,
+    labels: Path,
+    *,
+    images: Path | None = None,
+    classes: Sequence[str] | None = None,
+    class_names: Mapping[int, str] | None = None,
+    class_map: Given | None = None,
+    prediction_names: Mapping[int, str] | None = None,
+    box_origin: int = 0,
+) -> Inputs:
+    """Read labels and predictions and bring them to the same images and classes.
+
+    Args and errors are those of ``evaluate``.
+    """
+    files = find_arms(predictions)
+    truth = read_truth(
+        labels, images, class_names=class_names, class_map=class_map, box_origin=box_origin
+    )
+    counted = truth.ids(classes)
+    found = read_arms(files, truth.ground_truth, image_ids=truth.image_ids)
+    ways = readings(
+        truth.ground_truth, own_ids=truth.class_ids, counted=counted, given=prediction_names
+    )
+    classified = classify(found.entries, truth.ground_truth, ways, counted)
+    return Inputs(
+        truth,
+        counted,
+        classified.predictions,
+        [*truth.notes, *found.notes],
+        classified.warnings,
+    )
 
 
 def report(results: Mapping[str, Any]) -> None:
