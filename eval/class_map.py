@@ -75,8 +75,9 @@ class ClassMap:
 
     def named(self, source: SourceClass) -> SourceClass:
         """With the name that the labels' list gives to its id."""
-        if source.name is None and self.listed is not None and source.number in self.listed:
-            return SourceClass(source.number, self.listed[source.number])
+        number, listed = source.number, self.listed
+        if source.name is None and number is not None and listed is not None and number in listed:
+            return SourceClass(number, listed[number])
         return source
 
     def resolve(self, sources: Iterable[tuple[SourceClass, str]]) -> dict[SourceClass, int | None]:
