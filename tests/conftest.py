@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.engine import runner
 from tests.helpers import toys
 
 ROOT = Path(__file__).parent.parent
@@ -35,6 +36,12 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def pairs(here):
     return toys.write_pairs(here / "pairs")
+
+
+@pytest.fixture
+def frequent_checkpoints(monkeypatch):
+    """A checkpoint after every batch."""
+    monkeypatch.setattr(runner, "CHECKPOINT", 1)
 
 
 @pytest.hookimpl(trylast=True)

@@ -25,8 +25,8 @@ from common.errors import ConfigError
 from detection import weights
 from pipeline.images import list_images, read_image, to_rgb
 from training import config, targets
-from training.config import FilesConfig
 from training.pairs import open_sources
+from training.source_config import FilesConfig
 
 SETS = ("ir", "vi")  # folders of images of a set in MSRS's layout
 ABOUT = "# Made by tools/gpu_pack.sh of {}; tools/gpu.sh trains by it.\n"

@@ -7,78 +7,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from common.errors import ConfigError
 from fusion.fusers import fusionmamba, gate_unet
 from pipeline.config import components
 from pipeline.config.config import read_settings
 from pipeline.config.sections import ComputeConfig, RunConfig
-from scenes.render import SMALLEST
-from training import streets
+from training.source_config import KINDS, Folders, Section, SourceConfig
 
 PaperLoss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``losses.PRESETS``
 Network = fusionmamba.Config | gate_unet.Config
 NETWORKS: Mapping[str, ModuleType] = {"fusionmamba": fusionmamba, "gate_unet": gate_unet}
 _Share = Annotated[float, Field(ge=0, le=1)]
-_Side = Annotated[int, Field(ge=SMALLEST, le=2048)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class Folders(_Section):
-    """Two folders of images, paired by file stem."""
-
-    ir: Path = Field(description="folder of infrared images or recordings")
-    vis: Path = Field(description="folder of visible ones with the same stems")
-
-
-class _Source(_Section):
-    weight: float = Field(1.0, gt=0, description="crops from here, relative to other sources")
-    detector: str | None = Field(
-        None, description="name in detectors of the one that judges these crops; null: none does"
-    )
-
-
-class FilesConfig(_Source, Folders):
-    """Folders of images or of recordings, paired by file stem."""
-
-    labels: Path | None = Field(
-        None, description="folder of YOLO txt, COCO ids; a pair without a file there is unlabelled"
-    )
-    size: int | None = Field(
-        None,
-        ge=32,
-        le=4096,
-        description="pixels that the longest side is scaled to; null: as it is",
-    )
-    every: int = Field(1, ge=1, description="takes each n-th frame of a recording")
-    exclude: tuple[str, ...] = Field((), description="stems that are left out")
-    exclude_last: int = Field(0, ge=0, description="so many of the sorted stems are left out too")
-    stems_are_ids: bool = Field(
-        False, description="stems are the ids of the pairs that these are compressed copies of"
-    )
-
-
-class GeneratedConfig(_Source):
-    """Generated streets, a seed each; ``training.streets`` says what each is like."""
-
-    seed: int = Field(streets.FIRST_SEED, ge=streets.FIRST_SEED, description="of the first street")
-    clips: int = Field(200, ge=1, description="streets")
-    frames: int = Field(4, ge=1, description="pairs a street, about two seconds apart")
-    size: tuple[_Side, _Side] = Field(streets.SIZE, description="height, width, pixels")
-
-
-SourceConfig = FilesConfig | GeneratedConfig
-KINDS: Mapping[str, type[FilesConfig] | type[GeneratedConfig]] = {
-    "files": FilesConfig,
-    "generated": GeneratedConfig,
-}
-
-
-class AugmentConfig(_Section):
+class AugmentConfig(Section):
     """What is done to crops."""
 
     turned: bool = Field(True, description="quarter turns; all crops are flipped at random anyway")
@@ -91,22 +35,23 @@ class AugmentConfig(_Section):
     centred: _Share = Field(0.0, description="share of crops that have an object in their middle")
 
 
-class DetectorConfig(_Section):
+class DetectorConfig(Section):
     """A frozen detector; what it sees in the fused image is part of the loss."""
 
     weights: str = Field("yolov5s.pt", description="of an original YOLOv5, as detector.weights")
     classes: tuple[int, ...] = Field((0, 2), min_length=1, description="class ids that matter")
 
 
-class LossConfig(_Section):
+class LossConfig(Section):
     """What is minimised: the sum of these terms by their weights."""
 
     paper: PaperLoss | None = Field("journal-ir-vis", description="preset of the paper's loss")
     detector: float = Field(0.0, ge=0, description="what the source's detector misses or makes up")
     outside: float = Field(0.0, ge=0, description="levels that neither camera shows, squared")
+    teacher: float = Field(0.0, ge=0, description="mean absolute difference from teacher's image")
 
 
-class DataConfig(_Section):
+class DataConfig(Section):
     """What is trained on."""
 
     cache: Path = Field(Path("runs/cache"), description="folder of decoded pairs, made once")
@@ -118,7 +63,7 @@ class DataConfig(_Section):
     )
 
 
-class ScheduleConfig(_Section):
+class ScheduleConfig(Section):
     """How long and how fast."""
 
     steps: int = Field(2600, ge=1, description="of the optimizer")
@@ -150,7 +95,7 @@ class SheetConfig(Folders):
     every: int = Field(500, ge=1, description="steps")
 
 
-class ScoresConfig(_Section):
+class ScoresConfig(Section):
     """Labelled pairs that the averaged weights are scored on now and then, by ``paper-msrs``."""
 
     every: int = Field(500, ge=1, description="steps")
@@ -165,7 +110,7 @@ class TrainRunConfig(RunConfig):
     save_every: int = Field(200, ge=1, description="steps between checkpoints")
 
 
-class _File(_Section):
+class _File(Section):
     """The top level of a configuration file; sources are checked by their kinds."""
 
     run: TrainRunConfig = TrainRunConfig(name="train")
@@ -173,6 +118,7 @@ class _File(_Section):
     features: str | None = Field(
         None, description="weights to begin with, but for the head, which is new"
     )
+    teacher: str | None = Field(None, description="weights of a network that is imitated")
     loss: LossConfig = LossConfig()
     detectors: dict[str, DetectorConfig] = {}
     data: DataConfig
@@ -190,6 +136,7 @@ class Config:
     kind: str
     network: Network
     features: str | None
+    teacher: str | None
     loss: LossConfig
     detectors: Mapping[str, DetectorConfig]
     data: DataConfig
@@ -216,6 +163,7 @@ class Config:
                 **self.network.model_dump(mode="json", exclude_unset=True),
             },
             "features": self.features,
+            "teacher": self.teacher,
             "loss": self.loss.model_dump(mode="json"),
             "detectors": {n: d.model_dump(mode="json") for n, d in self.detectors.items()},
             "data": {**self.data.model_dump(mode="json"), "sources": sources},
@@ -249,6 +197,8 @@ def check(settings: Mapping[str, Any]) -> Config:
     sources = {name: given for name, given in file.data.sources.items() if given is not None}
     if not sources:
         raise ConfigError("data.sources: there are none; add one, e.g. data.sources.a.kind=files")
+    if file.loss.teacher and file.teacher is None:
+        raise ConfigError("loss.teacher: there is no teacher; give its weights, teacher=gate_unet")
     held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
     kind = file.network.get("kind", "fusionmamba")
     _known("network.kind", kind, NETWORKS)
@@ -269,6 +219,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         kind=kind,
         network=components.validate(NETWORKS[kind].Config, network, "network"),
         features=file.features,
+        teacher=file.teacher,
         loss=file.loss,
         detectors=file.detectors,
         data=file.data,

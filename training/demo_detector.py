@@ -1,11 +1,12 @@
-"""Train the detector that judges generated scenes; it ships as ``detection/weights/demo``.
+"""Train the demo detector of generated scenes, shipped as ``detection/weights/demo``.
 
     python -m training.demo_detector --start old.safetensors --out new.safetensors
 
 A small YOLOv5 learns persons and cars from generated streets alone. Infrared, visible and averaged
-images come in equal shares, so that no arm is favoured. It goes on from earlier weights; without
-``--start`` it begins with random ones and takes five times as many steps. A killed run goes on from
-its last checkpoint when it is started again: each recipe has a folder of its own under ``--work``.
+images have equal shares of a batch, so that no arm is favoured. Training starts from the weights
+``--start``; without them it starts from random weights and takes five times as many steps. A killed
+run continues from its last checkpoint when started again: each recipe has its own folder in
+``--work``.
 """
 
 import argparse
@@ -15,37 +16,26 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.checksums import sha256
 from detection.detectors import yolov5
 from eval.average_precision import evaluate_yolo
-from eval.labels import Labels
-from fusion.fusers import average, ir_only, vis_only
 from pipeline.engine.device import choose_dtype
 from training import streets
 from training.config import ScheduleConfig
+from training.demo_scenes import ARMS, Scenes, arm_image, augment, draw_scenes
 
 MODEL = "yolov5n.yaml"
 NAMES = {0: "person", 1: "bicycle", 2: "car"}  # COCO's ids; no scene has a bicycle
-_ARMS = {
-    "ir": ir_only.build(ir_only.Config()),
-    "vis": vis_only.build(vis_only.Config()),
-    "average": average.build(average.Config()),
-}
-
-
-_FROM_RANDOM = ScheduleConfig(steps=3000, learning_rate=2e-3, warmup=200, ema=0.998, clip=150.0)
-_GOING_ON = ScheduleConfig(steps=600, learning_rate=1e-3, warmup=50, ema=0.998, clip=150.0)
+_FROM_SCRATCH = ScheduleConfig(steps=3000, learning_rate=2e-3, warmup=200, ema=0.998, clip=150.0)
+_FROM_WEIGHTS = ScheduleConfig(steps=600, learning_rate=1e-3, warmup=50, ema=0.998, clip=150.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +43,7 @@ class Recipe:
     """How the network is trained, and on how many streets.
 
     Attributes:
-        begun_from: sha256 of the weights that it begins with; empty for random ones.
+        begun_from: sha256 of the initial weights; empty for random ones.
     """
 
     begun_from: str = ""
@@ -64,11 +54,11 @@ class Recipe:
     batch: int = 12
     weight_decay: float = 0.01
     save_every: int = 100
-    schedule: ScheduleConfig = _FROM_RANDOM
+    schedule: ScheduleConfig = _FROM_SCRATCH
 
     @property
     def plain(self) -> dict[str, Any]:
-        """As values that JSON knows."""
+        """As JSON values."""
         return asdict(self) | {"schedule": self.schedule.model_dump()}
 
     @property
@@ -88,108 +78,11 @@ class Progress:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scenes:
-    """Pairs, uint8 [n, H, W, 4] of red, green, blue and infrared; labels; times of day."""
-
-    images: NDArray[np.uint8]
-    labels: list[Labels]
-    times: NDArray[np.str_]
-
-
-def draw_clip(seed: int, frames: int) -> tuple[NDArray[np.uint8], list[Labels]]:
-    """Some frames of one street."""
-    cv2.setNumThreads(1)  # every process has its own streets: more threads would only wait
-    scenes = list(streets.scenes(seed, frames))
-    images = np.stack([np.dstack([scene.vis, scene.ir]) for scene in scenes])
-    return images, [scene.labels for scene in scenes]
-
-
-def draw_scenes(path: Path, first_seed: int, clips: int, frames: int) -> Scenes:
-    """Draw streets into a file, which is read where a run before drew them already."""
-    boxes = path.with_suffix(".npz")
-    if not boxes.exists():
-        shape = (clips * frames, *streets.SIZE, 4)
-        images = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
-        parts: dict[str, NDArray[Any]] = {}
-        seeds = range(first_seed, first_seed + clips)
-        with ProcessPoolExecutor(2) as pool:
-            drawn = pool.map(draw_clip, seeds, [frames] * clips, chunksize=8)
-            for number, (pictures, labels) in enumerate(drawn):
-                images[number * frames : (number + 1) * frames] = pictures
-                for index, truth in enumerate(labels, start=number * frames):
-                    parts[f"xyxy{index}"] = truth.xyxy
-                    parts[f"class{index}"] = truth.class_id
-                    parts[f"ignore{index}"] = truth.ignore
-        images.flush()
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, allow_pickle=False, **parts)
-        partial.rename(boxes)
-    with np.load(boxes) as saved:
-        labels = [
-            Labels(saved[f"xyxy{i}"], saved[f"class{i}"], saved[f"ignore{i}"])
-            for i in range(clips * frames)
-        ]
-    seeds = range(first_seed, first_seed + clips)
-    times = np.array([streets.conditions(seed).time for seed in seeds]).repeat(frames)
-    return Scenes(np.load(path, mmap_mode="r"), labels, times)
-
-
-def arm_image(pair: NDArray[np.uint8], arm: str) -> NDArray[np.uint8]:
-    """What an arm shows of a pair [H, W, 4]: uint8 [H, W, 3]."""
-    planes = torch.from_numpy(np.array(pair)).permute(2, 0, 1)[None].float() / 255  # [1, 4, H, W]
-    image = _ARMS[arm](ir=planes[:, 3:], vis=planes[:, :3])
-    quantized = (image * 255).round().to(torch.uint8)
-    return quantized[0].permute(1, 2, 0).contiguous().numpy()
-
-
-def augment(
-    image: NDArray[np.uint8], labels: Labels, rng: np.random.Generator
-) -> tuple[NDArray[np.float32], Labels]:
-    """Flip, scale and shift, blur, and change brightness, contrast and noise.
-
-    Returns:
-        The image, float [H, W, 3] in [0, 1], and what is left of its boxes: those of which under
-        three tenths remain are dropped.
-    """
-    height, width = image.shape[:2]
-    scale = float(np.exp(rng.uniform(np.log(0.65), np.log(1.7))))
-    flip = -1.0 if rng.random() < 0.5 else 1.0
-    slack = np.abs(1 - scale) * np.array([width, height])
-    shift = rng.uniform(-0.5, 0.5, 2) * slack
-    matrix = np.array([[flip * scale, 0, 0], [0, scale, 0]])
-    matrix[:, 2] = np.array([width, height]) / 2 + shift
-    matrix[:, 2] -= matrix[:, :2] @ np.array([width, height]) / 2
-    out = cv2.warpAffine(image, matrix, (width, height), borderValue=(114, 114, 114))
-    if rng.random() < 0.2:
-        out = cv2.GaussianBlur(out, (0, 0), float(rng.uniform(0.3, 1.1)))
-    picture = out.astype(np.float32) / 255
-    picture = np.power(picture, np.float32(np.exp(rng.normal(0, 0.2))))
-    picture = (picture - 0.5) * np.float32(rng.uniform(0.75, 1.25)) + 0.5
-    picture += np.float32(rng.uniform(-0.08, 0.08))
-    if rng.random() < 0.4:
-        sigma = np.float32(rng.uniform(0, 0.03))
-        picture += sigma * rng.standard_normal(picture.shape, np.float32)
-    return np.clip(picture, 0, 1), _moved(labels, matrix, (height, width))
-
-
-def _moved(labels: Labels, matrix: NDArray[np.float64], size: tuple[int, int]) -> Labels:
-    x = labels.xyxy[:, [0, 2]] * matrix[0, 0] + matrix[0, 2]
-    y = labels.xyxy[:, [1, 3]] * matrix[1, 1] + matrix[1, 2]
-    whole = np.stack([x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)], axis=1)
-    height, width = size
-    inside = np.clip(whole, 0, [width, height, width, height])
-    area = np.prod(inside[:, 2:] - inside[:, :2], axis=1)
-    keep = area > 0.3 * np.prod(whole[:, 2:] - whole[:, :2], axis=1)
-    keep &= (inside[:, 2:] - inside[:, :2]).min(axis=1) > 2
-    return Labels(inside[keep], labels.class_id[keep], np.zeros((0, 4)))
-
-
 def make_batch(scenes: Scenes, recipe: Recipe, step: int) -> dict[str, Tensor]:
-    """The batch of a step, the same whenever it is made: equal shares of the arms."""
+    """Make the batch of a step from the step's own seed, with equal shares of the arms."""
     rng = np.random.default_rng([streets.FIRST_SEED, step])
     pictures, classes, boxes, owners = [], [], [], []
-    arms = list(_ARMS)
+    arms = list(ARMS)
     for number, chosen in enumerate(rng.integers(len(scenes.images), size=recipe.batch)):
         shown = arm_image(scenes.images[chosen], arms[number % len(arms)])
         picture, labels = augment(shown, scenes.labels[chosen], rng)
@@ -207,13 +100,13 @@ def make_batch(scenes: Scenes, recipe: Recipe, step: int) -> dict[str, Tensor]:
 
 
 def train(scenes: Scenes, recipe: Recipe, work: Path, start: Path | None = None) -> Progress:
-    """Train to the end, from the work folder's checkpoint where there is one.
+    """Train all steps, continuing from the work folder's checkpoint if there is one.
 
     Args:
-        scenes: What it learns from.
-        recipe: How.
+        scenes: The training set.
+        recipe: The settings.
         work: Folder of the checkpoint and the log.
-        start: Weights to begin with; random ones without.
+        start: File of the initial weights; None: random ones.
 
     Raises:
         WeightsError: ``start`` holds no network of this kind.
@@ -257,7 +150,7 @@ def _start(recipe: Recipe, weights: Path | None) -> Progress:
 
 
 def _step(progress: Progress, batch: dict[str, Tensor], recipe: Recipe) -> list[float]:
-    """One step of the optimizer; the box, class and distribution losses an image."""
+    """Take one optimizer step and return the box, class and distribution losses per image."""
     for group in progress.optimizer.param_groups:
         group["lr"] = recipe.schedule.rate_at(progress.step)
     batch["img"] = batch["img"].contiguous(memory_format=torch.channels_last)
@@ -268,7 +161,7 @@ def _step(progress: Progress, batch: dict[str, Tensor], recipe: Recipe) -> list[
     loss.sum().backward()
     nn.utils.clip_grad_norm_(progress.network.parameters(), recipe.schedule.clip)
     progress.optimizer.step()
-    # The average follows closely at first, when what it holds is still noise.
+    # a small decay at first, because the first weights are far from the final ones
     decay = min(recipe.schedule.ema, (1 + progress.step) / (10 + progress.step))
     for key, value in progress.network.state_dict().items():
         if value.is_floating_point():
@@ -300,19 +193,21 @@ def _restore(progress: Progress, path: Path) -> None:
 
 
 def validate(weights: Path, scenes: Scenes) -> Iterator[dict[str, str]]:
-    """Score the file that was written on each arm and at each time of day: rows of a table."""
+    """Score a weights file on each arm and time of day, one table row each."""
     config = yolov5.Config(
         weights=str(weights), image_size=streets.SIZE[1], conf=0.001, iou=0.6, multi_label=True
     )
     detector = yolov5.build(config, device=torch.device("cpu"))
-    for arm in _ARMS:
-        found = []
+    for arm in ARMS:
+        detections = []
         for pair in scenes.images:
             image = torch.from_numpy(arm_image(pair, arm)).permute(2, 0, 1)[None]
-            found += detector(image)
+            detections += detector(image)
         for when in ("all", *sorted(set(scenes.times.tolist()))):
-            some = np.flatnonzero((scenes.times == when) | (when == "all"))
-            result = evaluate_yolo([found[i] for i in some], [scenes.labels[i] for i in some])
+            chosen = np.flatnonzero((scenes.times == when) | (when == "all"))
+            result = evaluate_yolo(
+                [detections[i] for i in chosen], [scenes.labels[i] for i in chosen]
+            )
             figures = {"map50": result.map50, "map50_95": result.map50_95}
             figures |= {f"{NAMES[k]}_map50": r.map50 for k, r in result.per_class.items()}
             yield {"arm": arm, "when": when} | {k: f"{v:.3f}" for k, v in figures.items()}
@@ -323,14 +218,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train the detector of generated scenes.")
     parser.add_argument("--out", type=Path, required=True, help="safetensors file to write")
     default = Path(tempfile.gettempdir()) / "irvis-demo-detector"
-    parser.add_argument("--start", type=Path, help="weights to go on from; default: random ones")
+    parser.add_argument("--start", type=Path, help="initial weights; default: random ones")
     parser.add_argument("--work", type=Path, default=default, help="scenes and checkpoint")
     arguments = parser.parse_args()
-    torch.set_num_threads(1)  # so small a network gains nothing from a second thread
+    torch.set_num_threads(1)  # the network is too small to gain from a second thread
     start: Path | None = arguments.start
     recipe = Recipe()
     if start is not None:
-        recipe = Recipe(begun_from=sha256(start), schedule=_GOING_ON)
+        recipe = Recipe(begun_from=sha256(start), schedule=_FROM_WEIGHTS)
     work = arguments.work / recipe.digest
     work.mkdir(parents=True, exist_ok=True)
     scenes = draw_scenes(work / "train.npy", streets.FIRST_SEED, recipe.clips, recipe.frames)
@@ -340,9 +235,11 @@ def main() -> None:
     print("step,box,class,distribution,rate,seconds", flush=True)
     progress = train(scenes, recipe, work, start)
     progress.network.load_state_dict(progress.average)
-    about = {key: str(value) for key, value in recipe.plain.items()}
-    about |= {"training_seeds": f"{streets.FIRST_SEED}-{streets.FIRST_SEED + recipe.clips - 1}"}
-    yolov5.save_network(arguments.out, progress.network, model=MODEL, names=NAMES, metadata=about)
+    metadata = {key: str(value) for key, value in recipe.plain.items()}
+    metadata |= {"training_seeds": f"{streets.FIRST_SEED}-{streets.FIRST_SEED + recipe.clips - 1}"}
+    yolov5.save_network(
+        arguments.out, progress.network, model=MODEL, names=NAMES, metadata=metadata
+    )
     for number, row in enumerate(validate(arguments.out, dev)):
         if number == 0:
             print(",".join(row))

@@ -14,7 +14,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from common.checksums import sha256
 from common.errors import ConfigError
 from fusion.network import checkpoint
-from fusion.network.network_fuser import NetworkFuser
 from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import RunFolder, open_folder
 from training import targets
 from training.ahead import Ahead
-from training.config import NETWORKS, Config
+from training.config import Config
 from training.crops import Sampler
+from training.networks import earlier_weights, new_network
 from training.objective import Objective
 from training.pairs import Pairs, open_sources
 from training.records import Log, ScoreLog, Sheet
@@ -125,12 +125,7 @@ class Trainer:
         self._about = _about(config, sources)
         self._data = hashlib.sha256(_ids(sources).encode()).hexdigest()
         torch.manual_seed(config.schedule.seed)
-        fuser = NETWORKS[config.kind].build(config.network)
-        assert isinstance(fuser, NetworkFuser)
-        assert isinstance(fuser.network, checkpoint.Network)
-        self.network: checkpoint.Network = fuser.network.to(device).train()
-        if config.features is not None:
-            _begin_with(self.network, config.features)
+        self.network = new_network(config).to(device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), weight_decay=config.schedule.decay
@@ -174,7 +169,7 @@ class Trainer:
         return self.step % every == 0 or self.step == self._schedule.steps
 
     def advance(self) -> Tensor:
-        """Take one step; the values of ``records.COLUMNS``, float [6] on the device."""
+        """Take one step; the values of ``records.COLUMNS``, float on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._schedule.rate_at(self.step)
         total, parts = self._objective(self.network, self._batches(self.step).to(self._device))
@@ -238,22 +233,6 @@ class Trainer:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
-def _begin_with(network: checkpoint.Network, weights: str) -> None:
-    """Take over all of a file's weights but those of its head.
-
-    Raises:
-        errors.WeightsError: The rest is not this network's.
-    """
-    stored = checkpoint.read(checkpoint.find(weights))
-    own = {key: value for key, value in network.state_dict().items() if _of_head(key)}
-    features = {key: value for key, value in stored.tensors.items() if not _of_head(key)}
-    checkpoint.load(network, replace(stored, tensors={**features, **own}))
-
-
-def _of_head(key: str) -> bool:
-    return key.partition(".")[0] in ("head", "norm_last", "expand_last")
-
-
 def _targets(
     config: Config, sources: Mapping[str, Pairs], device: torch.device
 ) -> dict[str, Sequence[Targets]]:
@@ -274,11 +253,9 @@ def _ids(sources: Mapping[str, Pairs]) -> str:
 def _about(config: Config, sources: Mapping[str, Pairs]) -> dict[str, str]:
     """The metadata of the result; what earlier weights were trained on counts too."""
     before, ids = {}, set(_ids(sources).split())
-    begun_from = config.network.weights or config.features
-    if begun_from is not None:
-        path = checkpoint.find(begun_from)
+    for role, path in earlier_weights(config).items():
         ids |= checkpoint.trained_on(path)
-        before = {"begun_from": sha256(path)}
+        before[role] = sha256(path)
     data = {name: len(pairs) for name, pairs in sources.items()}
     return {
         **before,

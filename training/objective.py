@@ -4,12 +4,14 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from training.config import Config
 from training.crops import Batch
 from training.detector_loss import DetectorLoss
 from training.losses import PRESETS, Terms, fusion_terms, outside_loss
+from training.networks import load_network
 
 
 class Objective:
@@ -22,6 +24,7 @@ class Objective:
             errors.IrvisError: The weights of one are missing or wrong.
         """
         self._weights, self._device, self._dtype = config.loss, device, dtype
+        self._teacher = None if config.teacher is None else load_network(config.teacher).to(device)
         self._detectors = {
             name: DetectorLoss(judge, device, dtype) for name, judge in config.detectors.items()
         }
@@ -35,6 +38,7 @@ class Objective:
             fused = network(ir=shown, vis=y).float()  # [B, 1, S, S]
         nothing = fused.new_zeros(())
         total, terms, seen, outside = nothing, Terms(nothing, nothing, nothing), nothing, nothing
+        imitated = nothing
         if self._weights.paper is not None:
             terms = fusion_terms(fused, ir=ir, vis=y)
             total = total + PRESETS[self._weights.paper].total(terms)
@@ -44,7 +48,12 @@ class Objective:
         if self._weights.outside:
             outside = outside_loss(fused, shown, y)
             total = total + self._weights.outside * outside
-        return total, [part.detach() for part in (*terms, seen, outside)]
+        if self._weights.teacher and self._teacher is not None:
+            with torch.no_grad(), torch.autocast(self._device.type, self._dtype, enabled=mixed):
+                wanted = self._teacher(ir=shown, vis=y).float()  # [B, 1, S, S]
+            imitated = functional.l1_loss(fused, wanted)
+            total = total + self._weights.teacher * imitated
+        return total, [part.detach() for part in (*terms, seen, outside, imitated)]
 
     @torch.no_grad()
     def over_mean(self, network: nn.Module, batches: Iterable[Batch]) -> float | None:

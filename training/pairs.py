@@ -28,7 +28,8 @@ from pipeline.frames import BadPair, FramePair
 from pipeline.images import list_images, pair_id, to_grey, to_rgb
 from pipeline.sources.image_folder import ImagePairs
 from training import streets
-from training.config import Config, FilesConfig, Folders, GeneratedConfig, SourceConfig
+from training.config import Config
+from training.source_config import FilesConfig, Folders, GeneratedConfig, SourceConfig
 
 RECORDINGS = frozenset((".avi", ".mkv", ".mov", ".mp4"))
 

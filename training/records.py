@@ -26,7 +26,9 @@ from training.scores import Score
 
 LOG = "log.csv"
 SCORES = "scores.csv"
-COLUMNS = ("total", "intensity", "texture", "structure", "detector", "outside", "gradient")
+COLUMNS = (
+    "total", "intensity", "texture", "structure", "detector", "outside", "teacher", "gradient",
+)  # fmt: skip
 FLUSH_EVERY = 20  # steps between lines reaching the log: reading a loss waits for the device
 SHEET_WIDTH = 320  # pixels of each picture
 

@@ -1,10 +1,10 @@
 """YOLOv5 through the ``ultralytics`` package; the only module that imports it.
 
-Current ultralytics refuses the original anchor-based checkpoints (``yolov5s.pt``, ``yolov5n.pt``)
-and silently swaps their names for anchor-free ones. Here their tensors are read without running
-any code of the file, put into the package's own YOLOv5 backbone and neck, and decoded by
-``detection.anchor_head``. Anchor-free checkpoints (``yolov5su.pt`` and newer) load too. What was
-really loaded is part of ``fingerprint``.
+Current ultralytics rejects the original anchor-based checkpoints (``yolov5s.pt``, ``yolov5n.pt``)
+and silently replaces their names by anchor-free ones. Here their tensors are read without running
+code from the file, loaded into the package's YOLOv5 backbone and neck, and decoded by
+``detection.anchor_head``. Anchor-free checkpoints (``yolov5su.pt`` and newer) load too.
+``fingerprint`` says which network was loaded.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any, cast
 from common import checksums
 from detection import weights
 
-# The package reads these when it is imported: no network, no installing, no files in the home.
+# The package reads these on import: no network, no installing, no files in the home folder.
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
 os.environ.setdefault("YOLO_VERBOSE", "false")
@@ -27,16 +27,14 @@ if "YOLO_CONFIG_DIR" not in os.environ:
 import cv2
 import numpy as np
 import torch
-import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if it is imported already)
+import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if already imported)
 import yaml
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-# Its import also patches other libraries (Pillow then tries to install packages when an image is
-# unreadable), so they are put back as they were.
+# Importing ultralytics patches these functions and settings (Pillow then tries to install packages
+# when an image is unreadable), so they are restored.
 _before = (Image.open, torch.save, cv2.getNumThreads(), np.get_printoptions())
 import ultralytics
 from ultralytics.nn.modules import SPPF
@@ -52,11 +50,9 @@ torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 from common.errors import ConfigError, WeightsError
 from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
-from detection.checkpoint import read_checkpoint
+from detection.detectors import _weights_file
+from detection.detectors._weights_file import WeightsFile
 from detection.geometry import Letterbox, Resize
-
-# Depth and width multiples of the published sizes, by the letter of the package's yaml.
-SIZES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
 
 
 class Config(BaseModel):
@@ -76,24 +72,24 @@ class Config(BaseModel):
 
 
 def build(config: Config, *, device: torch.device) -> "YoloDetector":
-    """The detector, on the device.
+    """Load the detector onto the device.
 
     Raises:
         WeightsError: The weights are missing, damaged, unknown or hold code.
         ConfigError: ``classes`` names an id that the network doesn't have.
     """
     path = weights.resolve(config.weights)
-    network, about = load_network(path)
-    # channels last: convolutions are a fifth faster so on CPUs, and no slower on GPUs
+    network, identity = load_network(path)
+    # channels last makes convolutions a fifth faster on CPUs and no slower on GPUs
     network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
-    return YoloDetector(config, network, about, checksums.sha256(path))
+    return YoloDetector(config, network, identity, checksums.sha256(path))
 
 
 class YoloDetector:
-    """Letterbox, network, NMS and the way back to image pixels."""
+    """Letterbox, network, NMS, and boxes mapped back to image pixels."""
 
     def __init__(
-        self, config: Config, network: nn.Module, about: Mapping[str, object], sha256: str
+        self, config: Config, network: nn.Module, identity: Mapping[str, object], sha256: str
     ) -> None:
         self.config = config
         self.network = network
@@ -106,7 +102,7 @@ class YoloDetector:
                 f"its ids are 0..{max(names)}"
             )
         self.fingerprint: Mapping[str, object] = {
-            **about,
+            **identity,
             "weights": Path(config.weights).name,
             "weights_sha256": sha256,
             **config.model_dump(mode="json", exclude={"weights"}),
@@ -118,13 +114,13 @@ class YoloDetector:
         """The network's boxes before NMS, differentiable in the images.
 
         Args:
-            images: float [B, 3, H, W] in [0, 1], H and W whole strides (32); see ``Letterbox``.
-            trunk: In which dtype all layers but the head compute. With bfloat16 scores move by
-                less than one hundredth or so; in the head it would move boxes by pixels.
+            images: float [B, 3, H, W] in [0, 1], H and W multiples of the stride 32.
+            trunk: Dtype of all layers but the head. bfloat16 changes scores by about 0.01 at
+                most; in the head it would move boxes by pixels.
 
         Returns:
-            float [B, 4 + classes, N]: centre x, centre y, width, height in input pixels, then a
-            score in [0, 1] a class (objectness x class for anchor heads).
+            float [B, 4 + classes, N]: centre x, centre y, width, height in input pixels, then one
+            score in [0, 1] per class (objectness x class for anchor heads).
         """
         with torch.autocast(images.device.type, trunk, enabled=trunk != torch.float32):
             output = self.network(images)
@@ -135,15 +131,15 @@ class YoloDetector:
     def __call__(self, images: Tensor) -> list[Detections]:
         """Detect in uint8 [B, 3, H, W] RGB; see ``detection.detector.Detector``."""
         config, box = self.config, self._letterbox((images.shape[-2], images.shape[-1]))
-        found = non_max_suppression(
+        kept = non_max_suppression(
             self.raw(box.apply(images)),
             conf_thres=config.conf,
             iou_thres=config.iou,
             multi_label=config.multi_label,
             max_det=config.max_det,
-            max_time_img=float("inf"),  # its time limit would drop images on a slow machine
+            max_time_img=float("inf"),  # the default limit would drop images on a slow machine
         )
-        return [self._detections(box, rows) for rows in found]
+        return [self._detections(box, rows) for rows in kept]
 
     def input_shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """Height and width of the network's input for an image of this height and width."""
@@ -168,7 +164,7 @@ class YoloDetector:
 
 
 def new_network(model: str, names: Mapping[int, str]) -> nn.Module:
-    """An untrained anchor-free network of the package, e.g. ``yolov5n.yaml``, in training mode.
+    """Make an untrained anchor-free network of the package, e.g. ``yolov5n.yaml``, to train.
 
     Its ``loss(batch)`` takes ``img`` float [B, 3, H, W] in [0, 1], ``cls`` (n, 1), ``bboxes``
     (n, 4) normalised centre and size, ``batch_idx`` (n,), and returns the loss and its parts.
@@ -179,10 +175,10 @@ def new_network(model: str, names: Mapping[int, str]) -> nn.Module:
 
 
 def _detection_model(model: str, names: Mapping[int, str]) -> nn.Module:
-    """The package's network by the name of one of its own descriptions, e.g. ``yolov5n.yaml``.
+    """Build a network from one of the package's descriptions, e.g. ``yolov5n.yaml``.
 
-    The file is read here and never looked up by the package, which would take one of that name from
-    the working folder first and evaluate parts of it as code.
+    The file is read here because the package would first take a file of that name from the working
+    folder, and evaluates parts of it as code.
 
     Raises:
         ValueError: The package has no description of this name.
@@ -193,13 +189,13 @@ def _detection_model(model: str, names: Mapping[int, str]) -> nn.Module:
 
 
 def _description(model: str) -> dict[str, Any]:
-    """The package's YAML of a network; the letter of its size, as in yolov5n, is no part of it."""
+    """The package's YAML of a network; its file name lacks the letter of the size (yolov5n)."""
     parts = re.fullmatch(r"(yolov?\d+)([a-z]?)((?:-[a-z0-9]+)*)\.yaml", model)
     folder = Path(ultralytics.__file__).parent / "cfg" / "models"
-    found = sorted(folder.rglob(f"{parts[1]}{parts[3]}.yaml")) if parts else []
-    if not parts or not found:
+    files = sorted(folder.rglob(f"{parts[1]}{parts[3]}.yaml")) if parts else []
+    if not parts or not files:
         raise ValueError(f"ultralytics {ultralytics.__version__} has no network {model!r}")
-    described: dict[str, Any] = yaml.safe_load(found[0].read_text(encoding="utf-8"))
+    described: dict[str, Any] = yaml.safe_load(files[0].read_text(encoding="utf-8"))
     return {**described, "scale": parts[2], "yaml_file": model}
 
 
@@ -212,113 +208,47 @@ def save_network(
     metadata: Mapping[str, str],
 ) -> None:
     """Write a ``new_network`` as 16-bit safetensors that ``build`` loads."""
-    state = {
-        key: (value.half() if value.is_floating_point() else value).contiguous()
-        for key, value in network.state_dict().items()
-    }
-    about = {"model": model, "names": json.dumps(dict(names)), **metadata}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(state, path, metadata=about)
+    description = {"model": model, "names": json.dumps(dict(names)), **metadata}
+    _weights_file.write(path, network.state_dict(), description)
 
 
 def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
-    """The network of a file in float32, and what it is.
+    """Load the network of a weights file in float32.
+
+    Returns:
+        The network, and its name and kind of head for the fingerprint.
 
     Raises:
         WeightsError: The file is no checkpoint, holds code, or is of an unknown network.
     """
     try:
-        return _load(path)
+        stored = _weights_file.read(path)
+        return _anchor_network(stored) if stored.has_anchors else _anchor_free_network(stored)
     except WeightsError:
         raise
-    except Exception as error:  # whatever a file that only looks like a checkpoint can lead to
+    except Exception as error:  # a malformed checkpoint can raise anything
         reason = str(error).split("\n", 1)[0]
         raise WeightsError(
             f"{path}: not weights of a YOLO detector ({type(error).__name__}: {reason})"
         ) from error
 
 
-def _load(path: Path) -> tuple[nn.Module, dict[str, object]]:
-    if path.suffix == ".safetensors":
-        return _load_safetensors(path)
-    saved = read_checkpoint(path)
-    module = saved.get("ema") or saved.get("model") if isinstance(saved, dict) else saved
-    if not isinstance(module, nn.Module):
-        raise WeightsError(f"{path}: not a YOLO checkpoint (it holds no model)")
-    state = {key: value.float() for key, value in module.state_dict().items()}
-    state = {key: value for key, value in state.items() if not key.endswith(".anchor_grid")}
-    described = getattr(module, "yaml", None) or {}
-    names = getattr(module, "names", None) or {}
-    names = dict(names) if isinstance(names, dict) else dict(enumerate(names))
-    last = _last_layer(state, path)
-    if f"model.{last}.anchors" in state:
-        return _anchor_network(path, state, described, names)
-    model = _yaml_name(path, described)
-    return _anchor_free_network(path, state, model, names)
-
-
-def _anchor_network(
-    path: Path, state: dict[str, Tensor], described: dict[str, Any], names: dict[int, str]
-) -> tuple[nn.Module, dict[str, object]]:
-    """The package's YOLOv5 with the anchor head in place of its own."""
-    multiples = (described.get("depth_multiple"), described.get("width_multiple"))
-    size = SIZES.get(multiples)  # type: ignore[arg-type]
-    last = _last_layer(state, path)
-    if size is None or f"model.{last}.m.3.weight" in state:
-        raise WeightsError(
-            f"{path}: not a YOLOv5 n, s, m, l or x with three scales (depth and width {multiples})"
-        )
-    network = _detection_model(f"yolov5{size}.yaml", names)
+def _anchor_network(stored: WeightsFile) -> tuple[nn.Module, dict[str, object]]:
+    """The package's YOLOv5 with its head replaced by the anchor head."""
+    size = stored.anchor_size()
+    network = _detection_model(f"yolov5{size}.yaml", stored.names)
     for module in network.modules():
         if isinstance(module, SPPF):
-            module.cv1.act = nn.SiLU()  # this package builds it without; YOLOv5 was trained with
-    channels = [state[f"model.{last}.m.{i}.weight"].shape[1] for i in range(3)]
+            module.cv1.act = nn.SiLU()  # the original has this activation, the package omits it
     layers = cast("nn.Sequential", network.model)
-    head = AnchorHead(len(names), channels)
-    head.f, head.i = layers[-1].f, layers[-1].i  # where the package's forward takes its inputs
+    head = AnchorHead(len(stored.names), stored.head_channels())
+    head.f, head.i = layers[-1].f, layers[-1].i  # indices that the package's forward reads
     layers[-1] = head
-    _load_strictly(network, state, path)
+    stored.load_into(network)
     return network, {"network": f"yolov5{size}", "head": "anchor-based"}
 
 
-def _anchor_free_network(
-    path: Path, state: dict[str, Tensor], model: str, names: dict[int, str]
-) -> tuple[nn.Module, dict[str, object]]:
-    """A network as the package builds it."""
-    network = _detection_model(model, names)
-    _load_strictly(network, state, path)
-    return network, {"network": Path(model).stem, "head": "anchor-free"}
-
-
-def _load_safetensors(path: Path) -> tuple[nn.Module, dict[str, object]]:
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-        state = {key: value.float() for key, value in load_file(path).items()}
-        model, names = about["model"], {int(k): v for k, v in json.loads(about["names"]).items()}
-    except (SafetensorError, OSError, KeyError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path}: not a detector's safetensors file ({error})") from error
-    return _anchor_free_network(path, state, model, names)
-
-
-def _load_strictly(network: nn.Module, state: dict[str, Tensor], path: Path) -> None:
-    try:
-        missing, extra = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: {str(error).splitlines()[1].strip()}") from error
-    if missing or extra:
-        kind, keys = ("lacks", missing) if missing else ("has unknown", extra)
-        raise WeightsError(f"{path}: the checkpoint {kind} {keys[0]} (of {len(keys)} such keys)")
-
-
-def _last_layer(state: Mapping[str, Tensor], path: Path) -> int:
-    layers = [int(m[1]) for key in state if (m := re.match(r"model\.(\d+)\.", key))]
-    if not layers:
-        raise WeightsError(f"{path}: not a YOLO checkpoint (no layers named model.N)")
-    return max(layers)
-
-
-def _yaml_name(path: Path, described: Mapping[str, Any]) -> str:
-    """The package's own description of the network; one inside the file is never followed."""
-    stem = Path(str(described.get("yaml_file", path.stem))).stem
-    return re.sub(r"^(yolov5[nsmlx]6?)u$", r"\1", stem) + ".yaml"
+def _anchor_free_network(stored: WeightsFile) -> tuple[nn.Module, dict[str, object]]:
+    network = _detection_model(stored.model, stored.names)
+    stored.load_into(network)
+    return network, {"network": Path(stored.model).stem, "head": "anchor-free"}

@@ -1,6 +1,5 @@
 """Every fault in every stage: none hangs, none loses what was finished, none goes unseen."""
 
-import csv
 import errno
 import json
 import re
@@ -8,76 +7,24 @@ import resource
 import shutil
 import signal
 
-import cv2
-import numpy as np
 import pytest
 
 from common.errors import DataError, IrvisError
 from fusion.fusers import maximum
-from pipeline.config import config
 from pipeline.engine import ledger, runner
 from pipeline.engine.compute import Compute
+from tests.end_to_end.faulty_runs import QUIET, assert_resumes, finished, settings
 from tests.helpers import children, toy_recording, toys
+from tests.helpers.runs import execute
 from tests.helpers.stand import full_disk
-from tests.helpers.threads import prompt
 from tests.helpers.toy_sink import FailingSink
 
-QUIET = {"results": {"kind": "results"}, "log": {"kind": "jsonl"}}
+pytestmark = pytest.mark.usefixtures("frequent_checkpoints", "guarded")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm():
     children.warm()
-
-
-@pytest.fixture(autouse=True)
-def _often(monkeypatch):
-    """A checkpoint after every batch; each test within seconds, and no thread left."""
-    monkeypatch.setattr(runner, "CHECKPOINT", 1)
-    with prompt(30):
-        yield
-    assert FailingSink.opened == []
-
-
-def settings(here, *, resume=False, sinks=None, on_bad_pair=None, **source):
-    found = toy_recording.settings(here / "out", **{"frames": 20, **source})
-    found["run"] |= {"resume": resume, "on_bad_pair": on_bad_pair}
-    found["sinks"] = QUIET if sinks is None else sinks
-    return found
-
-
-def execute(settings):
-    return runner.run(config.check(settings), lambda done, total: None)
-
-
-def finished(here):
-    """Pairs that the partial folder has, all of which must be readable."""
-    partial = here / "out.partial"
-    done = int((partial / "progress.log").read_text().split()[-1])
-    lines = [json.loads(line) for line in (partial / "log.jsonl").read_text().splitlines()]
-    assert [line["number"] for line in lines] == list(range(len(lines)))
-    assert len(lines) >= done
-    return done
-
-
-def files(folder):
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "timing.json"
-    }
-
-
-def assert_resumes(here, **source):
-    """What broke off goes on, and ends with the files of a run that didn't break off."""
-    resumed = execute(settings(here, resume=True, **source))
-    whole = settings(here, **source)
-    whole["run"]["dir"] = str(here / "whole")
-    ours, theirs = files(resumed.folder), files(execute(whole).folder)
-    # may name a sink that was left out since
-    for found in (ours, theirs):
-        del found["config.yaml"]
-    assert ours == theirs
 
 
 def fail_at(monkeypatch, owner, name, call, error):
@@ -230,68 +177,6 @@ def test_a_disk_that_gets_full(here, size):
         finished(here)
         resumed = settings(here, sinks=every, frames=40, resume=True)
         assert execute(resumed).summary.frames["paired"] == 40
-
-
-# --- a camera dies, and the other goes on ---
-
-DEAD = {
-    "black": ({"black": [10, 20]}, "shows one level all over", range(10, 20)),
-    "frozen": ({"frozen": [0, 20]}, "has shown the same picture", range(9, 20)),
-    "stopped": ({"end": 5}, "has given no frame for", range(15, 30)),
-    "torn": ({"torn": 5}, "has given no frame for", range(15, 30)),
-}
-
-
-@pytest.mark.parametrize("fault", list(DEAD))
-@pytest.mark.parametrize("camera", ["ir", "vis"])
-def test_fused_falls_back_to_the_camera_that_survives(here, camera, fault):
-    faults, why, dead = DEAD[fault]
-    other = "vis" if camera == "ir" else "ir"
-    sinks = {**QUIET, "saved": {"kind": "images"}}
-    outcome = execute(settings(here, sinks=sinks, frames=30, **{camera: faults}))
-    frames = outcome.summary.frames
-    assert frames["fallback"] == len(dead)
-    stopped = fault in ("stopped", "torn")
-    assert frames["paired"] == (5 if stopped else 30 - len(dead))
-    assert frames["unpaired"] == (10 if stopped else 0)
-    assert frames["failed"] == (fault == "torn")
-    lines = [json.loads(line) for line in (outcome.folder / "log.jsonl").read_text().splitlines()]
-    with (outcome.folder / "ledger.csv").open(newline="") as file:
-        rows = {row["key"]: row for row in csv.DictReader(file) if row["status"] == "fallback"}
-    prefix = "ir_" if stopped and camera == "vis" else ""
-    assert list(rows) == [f"{prefix}{moment:06d}" for moment in dead]
-    for key, row in rows.items():
-        assert why in row["reason"]
-        assert {"ir": "infrared", "vis": "visible"}[camera] in row["reason"]
-        assert row[f"{other}_frame"] == key.removeprefix("ir_").lstrip("0")
-        assert (row[f"{camera}_frame"] == "") == stopped
-    for line in lines:
-        seen, key = line["detections"], line["key"]
-        images = {
-            arm: cv2.imread(str(outcome.folder / "saved" / arm / f"{key}.png"))
-            for arm in ("fused", "ir", "vis")
-        }
-        if key in rows:
-            assert np.array_equal(images["fused"], images[other])
-            assert images["fused"].any()
-            assert not images[camera].any()
-            assert seen[camera] == []
-            assert seen["fused"] == seen[other] == seen["late"]
-        else:
-            assert images[camera].any()
-    assert any(line["detections"]["late"] for line in lines if line["key"] in rows)
-
-
-@pytest.mark.parametrize("camera", ["ir", "vis"])
-def test_a_dead_camera_ends_a_run_that_is_to_fail(here, camera):
-    with pytest.raises(DataError, match=r"pair 000010: the .* camera shows one level all over"):
-        execute(settings(here, on_bad_pair="fail", **{camera: {"black": [10, 20]}}))
-
-
-def test_both_cameras_black_are_a_dark_night_and_no_fallback(here):
-    dark = {"black": [5, 10]}
-    frames = execute(settings(here, ir=dark, vis=dark)).summary.frames
-    assert (frames["paired"], frames["fallback"]) == (20, 0)
 
 
 # --- the process is told to end ---

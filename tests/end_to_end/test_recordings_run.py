@@ -1,11 +1,8 @@
 """Whole runs on recordings of known shift, scale and clock: what the run folder says of them."""
 
-import csv
 import json
 import math
-from fractions import Fraction
 
-import av
 import cv2
 import numpy as np
 import pytest
@@ -14,75 +11,23 @@ from PIL import Image
 from common.errors import DataError
 from pipeline.config import config
 from pipeline.engine import runner
-from pipeline.geometry import registration
 from scenes.climate import Conditions
 from scenes.render import Clip
 from tests.helpers import toys
+from tests.helpers.recordings import (
+    TWICE,
+    boxes,
+    calibrate,
+    noise,
+    record,
+    run,
+    small_infrared,
+    write_small,
+)
+from tests.helpers.runs import read_csv
 from tests.helpers.shaking import Shaking
 
-EVERY_100_MS = range(0, 10_000, 100)
-# Infrared pixels are twice as large: their centre (0, 0) lies between the visible 0 and 1.
-TWICE = ((2, 0, 0.5), (0, 2, 0.5), (0, 0, 1))
 DX, DY = 9, -5
-
-
-def record(path, images, times=EVERY_100_MS):
-    """Write HW or HWC uint8 images without loss; times in milliseconds."""
-    grey = images[0].ndim == 2
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=10)
-        stream.height, stream.width = images[0].shape[:2]
-        stream.pix_fmt = "gray" if grey else "bgr0"
-        stream.codec_context.time_base = stream.time_base = Fraction(1, 1000)
-        for time, image in zip(times, images, strict=False):
-            frame = av.VideoFrame.from_ndarray(image, format="gray" if grey else "rgb24")
-            frame.pts, frame.time_base = time, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-
-
-def noise(camera, number, size):
-    channels = (3,) if camera == "vis" else ()
-    generator = np.random.default_rng([len(camera), number])
-    return generator.integers(40, 60, (*size, *channels), np.uint8)
-
-
-def small_infrared(number, size=(24, 32)):
-    """Half the visible size; the bright box of frame i begins at (4 + i, 5)."""
-    image = noise("ir", number, size)
-    image[5:13, 4 + number : 10 + number] = 255
-    return image
-
-
-def write_small(here, count=6):
-    """Recordings of two resolutions; only infrared shows something."""
-    record(here / "ir.mkv", [small_infrared(i) for i in range(count)])
-    record(here / "vis.mkv", [noise("vis", i, (48, 64)) for i in range(count)])
-
-
-def calibrate(path, homography, ir_size, vis_size):
-    wanted = registration.Calibration(
-        schema=1, homography=homography, ir_size=ir_size, vis_size=vis_size
-    )
-    registration.write(path, wanted)
-    return {"calibration": str(path)}
-
-
-def run(source, **more):
-    source = {"kind": "video", "ir": "ir.mkv", "vis": "vis.mkv", **source}
-    settings = toys.settings("", source=source, **more)
-    return runner.run(config.check(settings), lambda done, total: None)
-
-
-def table(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def boxes(outcome, arm):
-    """Left, top, width and height by image number, one box an image."""
-    found = json.loads((outcome.folder / "predictions" / f"{arm}.json").read_text())
-    return {entry["image_id"]: entry["bbox"] for entry in found}
 
 
 def test_infrared_of_another_resolution_is_put_on_the_visible_grid(here):
@@ -128,7 +73,7 @@ def test_the_camera_that_goes_on_alone_fills_the_visible_grid(here, dead):
     }  # fmt: skip
     saved = sorted((outcome.folder / "saved" / "fused").iterdir())
     assert len(saved) == 16
-    rows = table(outcome.folder / "pairs.csv")
+    rows = read_csv(outcome.folder / "pairs.csv")
     assert [row["dead"] for row in rows] == [""] * 8 + [dead] * 8
     last = np.asarray(Image.open(saved[-1]))
     assert last.shape == (48, 64, 3)
@@ -137,58 +82,6 @@ def test_the_camera_that_goes_on_alone_fills_the_visible_grid(here, dead):
     else:
         assert (last[11:25, 59:] == 255).all()  # the inside of the box, which leaves the image
         assert last[:, :56].max() < 60
-
-
-def write_folders(here, sizes):
-    """Folders of images with times; infrared ones of the sizes given."""
-    for name in ("ir", "vis"):
-        (here / name).mkdir()
-        lines = ["name,time_s"]
-        for i, size in enumerate(sizes):
-            image = small_infrared(i, size) if name == "ir" else noise(name, i, (48, 64))
-            Image.fromarray(image).save(here / name / f"{name}_{9 - i}.png")  # not by name
-            lines.append(f"{name}_{9 - i}.png,{1_700_000_000 + i / 4:.3f}")
-        (here / f"{name}.csv").write_text("\n".join(lines) + "\n")
-    files = {key: str(here / f"{key}.csv") for key in ("ir", "vis")}
-    return {
-        "kind": "frame_folder", "ir": str(here / "ir"), "vis": str(here / "vis"),
-        "ir_times": files["ir"], "vis_times": files["vis"],
-    }  # fmt: skip
-
-
-def test_folders_are_paired_by_their_times(here):
-    source = write_folders(here, [(24, 32)] * 5)
-    more = {"registration": calibrate(here / "c.json", TWICE, (24, 32), (48, 64))}
-    outcome = run(source, **more)
-    rows = table(outcome.folder / "pairs.csv")
-    assert [row["key"] for row in rows] == ["vis_9", "vis_8", "vis_7", "vis_6", "vis_5"]
-    assert boxes(outcome, "fused") == {i + 1: [2 * (4 + i), 10, 12, 16] for i in range(5)}
-    later = run({**source, "offset_ms": 500}, **more)  # the third visible one has the first box
-    assert later.results["frames"]["paired"] == 3
-    assert later.results["frames"]["unpaired"] == 4
-    assert boxes(later, "fused") == {i + 1: [2 * (4 + i), 10, 12, 16] for i in range(3)}
-    assert [row["key"] for row in table(later.folder / "pairs.csv")] == ["vis_7", "vis_6", "vis_5"]
-    assert later.results["sync"] == {
-        "offset_ms": 500.0,
-        "drift_ppm": 0.0,
-        "skew": {"pairs": 3, "mean_ms": 0.0, "std_ms": 0.0, "min_ms": 0.0, "max_ms": 0.0},
-    }
-
-
-def test_an_image_of_another_size_than_the_calibration_is_a_bad_pair(here):
-    source = write_folders(here, [(24, 32), (24, 32), (24, 30), (24, 32)])
-    more = {"registration": calibrate(here / "c.json", TWICE, (24, 32), (48, 64))}
-    reason = (
-        "pair vis_7: the infrared image has 30x24, its calibration is for 32x24; calibrate at the "
-        "size that is used"
-    )
-    outcome = run(source, **more)
-    assert table(outcome.folder / "ledger.csv") == [
-        {"key": "vis_7", "status": "failed", "ir_frame": "2", "vis_frame": "2", "reason": reason}
-    ]
-    assert outcome.results["frames"]["paired"] == 3
-    with pytest.raises(DataError, match=reason):
-        run(source, run={"name": "strict", "on_bad_pair": "fail"}, **more)
 
 
 def test_a_calibration_of_other_cameras_ends_the_run_with_both_sizes(here):
@@ -210,7 +103,7 @@ def drive():
 
 
 def shifts(outcome):
-    rows = table(outcome.folder / "pairs.csv")
+    rows = read_csv(outcome.folder / "pairs.csv")
     assert len(rows) == 6
     return np.array([(float(row["shift_x"]), float(row["shift_y"])) for row in rows])
 

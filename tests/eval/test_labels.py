@@ -1,6 +1,5 @@
-"""The label readers: the three formats, class maps, ignore regions, and each mistake."""
+"""The label readers: YOLO's and VOC's format, class maps, ignore regions, and each mistake."""
 
-import json
 import os
 from pathlib import Path
 
@@ -9,50 +8,9 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from eval.labels import LabelSet
+from tests.eval.label_files import NAMES, SIZE, folder, voc, voc_object
 
-NAMES = {0: "person", 1: "bicycle", 2: "car"}
 SHARED = Path(os.environ.get("IRVIS_SHARED", Path(__file__).parents[2] / ".." / "shared"))
-SIZE = (100, 200)  # height, width
-
-
-def folder(root: Path, **files: str) -> Path:
-    """A folder of label files, ``name__suffix`` for ``name.suffix``."""
-    for name, text in files.items():
-        path = root / name.replace("__", ".")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
-def voc(*objects: str, size: str = "") -> str:
-    return f"<annotation>\n{size}\n" + "\n".join(objects) + "\n</annotation>"
-
-
-def voc_object(name="car", box=(11, 21, 50, 60), difficult=0) -> str:
-    sides = zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
-    edges = "".join(f"<{side}>{value}</{side}>" for side, value in sides)
-    return (
-        f"<object><name>{name}</name><difficult>{difficult}</difficult>"
-        f"<bndbox>{edges}</bndbox></object>"
-    )
-
-
-def coco(tmp_path: Path, **changes) -> Path:
-    data = {
-        "images": [
-            {"id": 5, "file_name": "day/a.png", "width": 200, "height": 100},
-            {"id": 6, "file_name": "day/b.png"},
-        ],
-        "annotations": [
-            {"id": 1, "image_id": 5, "category_id": 3, "bbox": [10, 20, 40, 40]},
-            {"id": 2, "image_id": 5, "category_id": 3, "bbox": [0, 0, 5, 5], "iscrowd": 1},
-        ],
-        "categories": [{"id": 1, "name": "Person"}, {"id": 3, "name": "Car"}],
-        **changes,
-    }
-    path = tmp_path / "labels.json"
-    path.write_text(json.dumps(data))
-    return path
 
 
 def test_yolo(tmp_path):
@@ -176,61 +134,6 @@ def test_voc_class_map(tmp_path):
 def test_wrong_voc(tmp_path, text, message):
     with pytest.raises(DataError, match=message):
         LabelSet.open(folder(tmp_path, a__xml=text), names=NAMES)
-
-
-def test_coco(tmp_path):
-    labels = LabelSet.open(coco(tmp_path), names=NAMES)
-    assert labels.keys() == ["day/a", "day/b"]
-    for key in ("day/a", "a"):
-        truth = labels.get(key, SIZE)
-        assert truth.xyxy.tolist() == [[10, 20, 50, 60]]
-        assert truth.class_id.tolist() == [2]  # by name; the file's own id is 3
-        assert truth.ignore.tolist() == [[0, 0, 5, 5]]
-    assert len(labels.get("b", (7, 9))) == 0
-    with pytest.raises(DataError, match="labelled at 200x100"):
-        labels.get("a", (100, 100))
-
-
-@pytest.mark.parametrize("class_map", [{3: 0}, {"3": 0}, {"CAR": 0}])
-def test_coco_class_map(tmp_path, class_map):
-    labels = LabelSet.open(coco(tmp_path), names=NAMES, class_map=class_map)
-    assert labels.get("a", SIZE).class_id.tolist() == [0]
-
-
-def test_coco_without_category_names_goes_by_id(tmp_path):
-    annotations = [{"id": 1, "image_id": 5, "category_id": 2, "bbox": [10, 20, 40, 40]}]
-    path = coco(tmp_path, categories=[], annotations=annotations)
-    assert LabelSet.open(path, names=NAMES).get("a", SIZE).class_id.tolist() == [2]
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"categories": []}, r"unknown class '3' \(2 labels\)"),
-        ({"images": [{"id": 1, "file_name": "a"}]}, r"annotations\[0\]: image_id 5 is not"),
-        (
-            {"annotations": [{"id": 1, "image_id": 5, "category_id": 3, "bbox": [1, 2, -3, 4]}]},
-            r"annotations\[0\]: bbox \[1, 2, -3, 4\]",
-        ),
-        (
-            {
-                "images": [{"id": 1, "file_name": "a.png"}, {"id": 2, "file_name": "a.jpg"}],
-                "annotations": [],
-            },
-            "two images are called 'a'",
-        ),
-    ],
-)
-def test_wrong_coco(tmp_path, changes, message):
-    with pytest.raises(DataError, match=message):
-        LabelSet.open(coco(tmp_path, **changes), names=NAMES)
-
-
-def test_box_outside_the_image(tmp_path):
-    annotations = [{"id": 1, "image_id": 6, "category_id": 3, "bbox": [300, 20, 40, 40]}]
-    labels = LabelSet.open(coco(tmp_path, annotations=annotations), names=NAMES)
-    with pytest.raises(DataError, match=r"box \[300.0, 20.0, 340.0, 60.0\] of 'b' lies outside"):
-        labels.get("b", SIZE)
 
 
 def test_key_that_fits_two_images(tmp_path):

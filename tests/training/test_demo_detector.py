@@ -7,15 +7,8 @@ from detection.detectors import yolov5
 from eval.labels import Labels
 from training import demo_detector
 from training.config import ScheduleConfig
-from training.demo_detector import (
-    Recipe,
-    Scenes,
-    arm_image,
-    augment,
-    draw_clip,
-    make_batch,
-    train,
-)
+from training.demo_detector import Recipe, make_batch, train
+from training.demo_scenes import Scenes, arm_image, augment, draw_clip
 
 RECIPE = Recipe(batch=3, save_every=2, schedule=ScheduleConfig(steps=4, warmup=2))
 

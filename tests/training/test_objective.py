@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import DataError
+from common.checksums import sha256
+from common.errors import ConfigError, DataError, WeightsError
+from detection.weights import resolve
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
+from fusion.network.checkpoint import find, read, trained_on
 from tests.helpers.recipes import judged, make, quiet, trainer
 from training.crops import Sampler
 from training.loop import train
+from training.networks import load_network
 from training.pairs import open_sources
 from training.records import COLUMNS
 
@@ -29,6 +33,7 @@ def test_the_total_is_the_weighted_sum(here, monkeypatch):
     )
     assert values["detector"] == pytest.approx(fused.mean().item())
     assert values["outside"] == 0  # the mean is between the images
+    assert values["teacher"] == 0
     # untrained, the network gives the mean of what it sees, and the chroma stays
     batch = training._sample(0)
     y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)
@@ -75,3 +80,32 @@ def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
     with pytest.raises(DataError, match=r"the loss is nan at step 1; lower") as caught:
         train(judged(), quiet)
     assert "\n" not in str(caught.value)
+
+
+def test_a_teacher_is_imitated(here):
+    training = trainer(make(loss={"paper": None, "teacher": 4.0}, teacher="gate_unet"))
+    batch = training._sample(0)
+    ir, (y, _) = batch.seen.float() / 255, rgb_to_ycbcr(batch.vis.float() / 255)
+    wanted = load_network("gate_unet")(ir=ir, vis=y)
+    values = dict(zip(COLUMNS, training.advance().tolist(), strict=True))
+    difference = (wanted - (ir + y) / 2).abs().mean().item()  # untrained, it gives the mean
+    assert difference > 0.01
+    assert values["teacher"] == pytest.approx(difference, rel=1e-4)
+    assert values["total"] == pytest.approx(4 * values["teacher"])
+
+
+def test_what_a_teacher_was_trained_on_counts(here):
+    checked = make(loss={"paper": None, "teacher": 4.0}, teacher="gate_unet")
+    path = train(checked, quiet).weights
+    assert trained_on(path) > trained_on(find("gate_unet"))
+    assert read(path).metadata["teacher"] == sha256(find("gate_unet"))
+
+
+def test_a_loss_without_its_teacher_is_refused():
+    with pytest.raises(ConfigError, match=r"loss.teacher: .* teacher=gate_unet"):
+        make(loss={"teacher": 1.0})
+
+
+def test_a_teacher_must_say_what_it_is(here):
+    with pytest.raises(WeightsError, match="names no network that can be trained"):
+        trainer(make(loss={"teacher": 1.0}, teacher=str(resolve("demo"))))

@@ -1,46 +1,22 @@
+"""The released network as a whole: loading, and how its parts are put together."""
+
 import os
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional
 
 from common.errors import WeightsError
 from fusion.network.released import ReleasedFusionMamba, from_checkpoint, stored_key
-from fusion.network.released_blocks import Block, CrossBlock, CrossMixer, DescriptiveConv, Gate
-
-DEPTHS = (1, 2, 1, 1)
-SCAN = "reference"  # on so few tokens the fastest; only the authors' network takes the default
-
-
-def drawn(module):
-    """All weights random, as nothing at its start value would show where it goes."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.add_(0.2 * torch.randn(parameter.shape, generator=generator))
-    return module.eval()
+from tests.fusion.network.released import DEPTHS, SCAN, drawn, stored
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
     return drawn(ReleasedFusionMamba(8, DEPTHS, scan=SCAN))
-
-
-def stored(network):
-    """What a file of the released code holds of this network, with what is in it for nothing."""
-    tensors = {stored_key(k): v.clone() for k, v in network.state_dict().items()}
-    for key in [key for key in tensors if key.endswith(".learnable_mask")]:
-        channels = len(tensors[key])
-        tensors[key.replace("learnable_mask", "base_mask")] = torch.ones(channels, channels, 3, 3)
-    for key in [key for key in tensors if key.startswith("Cross_block.1.")]:
-        tensors[key.replace("block.1", "block.0")] = torch.zeros(1)
-    for level in range(4):
-        key = f"Cross_block.{level}.Cross_layer.Diff_enhance.lastconv.weight"
-        tensors[key] = torch.ones(4, 8, 1, 1)
-    return tensors
 
 
 def pair(height=32, width=32, batch=1, seed=1):
@@ -63,45 +39,6 @@ def calls(network, inputs, *names):
     for hook in hooks:
         hook.remove()
     return seen
-
-
-# --- the authors' network
-
-
-@pytest.fixture(scope="module")
-def fixture(shared):
-    return load_file(shared / "fixtures" / "fusionmamba_released_code_small.safetensors")
-
-
-@pytest.fixture(scope="module")
-def authors(fixture, tmp_path_factory):
-    weights = {
-        k.removeprefix("weights/"): v for k, v in fixture.items() if k.startswith("weights/")
-    }
-    path = tmp_path_factory.mktemp("authors") / "weights.pth"
-    torch.save(weights, path)
-    return from_checkpoint(path)
-
-
-@pytest.mark.parametrize("size", ["64x64", "96x128"])
-def test_gives_the_image_of_the_released_code(fixture, authors, size):
-    ir, vis, out = (fixture[f"case/{size}/{name}"] for name in ("ir", "vis", "out"))
-    with torch.inference_mode():
-        change = authors(ir=ir, vis=vis) - 2 * (vis + ir)
-    expected = out - 2 * (vis + ir)
-    assert (change - expected).norm() <= 1e-5 * expected.norm()
-
-
-def test_reads_the_size_of_the_released_code(authors):
-    assert (authors.width, authors.depths) == (8, (1, 1, 2, 1))
-
-
-def test_keys_are_those_of_the_released_code(fixture, authors):
-    keys = {k.removeprefix("weights/") for k in fixture if k.startswith("weights/")}
-    ours = {stored_key(key) for key in authors.state_dict()}
-    assert ours < keys
-    unused = ("Cross_block.0.", ".lastconv.", ".base_mask")
-    assert all(any(part in key for part in unused) for key in keys - ours)
 
 
 # --- loading
@@ -215,103 +152,6 @@ def test_code_is_never_run(network, tmp_path, wrap):
     assert not trace.exists()
 
 
-# --- the parts, by hand
-
-
-def test_descriptive_kernel_by_hand():
-    conv = DescriptiveConv(1).eval()
-    with torch.no_grad():
-        conv.weight.copy_(torch.arange(1.0, 10).view(1, 1, 3, 3))  # sum 45, middle 5
-        conv.learnable_mask.fill_(2.0)
-        conv.learnable_theta.fill_(0.1)
-        kernel = conv.kernel()[0, 0]
-        expected = torch.tensor([[1.0, 2, 3], [4, 5 * (1 - 0.1 * 2 * 45), 6], [7, 8, 9]])
-        assert torch.allclose(kernel, expected)
-        # a single bright pixel brings the kernel out, turned round, and the fold does the same
-        x = torch.zeros(1, 3, 3, 1)
-        x[0, 1, 1, 0] = 1
-        assert torch.allclose(conv(x)[0, ..., 0], expected.flip(0, 1))
-
-
-def test_descriptive_mask_is_by_output_then_input():
-    conv = DescriptiveConv(2)
-    with torch.no_grad():
-        conv.weight.fill_(1.0)
-        conv.learnable_mask.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
-        conv.learnable_theta.fill_(1.0)
-        middle = conv.kernel()[:, :, 1, 1]
-    assert torch.equal(middle, torch.tensor([[-8.0, -17.0], [-26.0, -35.0]]))  # 1 − 9 m
-
-
-def test_fold_follows_the_weights():
-    conv, x = drawn(DescriptiveConv(3)), torch.randn(1, 4, 5, 3)
-    with torch.no_grad():
-        conv(x)
-        conv.learnable_theta.add_(0.3)
-        plain = functional.conv2d(x.permute(0, 3, 1, 2), conv.kernel(), padding=1)
-        assert torch.equal(conv(x), plain.permute(0, 2, 3, 1))
-
-
-def test_gate_pools_after_the_norm():
-    gate = drawn(Gate(8))
-    v = torch.randn(2, 3, 4, 8)
-    hidden = functional.gelu(gate.global_reduce(gate.norm(v).flatten(1, 2).mean(1)))  # [2, 1]
-    expected = v * torch.sigmoid(gate.channel_select(hidden))[:, None, None]
-    with torch.no_grad():
-        assert torch.allclose(gate(v), expected, atol=1e-6)
-
-
-def test_block_by_hand():
-    block = drawn(Block(8, SCAN))
-    f = torch.randn(2, 4, 6, 8)
-    with torch.no_grad():
-        s = block.essm(block.norm(f))  # no f is added
-        c = block.local(s + block.channel(s))
-        g = f + block.gate(s) + block.gate(c)
-        first, _, last = block.mlp
-        expected = g + last(functional.gelu(first(block.norm2(g))))
-        assert torch.equal(block(f), expected)
-
-
-@pytest.fixture(scope="module")
-def mixer():
-    return drawn(CrossMixer(8, SCAN))
-
-
-def test_both_gates_are_of_modality_1(mixer, monkeypatch):
-    """The slip of the released code: SiLU(z1) and SiLU(SiLU(z1)), not SiLU(z1) and SiLU(z2)."""
-    monkeypatch.setattr(mixer.es2d, "forward", lambda x: x)
-    d1, d2 = torch.randn(2, 1, 4, 4, 8)
-    with torch.no_grad():
-        x1, z1 = mixer.in_proj1(d1).split(16, dim=-1)
-        x2, _ = mixer.in_proj2(d2).split(16, dim=-1)
-        c1, c2 = (functional.silu(mixer.conv(x)) for x in (x1, x2))
-        s = mixer.norm(c1 * c2 + c1 + c2)
-        silu = functional.silu
-        expected = mixer.linear_out(s * silu(z1) + s * silu(silu(z1)))
-        assert torch.allclose(mixer(d1, d2), expected, atol=1e-6)
-
-
-def test_gate_of_modality_2_is_unused(mixer):
-    mixer.zero_grad()
-    mixer(*torch.randn(2, 1, 4, 4, 8)).square().sum().backward()
-    used, unused = mixer.in_proj2.weight.grad.chunk(2)
-    assert used.abs().max() > 0
-    assert unused.abs().max() == 0
-
-
-def test_cross_block_by_hand(monkeypatch):
-    block = drawn(CrossBlock(8, SCAN))
-    monkeypatch.setattr(block.mixer, "forward", lambda d1, d2: 2 * d1 - 3 * d2)
-    f1, f2 = torch.randn(2, 2, 4, 4, 8)
-    with torch.no_grad():
-        gap = (f1 - f2).mean(dim=(1, 2), keepdim=True)
-        d1 = block.texture1(f1) + f1 + gap.sigmoid() * (f1 + f2)
-        d2 = block.texture2(f2) + f2 + (-gap).sigmoid() * (f1 + f2)
-        y = 2 * block.ln_1(d1) - 3 * block.ln_2(d2)
-        assert torch.allclose(block(f1, f2), f1 + f2 + y + block.channel(y), atol=1e-5)
-
-
 # --- how the parts are put together
 
 
@@ -401,31 +241,3 @@ def test_gradients_reach_inputs_and_all_weights(tmp_path, network):
     assert all(v.grad.abs().max() > 0 for v in inputs.values())
     without = [k for k, p in loaded.named_parameters() if p.grad is None or not p.grad.any()]
     assert without == []
-
-
-def entries(width, depths):
-    """Parameters of the network, and entries of a file of it with what is in it for nothing."""
-    with torch.device("meta"):
-        network = ReleasedFusionMamba(width, depths)
-        level_0 = CrossBlock(width, SCAN)
-    used = sum(p.numel() for p in network.parameters())
-    described = [
-        m for m in (*network.modules(), *level_0.modules()) if isinstance(m, DescriptiveConv)
-    ]
-    unused = [
-        sum(p.numel() for p in level_0.parameters()),
-        sum(conv.weight.numel() for conv in described),  # the base masks
-        sum((width << level) // 2 * ((width << level) + 1) for level in range(4)),  # lastconv
-    ]
-    return used, used + sum(unused)
-
-
-def test_entries_of_the_authors_size():
-    used, stored = entries(96, (2, 2, 9, 2))
-    assert used == 163_819_456
-    assert round(stored / 1e6) == 225
-
-
-def test_entries_of_the_authors_code(fixture):
-    stored = sum(v.numel() for k, v in fixture.items() if k.startswith("weights/"))
-    assert entries(8, (1, 1, 2, 1))[1] == stored

@@ -10,28 +10,26 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from pipeline.commands.calibrate import PAIRS, calibrate, checkerboard, report
-from pipeline.geometry.alignment import Alignment, _strength, agreement, align, choose, scaling
+from pipeline.geometry.alignment import scaling
 from pipeline.geometry.registration import (
     Calibration,
     Made,
     Residual,
-    corners,
-    project,
     read,
     write,
 )
 from pipeline.images import to_grey
 from scenes.climate import Conditions
 from scenes.render import Clip
+from tests.helpers.runs import silent
+from tests.helpers.textures import corner_error, textures
 
 SIZE = (256, 320)  # of the visible image
 HALF = (128, 160)
+
+
 # visible to infrared pixels at the visible size, as the drive takes it
 DRIVE = np.array([[1.03, 0.015, 5.0], [-0.01, 1.04, -6.0], [2e-5, -3e-5, 1.0]])
-
-
-def silent(done, total):
-    pass
 
 
 def render(homography, times=("day", "dusk"), frames=3):
@@ -67,26 +65,6 @@ def save(folder, pairs):
     return folder / "ir", folder / "vi"
 
 
-def corner_error(found, truth, ir_size):
-    """Mean distance of the infrared corners, visible pixels."""
-    apart = project(np.asarray(found), corners(ir_size)) - project(truth, corners(ir_size))
-    return np.linalg.norm(apart, axis=1).mean()
-
-
-def textures(homography, count, size=(200, 260)):
-    """Pairs of a texture, its negative seen through the inverse of the homography."""
-    pairs = []
-    for seed in range(count):
-        noise = np.random.default_rng(seed).standard_normal(size, np.float32)
-        rough = cv2.GaussianBlur(noise, (0, 0), 4)
-        image = np.clip(128 + 50 * rough / rough.std(), 0, 255).astype(np.uint8)
-        there = cv2.warpPerspective(
-            255 - image, np.linalg.inv(homography), size[::-1], borderMode=cv2.BORDER_REFLECT
-        )
-        pairs.append((there, image))
-    return pairs
-
-
 def test_a_drive_of_one_size(tmp_path, drive):
     seen = []
     found = calibrate(*save(tmp_path, drive), on_progress=lambda *step: seen.append(step))
@@ -118,77 +96,6 @@ def test_a_narrower_view_of_another_shape(tmp_path, straight):
     truth = np.array([[1, 0, 50], [0, 1, 48], [0, 0, 1]]) @ np.linalg.inv(scaling(1.5, 1.5))
     assert corner_error(found.matrix, truth, (240, 330)) < 1.5
     assert found.made.model == "similarity"  # three pairs are too few for more
-
-
-@pytest.mark.parametrize(
-    ("model", "homography", "most"),
-    [
-        ("translation", [[1, 0, 7], [0, 1, -4], [0, 0, 1]], 0.1),
-        ("similarity", [[1.1, 0.05, -9], [-0.05, 1.1, 6], [0, 0, 1]], 0.2),
-        ("affine", [[1.1, 0.05, -9], [-0.04, 1.08, 6], [0, 0, 1]], 0.2),
-        ("homography", [[1.1, 0.05, -9], [-0.04, 1.08, 6], [1e-4, -2e-4, 1]], 0.4),
-    ],
-)
-def test_textures_with_known_homographies(model, homography, most):
-    pairs = textures(np.array(homography), 3)
-    found = align(pairs, model, lambda done: None)
-    assert corner_error(found.homography, np.array(homography), pairs[0][0].shape) < most
-    assert found.distances.max() < 2 * most
-    if model != "homography":
-        assert found.homography[2] == pytest.approx([0, 0, 1], abs=1e-12)
-    if model == "similarity":
-        (a, b), (c, d) = found.homography[:2, :2]
-        assert (a, b) == pytest.approx((d, -c))
-    if model == "translation":
-        assert found.homography[:2, :2] == pytest.approx(np.eye(2), abs=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("homography", "count", "wanted"),
-    [
-        ([[1, 0, 7], [0, 1, -4], [0, 0, 1]], 4, "translation"),
-        ([[1.1, 0.05, -9], [-0.05, 1.1, 6], [0, 0, 1]], 4, "similarity"),
-        ([[1.1, 0.05, -9], [-0.04, 1.08, 6], [4e-4, -3e-4, 1]], 4, "homography"),
-        ([[1.1, 0.05, -9], [-0.04, 1.08, 6], [4e-4, -3e-4, 1]], 3, "similarity"),
-    ],
-)
-def test_the_simplest_model_that_agrees_is_chosen(homography, count, wanted):
-    steps = []
-    model, found = choose(textures(np.array(homography), count), steps.append)
-    assert model == wanted
-    assert steps == list(range(1, len(steps) + 1))
-    assert isinstance(found, Alignment)
-
-
-def test_edges_in_one_place_alone_do_not_bend_the_rest():
-    rng = np.random.default_rng(0)
-    pairs = []
-    for ir, vis in textures(np.eye(3), 4):
-        noisy = [rng.normal(90, 3, vis.shape).astype(np.uint8) for _ in range(2)]
-        noisy[0][40:110, 30:100], noisy[1][40:110, 30:100] = ir[40:110, 30:100], vis[40:110, 30:100]
-        pairs.append((noisy[0], noisy[1]))
-    model, found = choose(pairs, lambda done: None)
-    assert model == "translation"
-    assert corner_error(found.homography, np.eye(3), pairs[0][0].shape) < 0.3
-
-
-def test_agreement_falls_with_the_distance():
-    pairs = textures(np.eye(3), 2)
-    shifts = [np.array([[1, 0, x], [0, 1, 0], [0, 0, 1.0]]) for x in (0, 1, 2, 40)]
-    values = [agreement(pairs, shift) for shift in shifts]
-    assert values[0] == pytest.approx(1, abs=0.01)
-    assert values == sorted(values, reverse=True)
-    assert values[-1] < 0.1
-
-
-def test_wrong_pairs_do_not_move_the_estimate():
-    homography = np.array([[1.05, 0, 4], [0, 1.05, -3], [0, 0, 1]])
-    pairs = textures(homography, 5)
-    wrong = [(pairs[0][0][::-1].copy(), pairs[1][1]), (np.zeros_like(pairs[0][0]), pairs[2][1])]
-    found = align(pairs + wrong, "homography", lambda done: None)
-    assert corner_error(found.homography, homography, pairs[0][0].shape) < 0.4
-    assert np.isnan(found.distances[-1])
-    assert (found.distances[:5] < 1).all()
 
 
 def test_two_images_give_a_calibration_without_a_residual(tmp_path, straight, capsys):
@@ -248,20 +155,6 @@ def test_the_same_input_gives_the_same_bytes(tmp_path, straight):
         texts.append((tmp_path / name).read_bytes())
     assert texts[0] == texts[1]
     assert isinstance(read(tmp_path / "a.json"), Calibration)
-
-
-def test_gradient_strength_does_not_depend_on_where_in_memory_an_image_lies():
-    size = (128, 160)  # OpenCV takes another way for some
-    image = np.random.default_rng(0).random(size, np.float32) * 200
-    found = set()
-    for start in range(16):
-        memory = np.empty(image.size + 16, np.float32)
-        moved = memory[start : start + image.size].reshape(size)
-        moved[...] = image
-        held = [np.empty(size, np.float32) for _ in range(start % 3)]  # moves what is made inside
-        found.add(_strength(moved).tobytes())
-        del held
-    assert len(found) == 1
 
 
 def test_the_picture_has_squares_of_both(tmp_path, straight):

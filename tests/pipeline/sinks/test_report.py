@@ -1,4 +1,4 @@
-"""The gallery that a sink of kind report keeps; its page is in ../commands/test_report.py."""
+"""The gallery that a sink of kind report keeps; its page is in ../commands/report/."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""Runs against each other: differences by hand, images in any order, and what is refused."""
+"""Runs against each other: differences by hand, and images in any order."""
 
 import json
 import shutil
@@ -7,50 +7,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm, t
 
-from common.errors import ConfigError, DataError
 from common.files import write_json
 from eval.bootstrap import draw
 from eval.fingerprint import fingerprint
 from pipeline.commands.compare import compare, report
-from pipeline.config import config
-from pipeline.engine import runner
 from tests.helpers import toys
-
-IMAGES = 12
-
-
-def run(folder, root, **more):
-    """A cheap run in the folder."""
-    settings = toys.settings(root, **more)
-    settings["run"] = {"dir": str(folder)}
-    return runner.run(config.check(settings), lambda done, total: None).folder
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """Two runs: `maximum` finds the box on all images, as IR does; VIS on every other one."""
-    folder = tmp_path_factory.mktemp("compare")
-    root = toys.write_pairs(folder / "pairs", IMAGES)
-    arms = toys.settings(root)["arms"]
-    run(folder / "first", root)
-    fused = {**arms, "fused": {"kind": "vis_only"}, "more": {"kind": "average"}}
-    run(folder / "second", root, arms=fused)
-    return folder
-
-
-@pytest.fixture
-def runs(made, here):
-    """The two runs, to be changed."""
-    for name in ("first", "second"):
-        shutil.copytree(made / name, here / name)
-    return here
-
-
-def edit(path, change):
-    """Change the contents of a JSON file in place."""
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
+from tests.helpers.runs import run_in
+from tests.pipeline.commands.compare.two_runs import IMAGES, edit
 
 
 def ap(recall):
@@ -176,94 +139,6 @@ def test_notes_say_what_else_differs(runs):
     assert comparison["warnings"] == [few, "second, third: mind the gap"]
 
 
-def protocol(key, value):
-    def change(runs):
-        def set_value(results):
-            *sections, name = key.split(".")
-            part = results["protocol"]
-            for section in sections:
-                part = part[section]
-            part[name] = value
-
-        edit(runs / "second/results.json", set_value)
-
-    return change
-
-
-def nothing_labelled(runs):
-    edit(runs / "second/results.json", lambda data: data["arms"]["ir"].update(detection=None))
-
-
-def no_score(runs):
-    edit(runs / "second/results.json", lambda data: data["arms"]["ir"]["detection"]["yolo"].clear())
-
-
-def other_labels(runs):
-    edit(runs / "second/ground_truth.json", lambda data: data["annotations"].pop())
-
-
-def without(name):
-    return lambda runs: (runs / "second" / name).unlink()
-
-
-def partial(runs):
-    (runs / "second").rename(runs / "second.partial")
-
-
-@pytest.mark.parametrize(
-    ("change", "error", "message"),
-    [
-        (
-            protocol("detector.conf", 0.25),
-            ConfigError,
-            r"detector\.conf is 0\.25 in second, but 0\.0 in first; .*same detector settings: run",
-        ),
-        (protocol("classes", [0]), ConfigError, r"^classes is \[0\] in second, but \[0, 2\] in fi"),
-        (
-            protocol("ground_truth_sha256", 64 * "0"),
-            ConfigError,
-            r"ground_truth_sha256 is 0{59}… in second, but \w{59}… in first; .*labelled images",
-        ),
-        (protocol("detector", None), DataError, "second: had no detector"),
-        (
-            no_score,
-            DataError,
-            r"second/results\.json: has no arms\.ir\.detection\.yolo\.\w+; it was edited",
-        ),
-        (nothing_labelled, DataError, "second: has no labelled objects"),
-        (other_labels, DataError, r"second/ground_truth\.json: is not what results\.json beside"),
-        (partial, DataError, r"second\.partial: the run isn't finished; .*run\.resume=true"),
-        (lambda runs: shutil.rmtree(runs / "second"), DataError, "second: is no run folder: it ha"),
-        (
-            without("predictions/late.json"),
-            DataError,
-            r"second: is no whole.*/late\.json is missing",
-        ),
-        (without("ground_truth.json"), DataError, r"ground_truth\.json is missing; copy all of it"),
-    ],
-)
-def test_refused(runs, monkeypatch, change, error, message):
-    monkeypatch.chdir(runs)
-    change(runs)
-    with pytest.raises(error, match=message) as raised:
-        compare([runs.joinpath(name).relative_to(runs) for name in ("first", "second")])
-    assert "\n" not in str(raised.value)
-
-
-def test_all_keys_that_differ_are_named(runs):
-    protocol("detector.iou", 0.9)(runs)
-    protocol("detector.conf", 0.25)(runs)
-    with pytest.raises(ConfigError, match=r"detector\.conf is .*, detector\.iou differs too; "):
-        compare([runs / "first", runs / "second"])
-
-
-def test_two_runs_are_needed(made):
-    with pytest.raises(ConfigError, match="needs two runs"):
-        compare([made / "first"])
-    with pytest.raises(ConfigError, match="first: stands twice"):
-        compare([made / "first", made / "second", made / "second" / ".." / "first"])
-
-
 def test_the_tables(made, capsys):
     comparison = compare([made / "first", made / "second"])
     report(comparison)
@@ -303,7 +178,7 @@ def test_runs_without_a_common_arm(runs, capsys):
 def test_one_image_has_no_intervals(here, capsys):
     root = toys.write_pairs(here / "pairs", 1)
     for name in ("a", "b"):
-        run(here / name, root)
+        run_in(here / name, root)
     comparison = compare([here / "a", here / "b"])
     entry = by_arm(comparison)["fused"]["map50"]
     assert entry == {"difference": 0, "ci95": None, "verdict": None}
