@@ -23,8 +23,8 @@ def overlapping(
     labels: dict[int, list[tuple[list[float], int]]] = {}
     for item in ground_truth["annotations"]:
         if not item["iscrowd"]:
-            mine = labels.setdefault(item["image_id"], [])
-            mine.append((item["bbox"], item["category_id"]))
+            here = labels.setdefault(item["image_id"], [])
+            here.append((item["bbox"], item["category_id"]))
     found: dict[int, list[Mapping[str, Any]]] = {}
     for entry in entries:
         if entry["image_id"] in labels:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -20,7 +20,9 @@ CLASS_NAMES = Field(
 CLASS_MAP = Field(
     None, description="the labels' classes -> the detector's, by id or name; null drops a class"
 )
-BOX_ORIGIN = Field(0, description="VOC: 1 where pixels count from 1 and both ends belong to a box")
+BOX_ORIGIN: Any = Field(
+    0, description="VOC: 1 where pixels count from 1 and both ends belong to a box"
+)
 
 
 class Settings(Protocol):
