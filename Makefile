@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: env demo test check format
+.PHONY: env demo test test-fast check format
 
 env: $(STAMP)
 
@@ -21,8 +21,13 @@ check: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+
 test: check
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
+
+test-fast: env
+	$(PYTEST) -m 'not slow and not browser'
 
 format: env
 	$(BIN)/ruff format .

@@ -22,6 +22,7 @@ from pipeline.engine import runner
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Compute, batches
 from pipeline.engine.ledger import Ledger
+from pipeline.engine.preparation import Preparation
 from pipeline.interfaces import RunContext
 
 WANTED = 1.1
@@ -61,9 +62,10 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
         decode, pairs = timed(lambda: list(source))
         with Ledger(folder / "ledger.csv") as ledger:
             admission = Admission(checked, source, arms, ledger, fail=True, register=None)
+            preparation = Preparation(checked.perturb, None)
 
             def prepare() -> list[tuple[list, object]]:
-                admitted = map(admission.finish, admission.admit(pairs))
+                admitted = map(preparation, admission.admit(pairs))
                 items = batches(admitted, checked.compute.batch)
                 return [(some, compute.upload(some)) for some in items]
 

@@ -11,7 +11,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -29,6 +29,7 @@ from pipeline.config import config
 from pipeline.config.components import Component
 from pipeline.engine import runner
 from pipeline.frames import FramePair
+from pipeline.interfaces import Source
 from pipeline.sources import scenes
 
 HEIGHT, WIDTH, OBJECTS = 256, 320, 8
@@ -39,19 +40,21 @@ class Settings(BaseModel):
     """Nothing to set."""
 
 
-class Pairs:
-    """Images with labels; see ``pipeline.interfaces.Source``."""
+class Pairs(Source):
+    """Images with labels."""
 
-    frame_rate, has_labels = None, True
+    has_labels = True
+    keys: Sequence[str] = ()
 
     def __init__(self, images: int) -> None:
-        self.count = images
         self.keys = [f"{index:06d}{'DN'[index % 2]}" for index in range(images)]
         settings = scenes.Config(frames=16, clip=1, size=(HEIGHT, WIDTH), time="both")
         with scenes.build(settings) as source:
             self._pairs = [pair.whole() for pair in source]
 
-    def check(self) -> None: ...
+    @property
+    def count(self) -> int:
+        return len(self.keys)
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         xyxy, classes = objects(int(key[:-1]))
@@ -64,11 +67,6 @@ class Pairs:
         for index, key in enumerate(self.keys):
             _, ir, vis = self._pairs[index % len(self._pairs)]
             yield FramePair(key, replace(ir, index=index), replace(vis, index=index))
-
-    def __enter__(self) -> "Pairs":
-        return self
-
-    def __exit__(self, *error: object) -> None: ...
 
 
 class Chance:

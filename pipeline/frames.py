@@ -13,7 +13,8 @@ from detection.boxes import Detections
 from eval.labels import Labels
 from eval.light import Light
 
-Camera = Literal["ir", "vis"]
+Modality = Literal["ir", "vis"]
+MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
 Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
 
 
@@ -123,7 +124,7 @@ class Dropped:
         reason: One line for the user.
     """
 
-    camera: Camera
+    camera: Modality
     index: int
     reason: str
 
@@ -163,7 +164,7 @@ class Item:
     labels: Labels | None
     ready: Mapping[str, NDArray[np.uint8]]
     light: Light | None = None
-    dead: Camera | None = None
+    dead: Modality | None = None
     misalignment: Misalignment | None = None
 
     @property

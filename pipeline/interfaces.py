@@ -1,56 +1,84 @@
-"""The protocols between the pipeline's parts (source, arm, sink) and what a sink is told."""
+"""The base classes of the pipeline's parts (source, arm, sink), and what a sink is told."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from common.component import ArmConfig
+from detection.boxes import Detections
 from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 
 
-class Source(Protocol):
-    """Where pairs come from: a context manager that is iterated once.
+class Thread(Protocol):
+    """A thread that makes items ahead of their consumer; see ``pipeline.sources._prefetch``."""
+
+    busy_s: float
+    wait_s: float
+    consumer_wait_s: float
+
+
+class Source:
+    """Where pairs come from: a context manager that is iterated once; a base class.
 
     Its module's ``build(config, names)`` is given the detector's classes, name by id.
 
-    The order, the keys and the frames are the same on every pass over the same input.
-
-    A source may also have, as recordings and live cameras do: ``threads``, its decoding stages by
-    camera (``pipeline.sources._prefetch.Prefetch``); ``skew`` and ``clock``, how its pairs were
-    timed (``pipeline.sync``), known once it was iterated; ``stop()``, which ends a wait for frames;
-    ``resumable``, False where what was seen can't be seen again; and, where its labels are files,
-    ``label_report``, what of them counts, and ``label_protocol``, what of their reading changes the
-    numbers.
+    The order, the keys and the frames are the same on every pass over the same input. The defaults
+    are those of stills without labels; a property may be overridden by a plain class attribute.
     """
 
     @property
     def count(self) -> int | None:
         """How many items the iteration gives, None where that isn't known before the end."""
-        ...
+        return None
 
     @property
     def keys(self) -> Sequence[str] | None:
         """The keys of all items in order, None where they aren't known before the end."""
-        ...
+        return None
 
     @property
     def frame_rate(self) -> Fraction | None:
         """Frames per second of a recording, None for stills."""
-        ...
+        return None
 
     @property
     def has_labels(self) -> bool:
         """Whether ``labels`` gives ground truth."""
-        ...
+        return False
+
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the label files counts, None where the labels are no files."""
+        return None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the label files' reading changes the numbers; a part of the run's protocol."""
+        return {}
+
+    @property
+    def resumable(self) -> bool:
+        """Whether the pairs can be had again; not those of live cameras."""
+        return True
+
+    @property
+    def threads(self) -> Mapping[str, Thread]:
+        """What decodes each modality, by its name; empty where the iteration itself decodes."""
+        return {}
+
+    def timing(self) -> Mapping[str, Any] | None:
+        """How the pairs were timed, as in ``Summary``; known once the source was iterated."""
+        return None
 
     def check(self) -> None:
         """Look for mistakes that can be found before the run.
@@ -58,7 +86,9 @@ class Source(Protocol):
         Raises:
             errors.DataError: A file is missing, unreadable or wrong; the first one found.
         """
-        ...
+
+    def stop(self) -> None:
+        """End a wait for frames, so that the iteration ends soon; from any thread."""
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Ground truth of a pair of this height and width; empty where nothing is labelled.
@@ -66,30 +96,62 @@ class Source(Protocol):
         Raises:
             errors.DataError: The label file is wrong.
         """
-        ...
+        return Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,), for counting; needs no image."""
-        ...
+        return np.zeros(0, np.int64)
 
-    def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]: ...
+    def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]:
+        raise NotImplementedError
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        """Give back what is held."""
 
 
-class Arm(Protocol):
-    """Turns a batch of pairs into what the detector sees."""
+class Arm:
+    """What the detector sees of a pair, or what stands for its detections; a base class.
+
+    A fuser needs no arm of its own: ``pipeline.arms._fuser.FuserArm`` is made of it. An arm that
+    reads images has ``check`` and ``read``, one that merges others has ``merge``.
+
+    Attributes:
+        config: What it is: the modality that it shows, whether it reads images or merges arms.
+    """
+
+    def __init__(self, config: ArmConfig) -> None:
+        self.config = config
 
     def __call__(self, batch: PairBatch) -> Tensor:
-        """Uint8 [B, 3, H, W] RGB on the batch's device: quantized, as a saved PNG would be."""
-        ...
+        """Fuse: uint8 [B, 3, H, W] RGB on the batch's device, as a saved PNG would be."""
+        raise NotImplementedError(f"{type(self).__name__} makes no image from a pair")
+
+    def check(self, keys: Collection[str]) -> None:
+        """Look for mistakes that can be found before the run.
+
+        Raises:
+            errors.DataError: Something is missing for one of the pairs.
+        """
+
+    def read(self, key: str, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The image of a pair of this height and width, HWC RGB uint8.
+
+        Raises:
+            errors.DataError: It is missing or wrong; the pair is a bad one then.
+        """
+        raise NotImplementedError(f"{type(self).__name__} reads no images")
+
+    def merge(self, detections: Mapping[str, Detections]) -> Detections:
+        """One pair's detections out of those of the other arms, best score first."""
+        raise NotImplementedError(f"{type(self).__name__} merges no arms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +210,14 @@ class Summary:
     labels: LabelReport | None = None
 
 
-class Sink(Protocol):
-    """Where results go: a context manager that is written to in order."""
+class Sink:
+    """Where results go: a context manager that is written to in order; a base class.
+
+    By default nothing is done: a sink overrides what it needs.
+    """
 
     def write(self, result: Result) -> None:
         """Take what the arms made of one pair."""
-        ...
 
     def flush(self) -> None:
         """Bring what was written to disk, so that it outlives the process.
@@ -162,30 +226,26 @@ class Sink(Protocol):
         the run, and before ``finish``. A resumed run goes on from the last one, and whatever a sink
         has beyond it (``RunContext.done``) must go when it is built.
         """
-        ...
 
     def finish(self, summary: Summary) -> None:
         """Complete the files; called once, after the last pair of a run that ended well."""
-        ...
 
-    def __enter__(self) -> Self: ...
+    def publish(self, name: str) -> None:
+        """Show the whole run to people; called once, when all else is written.
+
+        That is after ``finish`` of all sinks, the evaluation and ``timing.json``.
+
+        Args:
+            name: Of the run's folder, once it is whole.
+        """
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
-
-
-@runtime_checkable
-class Publisher(Protocol):
-    """A sink that shows the run to people: it needs what the other sinks write."""
-
-    def publish(self, name: str) -> None:
-        """Show the whole run; called once, after ``finish`` of all sinks and ``timing.json``.
-
-        Args:
-            name: Of the run's folder, once it is whole.
-        """
-        ...
+    ) -> None:
+        """Close the files, also of a run that broke off."""

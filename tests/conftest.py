@@ -1,13 +1,21 @@
-"""Fixtures shared by all tests: the shared data where it is, and nothing from the network."""
+"""Fixtures shared by all tests."""
 
 import os
 from pathlib import Path
 
+import cv2
 import pytest
 import torch
 
 from pipeline.engine import runner
-from tests.helpers import toys
+from tests.helpers import threads, toys
+from tests.helpers.runs import execute, few_draws
+
+# Two processes on two cores: further threads would only wait. Also for the processes of tests.
+os.environ["OMP_NUM_THREADS"] = "1"
+torch.set_num_threads(1)
+cv2.setNumThreads(1)
+few_draws()
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("IRVIS_SHARED", ROOT.parent / "shared"))
@@ -36,6 +44,21 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def pairs(here):
     return toys.write_pairs(here / "pairs")
+
+
+@pytest.fixture(scope="session")
+def toy_run(tmp_path_factory):
+    """The outcome of a cheap run on six pairs; tests only read its folder."""
+    folder = tmp_path_factory.mktemp("toy_run")
+    settings = toys.settings(toys.write_pairs(folder / "pairs"))
+    return execute({**settings, "run": {"dir": str(folder / "run")}})
+
+
+@pytest.fixture
+def prompt():
+    """The test ends within 10 seconds, and leaves no thread behind."""
+    with threads.prompt():
+        yield
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ import torch
 import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if already imported)
 import yaml
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 # Importing ultralytics patches these functions and settings (Pillow then tries to install packages
@@ -47,6 +47,7 @@ cv2.setNumThreads(_before[2])
 np.set_printoptions(**_before[3])
 torch.set_printoptions(profile="default")  # type: ignore[no-untyped-call]
 
+from common.component import ComponentConfig
 from common.errors import ConfigError, WeightsError
 from detection.anchor_head import AnchorHead
 from detection.boxes import Detections
@@ -55,10 +56,8 @@ from detection.detectors._weights_file import WeightsFile
 from detection.geometry import Letterbox, Resize
 
 
-class Config(BaseModel):
+class Config(ComponentConfig):
     """A YOLOv5 (or newer ultralytics) detector."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(description="file, name in a weights folder, or known release")
     image_size: int = Field(640, ge=32, le=4096, description="longest side after scaling, pixels")
@@ -69,6 +68,10 @@ class Config(BaseModel):
     multi_label: bool = Field(False, description="a box may carry several classes")
     max_det: int = Field(300, ge=1, description="most detections per image, before `classes`")
     classes: tuple[int, ...] | None = Field(None, description="class ids to keep, after NMS")
+
+    def weights_file(self) -> Path | None:
+        """The file on this machine; None where a known release is still to be downloaded."""
+        return weights.find(self.weights)
 
 
 def build(config: Config, *, device: torch.device) -> "YoloDetector":

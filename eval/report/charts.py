@@ -230,7 +230,7 @@ def cost(times: Mapping[str, Mapping[str, float]], arms: Json, arm: str) -> floa
         arm: Whose.
     """
     settings = arms.get(arm) or {}
-    merged = settings.get("arms") or [] if settings.get("kind") == "late" else []
+    merged = settings.get("arms") or [] if "merge" in times.get(arm, {}) else []
     return sum(sum(times.get(name, {}).values()) for name in (arm, *merged))
 
 

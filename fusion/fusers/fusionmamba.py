@@ -1,10 +1,12 @@
 """FusionMamba on the luminance, with the visible chroma."""
 
 import logging
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
 
+from common.component import ArmConfig
 from common.errors import WeightsError
 from fusion.fuser import Fuser
 from fusion.network import checkpoint
@@ -28,7 +30,7 @@ SIZES: dict[str, tuple[int, Depths]] = {
 _log = logging.getLogger(__name__)
 
 
-class Config(Switches):
+class Config(Switches, ArmConfig):
     """Which network and which weights; what the weights file says needs not be said here."""
 
     size: Literal["tiny", "small", "base"] = Field(
@@ -47,6 +49,10 @@ class Config(Switches):
     scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
         "auto", description="backend of the selective scan"
     )
+
+    def weights_file(self) -> Path | None:
+        """The weights file; None for an untrained network."""
+        return None if self.weights is None else checkpoint.find(self.weights)
 
 
 def build(config: Config) -> Fuser:

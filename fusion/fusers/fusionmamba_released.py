@@ -8,24 +8,28 @@ The released test code then stretches each image to its own least and greatest v
 out here: it would make the same scene brighter or darker from one frame to the next.
 """
 
+from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from common.component import ArmConfig
 from fusion.fuser import Fuser
-from fusion.network import released
+from fusion.network import checkpoint, released
 from fusion.network.network_fuser import NetworkFuser
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """Which file; the network's width and depths are read from it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str = Field(description="path of the authors' .pth file, or of a .safetensors file")
     scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
         "auto", description="backend of the selective scan"
     )
+
+    def weights_file(self) -> Path:
+        """The authors' file."""
+        return checkpoint.find(self.weights)
 
 
 def build(config: Config) -> Fuser:

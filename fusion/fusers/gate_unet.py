@@ -1,9 +1,11 @@
 """A convolutional U-Net that gives a gate between the cameras, with the visible chroma."""
 
 import logging
+from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from common.component import ArmConfig
 from common.errors import WeightsError
 from fusion.fuser import Fuser
 from fusion.network import checkpoint
@@ -13,14 +15,16 @@ from fusion.network.network_fuser import NetworkFuser
 _log = logging.getLogger(__name__)
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """Which weights; the file says what network they are of."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     weights: str | None = Field(
         None, description="name of shipped weights or path of a file; null: an untrained network"
     )
+
+    def weights_file(self) -> Path | None:
+        """The weights file; None for an untrained network."""
+        return None if self.weights is None else checkpoint.find(self.weights)
 
 
 def build(config: Config) -> Fuser:

@@ -1,15 +1,15 @@
 """The infrared image alone, as three equal channels."""
 
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from common.component import ArmConfig
 from fusion.fuser import Fuser
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """Infrared alone has nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    modality = "ir"
 
 
 def ir_only(*, ir: Tensor, vis: Tensor) -> Tensor:

@@ -1,15 +1,15 @@
 """The visible image alone, untouched."""
 
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from common.component import ArmConfig
 from fusion.fuser import Fuser
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """Visible alone has nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    modality = "vis"
 
 
 def vis_only(*, ir: Tensor, vis: Tensor) -> Tensor:

@@ -3,18 +3,16 @@
 import torch
 from torch import Tensor, nn
 
+from common.component import ArmConfig
 from common.errors import DataError
 from common.memory import keep_freed_memory
 from fusion.fuser import Fuser
-from pipeline.frames import Camera, PairBatch
+from pipeline.frames import PairBatch
+from pipeline.interfaces import Arm
 
 
-class FuserArm:
-    """A fuser on 8-bit pairs; see ``pipeline.interfaces.Arm``.
-
-    Attributes:
-        modality: The camera that it shows alone; None where it fuses.
-    """
+class FuserArm(Arm):
+    """A fuser on 8-bit pairs."""
 
     def __init__(
         self,
@@ -22,8 +20,17 @@ class FuserArm:
         *,
         device: torch.device,
         dtype: torch.dtype,
-        modality: Camera | None = None,
+        config: ArmConfig | None = None,
     ) -> None:
+        """Move a fuser to the device.
+
+        Args:
+            fuser: It is converted for good.
+            device: Where the batches are.
+            dtype: What a network computes in.
+            config: The settings that it was built from; None for an arm that just fuses.
+        """
+        super().__init__(config or ArmConfig())
         if isinstance(fuser, nn.Module):
             fuser = fuser.to(device).eval()
             for part in fuser.modules():
@@ -33,7 +40,6 @@ class FuserArm:
         else:
             dtype = torch.float32  # a formula: nothing in it takes long enough
         keep_freed_memory()
-        self.modality = modality
         self._fuser, self._device, self._dtype = fuser, device, dtype
 
     @torch.inference_mode()

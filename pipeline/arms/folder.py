@@ -5,16 +5,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from common.component import ArmConfig
 from common.errors import DataError
 from pipeline.images import list_images, read_image, to_rgb
+from pipeline.interfaces import Arm
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """A folder of fused images with the pairs' stems."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    reads_images = True
 
     root: Path = Field(description="folder of 8-bit images, one a pair, named by the pair's key")
 
@@ -25,19 +27,20 @@ def build(config: Config) -> "FolderArm":
     Raises:
         DataError: The folder is missing or has no images.
     """
-    return FolderArm(config.root)
+    return FolderArm(config)
 
 
-class FolderArm:
+class FolderArm(Arm):
     """Ready-made images.
 
     They are read with the pairs, so that a missing one is a bad pair for every arm, and travel in
     the batch (``PairBatch.ready``).
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._images = list_images(root)
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self._root = config.root
+        self._images = list_images(config.root)
 
     def check(self, keys: Collection[str]) -> None:
         """Refuse a folder that lacks the image of one of the pairs.

@@ -51,7 +51,6 @@ GROUPS = {"scan": _SCAN, "dense": _DENSE, "norm": _NORM, "copies": _COPIES}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured."""
-    parser.add_argument("what", choices=["fuser"], help="fusionmamba with random weights")
     parser.add_argument("--size", nargs="+", default=["tiny", "small", "base"], metavar="SIZE")
     parser.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"], metavar="DTYPE")
     parser.add_argument("--quick", action="store_true", help="480x640 only, three runs each")
@@ -193,7 +192,7 @@ def _peak(device: torch.device) -> int:
 
 
 def report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) -> None:
-    """Print the table of `irvis bench fuser`.
+    """Print the table of `irvis bench`.
 
     Raises:
         errors.ConfigError: There is no such size or dtype.

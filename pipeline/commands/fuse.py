@@ -108,7 +108,7 @@ def fuse(
 
 def _arm(chosen: Mapping[str, Any]) -> FuserArm:
     component = components.load("arms", chosen, "fuser")
-    if component.module.__name__.startswith("pipeline.arms."):
+    if component.as_arm.reads_images or not component.as_arm.has_image:
         raise ConfigError(f"kind: {component.kind} makes no image from a pair")
     fuser = component.module.build(component.config)
     device = choose_device("auto")

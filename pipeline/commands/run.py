@@ -53,7 +53,7 @@ def headline(outcome: Outcome) -> str:
     summary, seconds = outcome.summary, outcome.timing["wall_s"]
     objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
     speed = outcome.timing["pairs"] / seconds
-    text = coverage(summary.frames, objects, labels_json(summary))
+    text = coverage(summary.frames, objects, labels_json(summary.classes, summary.labels))
     return f"{text}; {seconds:.1f} s, {speed:.1f} pairs/s"
 
 

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from common.component import ArmConfig, ComponentConfig, SinkConfig
 from common.errors import ConfigError
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -40,6 +41,21 @@ class Component:
     kind: str
     module: ModuleType
     config: Any  # the module's own Config
+
+    @property
+    def about(self) -> ComponentConfig:
+        """What the settings say of any component; the defaults where they are a plain model."""
+        return self.config if isinstance(self.config, ComponentConfig) else ComponentConfig()
+
+    @property
+    def as_arm(self) -> ArmConfig:
+        """What the settings of an arm say of it."""
+        return self.config if isinstance(self.config, ArmConfig) else ArmConfig()
+
+    @property
+    def as_sink(self) -> SinkConfig:
+        """What the settings of a sink say of it."""
+        return self.config if isinstance(self.config, SinkConfig) else SinkConfig()
 
     def dump(self) -> dict[str, Any]:
         """The settings that were given, as plain values, `kind` first.

@@ -8,10 +8,10 @@ from typing import Any
 import yaml
 
 from common.errors import ConfigError
-from eval.class_map import known
-from eval.class_names import COCO_NAMES, NameTable
+from eval.class_names import COCO_NAMES
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
+from pipeline.config.class_ids import check_given, check_kept, ids_of
 from pipeline.config.components import Component
 from pipeline.config.sections import (
     ComputeConfig,
@@ -27,7 +27,6 @@ RESERVED = (
     "predictions",
     "video",
 )  # folders of the run folder that no sink may be called
-NEED_RESULTS = ("mlflow", "report", "tensorboard")  # sinks that show what a results sink writes
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
@@ -87,7 +86,7 @@ class Config:
         if self.counted is not None:
             return self.counted
         given = self.evaluation.classes
-        return self.preset.classes if given is None else _ids(given, COCO_NAMES)
+        return self.preset.classes if given is None else ids_of(given, COCO_NAMES)
 
     def for_classes(self, names: Mapping[int, str]) -> "Config":
         """The configuration for a detector of these classes, name by id.
@@ -102,12 +101,8 @@ class Config:
         if given is None and self.preset.class_names is None:
             return self
         wanted = given or self.preset.class_names or ()
-        ids = _ids(wanted, names)
-        if given is not None and (missing := [c for c in given if not _ids([c], names)]):
-            lacking = " and no ".join(map(str, missing))
-            raise ConfigError(
-                f"evaluation.classes: the detector has no class {lacking}; it has {known(names)}"
-            )
+        check_given(given or (), names)
+        ids = ids_of(wanted, names)
         as_preset = given is None and len(ids) == len(wanted)
         ids = ids or tuple(sorted(names))
         detector = self.detector
@@ -115,9 +110,14 @@ class Config:
             if "classes" not in (self.given_detector or {}):
                 settings = detector.config.model_copy(update={"classes": ids})
                 detector = replace(detector, config=settings)
-            elif missing := sorted(set(ids) - set(detector.config.classes or ids)):
-                raise _left_out(missing, detector.config.classes)
+            else:
+                check_kept(ids, detector.config.classes)
         return replace(self, detector=detector, counted=ids, counts_as_preset=as_preset)
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether a sink writes what the evaluation scores."""
+        return any(component.as_sink.is_scored for component in self.sinks.values())
 
     def dump(self) -> dict[str, Any]:
         """As plain values that ``load`` reads back to the same configuration."""
@@ -232,38 +232,22 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
     if file.evaluation.classes is not None:
-        settings["classes"] = _ids(file.evaluation.classes, COCO_NAMES) or None
+        settings["classes"] = ids_of(file.evaluation.classes, COCO_NAMES) or None
     return components.load("detector", {**settings, **file.detector}, "detector")
 
 
 def _check_classes(config: Config) -> None:
     """What is scored must be detected."""
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
-    missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
-    if missing and "results" in {sink.kind for sink in config.sinks.values()}:
-        raise _left_out(missing, kept)
-
-
-def _left_out(missing: Sequence[int], kept: Sequence[int] | None) -> ConfigError:
-    return ConfigError(
-        f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
-        f"evaluation.classes={list(kept or ())}"
-    )
-
-
-def _ids(classes: Sequence[int | str], names: Mapping[int, str]) -> tuple[int, ...]:
-    """The ids of those classes that there are, given by id or by name."""
-    table = NameTable(names)
-    found = ((table.find(c) if isinstance(c, str) else c) for c in classes)
-    return tuple(dict.fromkeys(i for i in found if i is not None and i in names))
+    if config.is_scored:
+        check_kept(config.classes or (), kept)
 
 
 def _check_sinks(config: Config) -> None:
-    kinds = [sink.kind for sink in config.sinks.values()]
-    if kinds.count("results") > 1:
+    if sum(component.as_sink.is_scored for component in config.sinks.values()) > 1:
         raise ConfigError("sinks: there can be one of kind results; remove the others with =null")
     for name, sink in config.sinks.items():
-        if sink.kind in NEED_RESULTS and "results" not in kinds:
+        if sink.as_sink.needs_results and not config.is_scored:
             raise ConfigError(
                 f"sinks.{name}: a {sink.kind} needs results; add sinks.results.kind=results"
             )
@@ -274,7 +258,7 @@ def _check_sinks(config: Config) -> None:
 def _check_perturb(config: Config) -> None:
     """Images that were fused before can't be given the faults of this run."""
     for name, arm in config.arms.items():
-        if config.perturb.changes and arm.module.__name__ == "pipeline.arms.folder":
+        if config.perturb.changes and arm.as_arm.reads_images:
             raise ConfigError(
                 f"perturb.{next(iter(config.perturb.changes))}: can't change arms.{name}, whose "
                 f"images were made before; leave it out with arms.{name}=null, or set perturb={{}}"
@@ -288,15 +272,20 @@ def _check_names(part: str, named: Mapping[str, object]) -> None:
 
 def _check_references(config: Config) -> None:
     """Arms that others name must be there."""
-    for part, named in (("arms", config.arms), ("sinks", config.sinks)):
-        for name, component in named.items():
-            for arm in getattr(component.config, "arms", None) or ():
-                if arm not in config.arms:
-                    raise ConfigError(
-                        f"{part}.{name}.arms: there is no arm {arm!r}; "
-                        f"{components.suggest(arm, list(config.arms))}"
-                    )
-                if part == "arms" and config.arms[arm].module.__name__ == "pipeline.arms.late":
-                    raise ConfigError(
-                        f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
-                    )
+    for name, component in config.arms.items():
+        for arm in component.as_arm.merged_arms():
+            _check_arm(config, arm, f"arms.{name}.arms")
+            if not config.arms[arm].as_arm.has_image:
+                raise ConfigError(
+                    f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
+                )
+    for name, component in config.sinks.items():
+        for arm in component.as_sink.shown_arms():
+            _check_arm(config, arm, f"sinks.{name}.arms")
+
+
+def _check_arm(config: Config, arm: str, key: str) -> None:
+    if arm not in config.arms:
+        raise ConfigError(
+            f"{key}: there is no arm {arm!r}; {components.suggest(arm, list(config.arms))}"
+        )

@@ -95,7 +95,7 @@ def _check_scored(checked: Config) -> None:
     """A sweep compares scores."""
     if checked.detector is None:
         raise ConfigError("detector: there is none, so nothing would be scored; add detector.kind")
-    if "results" not in {sink.kind for sink in checked.sinks.values()}:
+    if not checked.is_scored:
         raise ConfigError("sinks: none writes the scores; add sinks.results.kind=results")
 
 

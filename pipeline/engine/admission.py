@@ -1,30 +1,22 @@
-"""Which pairs are processed, and what is known of each before any arm sees it."""
+"""Which pairs are processed, with their labels and ready-made images; all are counted."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from common.errors import DataError
-from detection import weights
 from eval.label_report import Counted
 from eval.light import light_of
-from fusion.network import checkpoint
-from pipeline.arms.folder import FolderArm
-from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.engine.compute import Arms
 from pipeline.engine.health import Health
+from pipeline.engine.leakage import Leakage, training_ids
 from pipeline.engine.ledger import Ledger
 from pipeline.frames import BadPair, Dropped, Frame, FramePair, Item
-from pipeline.geometry.misalignment import misalignment
-from pipeline.geometry.perturb import Perturb
 from pipeline.geometry.registration import Register
-from pipeline.images import pair_id, to_grey, to_rgb
+from pipeline.images import to_grey
 from pipeline.interfaces import Source, Summary
-from pipeline.sync.pairing import Skew
 
 
 class Admission:
@@ -48,10 +40,8 @@ class Admission:
         self.first_reason = ""
         self._source, self._ledger, self._fail, self._register = source, ledger, fail, register
         self._classes = config.classes
-        self._folders = {name: arm for name, arm in arms.items() if isinstance(arm, FolderArm)}
-        self._trained_on = training_ids(config)
-        self._leaked: dict[str, list[str]] = {name: [] for name in self._trained_on}
-        self._perturb = Perturb(config.perturb) if config.perturb.changes else None
+        self._folders = {name: arm for name, arm in arms.items() if arm.config.reads_images}
+        self._leakage = Leakage(training_ids(config))
         # stills may be dark or alike without any camera being dead
         self._health = None if source.frame_rate is None else Health()
 
@@ -80,37 +70,29 @@ class Admission:
 
     def summary(self) -> Summary:
         """All counts."""
-        labels = getattr(self._source, "label_report", None)
+        labels = self._source.label_report
         return Summary(
             self._ledger.counts,
             self._objects,
             self._labelled_objects,
-            self._leaked,
-            self._timing(),
+            self._leakage.leaked,
+            self._source.timing(),
             classes=None if labels is None else Counted.of(labels, self._classes),
             labels=labels,
         )
-
-    def _timing(self) -> dict[str, Any] | None:
-        clock = getattr(self._source, "clock", None)
-        if clock is None:
-            return None
-        skew: Skew = self._source.skew  # type: ignore[attr-defined]
-        return {
-            "offset_ms": clock.offset_ns / 1e6,
-            "drift_ppm": clock.drift_ppm,
-            "skew": skew.as_dict(),
-        }
 
     def _admit(self, pair: FramePair | BadPair) -> tuple[Item | None, str]:
         """The pair with all that belongs to it, if it can be processed, and what is wrong with it.
 
         A pair of which one camera is dead is processed with something wrong.
         """
-        objects = self._count(pair.key)
-        self._labelled_objects += objects
-        if isinstance(pair, BadPair):
-            return None, pair.reason
+        item, reason = (None, pair.reason) if isinstance(pair, BadPair) else self._complete(pair)
+        self._count(pair.key, item)
+        if item is not None and item.dead is None:
+            self._leakage.look(item.pair)
+        return item, reason
+
+    def _complete(self, pair: FramePair) -> tuple[Item | None, str]:
         dead, reason = (self._health and self._health(pair)) or (None, "")
         try:
             if self._register is not None:
@@ -119,48 +101,24 @@ class Admission:
                 pair = _stand_in(pair)
             if problem := pair.problem():
                 return None, problem
-            key, ir, vis = pair.whole()
+            key, _, vis = pair.whole()
             labels = self._source.labels(key, vis.size) if self._source.has_labels else None
             ready = {name: arm.read(key, vis.size) for name, arm in self._folders.items()}
         except DataError as error:
             return None, str(error)
         light = None if labels is None else light_of(key, float(to_grey(vis.image).mean()))
-        item = Item(pair, labels, ready, light, dead)
-        if dead is None:  # no number counts the others
-            self._objects += objects
-            if self._trained_on:
-                self._look_for_leak(key, pair_id(to_grey(ir.image), to_rgb(vis.image)))
-        return item, reason
+        return Item(pair, labels, ready, light, dead), reason
 
-    def finish(self, item: Item) -> Item:
-        """The item with its faults, if it is to have any, and how far its images are apart.
-
-        Apart from the rest, for pairs that an earlier run did need none of it.
-        """
-        if self._perturb is not None:
-            item = self._perturb(item)
-        if item.dead is not None:
-            return item
-        _, ir, vis = item.pair.whole()
-        found = misalignment(
-            ir=to_grey(ir.image),
-            vis=to_grey(vis.image),
-            covered=None if self._register is None else self._register.covered,
-        )
-        return replace(item, misalignment=found)
-
-    def _look_for_leak(self, key: str, content: str) -> None:
-        """Note whose weights were trained on this pair."""
-        for name, ids in self._trained_on.items():
-            if content in ids:
-                self._leaked[name].append(key)
-
-    def _count(self, key: str) -> int:
-        """How many labelled objects of a pair are scored."""
+    def _count(self, key: str, item: Item | None) -> None:
+        """Count a pair's labelled objects of the classes that are scored."""
         if not self._source.has_labels:
-            return 0
-        ids = self._source.label_classes(key)
-        return len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
+            return
+        carried = None if item is None else item.labels
+        ids = self._source.label_classes(key) if carried is None else carried.class_id
+        objects = len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
+        self._labelled_objects += objects
+        if item is not None and item.dead is None:  # no number counts what one camera alone shows
+            self._objects += objects
 
 
 def _stand_in(pair: FramePair) -> FramePair:
@@ -169,20 +127,3 @@ def _stand_in(pair: FramePair) -> FramePair:
     assert known is not None, "a pair has a frame"
     black = Frame(np.zeros(known.size, np.uint8), known.timestamp_ns, -1)
     return replace(pair, ir=pair.ir or black, vis=pair.vis or black)
-
-
-def training_ids(config: Config) -> dict[str, frozenset[str]]:
-    """What the weights of each arm, and of the ``detector``, were trained on, where they say."""
-    paths: dict[str, Path | None] = {
-        name: checkpoint.find(arm.config.weights)
-        for name, arm in config.arms.items()
-        if _names_weights(arm)
-    }
-    if config.detector is not None and _names_weights(config.detector):
-        paths["detector"] = weights.find(config.detector.config.weights)
-    ids = {name: checkpoint.trained_on(path) for name, path in paths.items() if path is not None}
-    return {name: found for name, found in ids.items() if found}
-
-
-def _names_weights(component: Component) -> bool:
-    return isinstance(getattr(component.config, "weights", None), str)

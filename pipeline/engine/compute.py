@@ -13,11 +13,9 @@ from torch import Tensor
 from detection.boxes import Detections
 from detection.detector import Detector
 from eval.quality.metrics import quality
-from pipeline.arms._fuser import FuserArm
-from pipeline.arms.folder import FolderArm
-from pipeline.arms.late import LateArm
-from pipeline.frames import Camera, Item, PairBatch, Result
+from pipeline.frames import Item, Modality, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
+from pipeline.interfaces import Arm
 
 
 class Clock:
@@ -38,11 +36,19 @@ class Clock:
         self.busy[stage] += time.perf_counter() - start
 
 
-Arms = Mapping[str, FuserArm | FolderArm | LateArm]
+Arms = Mapping[str, Arm]
+
+
+STAGES = ("fuse", "detect", "merge")  # of an arm
 
 
 class Compute:
-    """From a batch of pairs to every arm's images and detections."""
+    """From a batch of pairs to every arm's images and detections.
+
+    Attributes:
+        device: Where it computes.
+        clock: What it was busy with.
+    """
 
     def __init__(
         self,
@@ -54,11 +60,13 @@ class Compute:
         quality: bool = False,
     ) -> None:
         self._arms, self._detector = arms, detector
-        self._device, self._batch, self._quality = device, batch, quality
+        self.device, self._batch, self._quality = device, batch, quality
         self._uploads: torch.cuda.Stream | None = None
         if device.type == "cuda":
             self._uploads = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.clock = Clock(device)
+        self._pairs = self._first_pairs = 0
+        self._first_busy: Mapping[str, float] = {}
 
     def __call__(self, items: list[Item], first: int) -> list[Result]:
         """Upload items of one size and run all arms; ``first`` is the number of the first item."""
@@ -69,16 +77,17 @@ class Compute:
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
         for name, arm in self._arms.items():
-            if isinstance(arm, LateArm):
+            if not arm.config.has_image:
                 continue
+            modality = arm.config.modality
             with self.clock.measure(f"fuse {name}"):
-                image = arm(batch) if isinstance(arm, FuserArm) else batch.ready[name]
-                images[name] = _survivors(image, _modality(arm), batch, items)
+                image = batch.ready[name] if arm.config.reads_images else arm(batch)
+                images[name] = _survivors(image, modality, batch, items)
             if self._detector is not None:
                 with self.clock.measure(f"detect {name}"):
                     found = self._detector(images[name])
                     detections[name] = [
-                        Detections.empty() if item.dead and item.dead == _modality(arm) else seen
+                        Detections.empty() if item.dead and item.dead == modality else seen
                         for item, seen in zip(items, found, strict=False)  # the batch is padded
                     ]
         measured = self._measure(batch, images) if self._quality else {}
@@ -88,7 +97,34 @@ class Compute:
             pictures = {name: image[i] for name, image in images.items()}
             qualities = {name: values[i] for name, values in measured.items()}
             results.append(Result(first + i, item, pictures, self._merge(seen), qualities))
+        if self._pairs == 0:
+            self._first_pairs, self._first_busy = len(items), self._busy()
+        self._pairs += len(items)
         return results
+
+    def ms_per_pair(self) -> dict[str, dict[str, float]]:
+        """Milliseconds a pair that each arm takes, by stage.
+
+        The first batch is left out: kernels are compiled and memory is taken in it. A run that has
+        no other batch gives the time of that one.
+        """
+        pairs, before = self._pairs - self._first_pairs, self._first_busy
+        if pairs == 0:
+            pairs, before = max(1, self._pairs), {}
+        busy = self._busy()
+        return {
+            arm: {
+                stage: 1e3 * (busy[name] - before.get(name, 0.0)) / pairs
+                for stage in STAGES
+                if (name := f"{stage} {arm}") in busy
+            }
+            for arm in self._arms
+        }
+
+    def _busy(self) -> dict[str, float]:
+        """Busy seconds of the arms' stages; another thread may add an upload meanwhile."""
+        names = (f"{stage} {arm}" for arm in self._arms for stage in STAGES)
+        return {name: self.clock.busy[name] for name in names if name in self.clock.busy}
 
     def _measure(
         self, batch: PairBatch, images: Mapping[str, Tensor]
@@ -109,7 +145,7 @@ class Compute:
     def _merge(self, seen: dict[str, Detections]) -> dict[str, Detections]:
         """Add the arms that merge others' detections, in the order of the configuration."""
         for name, arm in self._arms.items():
-            if isinstance(arm, LateArm):
+            if not arm.config.has_image:
                 with self.clock.measure(f"merge {name}"):
                     seen[name] = arm.merge(seen)
         return {name: seen[name] for name in self._arms if name in seen}
@@ -127,7 +163,7 @@ class Compute:
         with torch.cuda.stream(self._uploads), self.clock.measure("upload"):  # no-op without one
             batch = self._upload(full)
         if self._uploads is not None:
-            computing = torch.cuda.current_stream(self._device)
+            computing = torch.cuda.current_stream(self.device)
             for tensor in (batch.ir, batch.vis, *batch.ready.values()):
                 tensor.record_stream(computing)  # its memory isn't free before that is done
         return batch
@@ -138,23 +174,19 @@ class Compute:
         vis = [to_rgb(p.vis.image) for p in pairs]
         return PairBatch(
             keys=tuple(pair.key for pair in pairs),
-            ir=torch.from_numpy(ir).to(self._device),  # [B, 1, H, W]
+            ir=torch.from_numpy(ir).to(self.device),  # [B, 1, H, W]
             vis=self._images(vis),
             ready={name: self._images([i.ready[name] for i in full]) for name in full[0].ready},
         )
 
     def _images(self, images: list[NDArray[np.uint8]]) -> Tensor:
         """HWC images as uint8 [B, 3, H, W] on the device."""
-        stacked = torch.from_numpy(np.stack(images)).to(self._device)  # [B, H, W, 3]
+        stacked = torch.from_numpy(np.stack(images)).to(self.device)  # [B, H, W, 3]
         return stacked.permute(0, 3, 1, 2).contiguous()
 
 
-def _modality(arm: FuserArm | FolderArm) -> Camera | None:
-    return arm.modality if isinstance(arm, FuserArm) else None
-
-
 def _survivors(
-    images: Tensor, modality: Camera | None, batch: PairBatch, items: list[Item]
+    images: Tensor, modality: Modality | None, batch: PairBatch, items: list[Item]
 ) -> Tensor:
     """An arm's images where a camera is dead, uint8 [B, 3, H, W].
 

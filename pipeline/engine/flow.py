@@ -4,7 +4,7 @@ Between the stages are bounded queues, so a slow stage holds back those before i
 the same however long a recording is. What a batch holds depends on the pairs alone, never on time.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
@@ -12,7 +12,9 @@ from typing import Any, NamedTuple, Self, TypeVar
 from common.errors import DataError
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Compute, batches
+from pipeline.engine.preparation import Preparation
 from pipeline.frames import BadPair, Dropped, FramePair, Item, PairBatch, Result
+from pipeline.interfaces import Source, Thread
 from pipeline.sources._prefetch import Prefetch
 
 PAIRS, BATCHES = 8, 2  # that wait between stages: enough for none to starve, little enough to hold
@@ -42,8 +44,9 @@ class Flow:
 
     def __init__(
         self,
-        pairs: Iterable[FramePair | BadPair | Dropped],
+        source: Source,
         admission: Admission,
+        preparation: Preparation,
         compute: Compute,
         *,
         batch: int,
@@ -52,16 +55,18 @@ class Flow:
         """Lay out the stages; nothing runs yet.
 
         Args:
-            pairs: The source.
+            source: Gives the pairs.
             admission: Chooses among them.
+            preparation: Prepares those that are computed.
             compute: Makes results of batches.
             batch: Pairs a batch.
             done: So many pairs are not computed again; the end of a batch.
         """
-        self._admission, self._compute, self._batch, self._done = admission, compute, batch, done
-        self._source = pairs
+        self._admission, self._preparation, self._compute = admission, preparation, compute
+        self._batch, self._done = batch, done
+        self._source = source
         self._stages: dict[str, Prefetch[Any]] = {}
-        decoded = self._stage("decode", pairs, PAIRS, stop=getattr(pairs, "stop", None))
+        decoded = self._stage("decode", source, PAIRS, stop=source.stop)
         prepared = self._stage("prepare", self._prepared(decoded), BATCHES)
         self._results = self._stage("compute", self._computed(prepared), BATCHES)
 
@@ -74,9 +79,9 @@ class Flow:
         Args:
             write_s: What the one who iterates was busy with; its waiting is known here.
         """
-        cameras: Mapping[str, Prefetch[Any]] = getattr(self._source, "threads", {})
-        found = {f"decode {name}": times(thread) for name, thread in cameras.items()}
-        waited = sum(thread.consumer_wait_s for thread in cameras.values())
+        threads = self._source.threads
+        found = {f"decode {name}": times(thread) for name, thread in threads.items()}
+        waited = sum(thread.consumer_wait_s for thread in threads.values())
         for name, stage in self._stages.items():
             found[name] = times(stage, waited)
             waited = stage.consumer_wait_s
@@ -111,7 +116,7 @@ class Flow:
                 raise self._changed()
             batch = None
             if number >= self._done:
-                items = [self._admission.finish(item) for item in items]
+                items = [self._preparation(item) for item in items]
                 batch = self._compute.upload(items)
             yield _Prepared(number, items, batch)
             number = end
@@ -131,7 +136,7 @@ class Flow:
             yield Done(first + len(items), results)
 
 
-def times(stage: Prefetch[Any], waited_s: float = 0.0) -> dict[str, float]:
+def times(stage: Thread, waited_s: float = 0.0) -> dict[str, float]:
     """Busy and waiting seconds of a stage.
 
     Args:

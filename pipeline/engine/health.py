@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.frames import Camera, Frame, FramePair, Image
+from pipeline.frames import MODALITIES, Frame, FramePair, Image, Modality
 
-CAMERAS: tuple[Camera, Camera] = ("ir", "vis")
 NAMES = {"ir": "infrared", "vis": "visible"}
 
 FROZEN = 10  # equal pictures in a row: coders and slow cameras repeat one or two
@@ -33,21 +32,23 @@ class _Camera:
 class Health:
     """Tells, pair by pair and in order, which camera is dead."""
 
-    _cameras: dict[Camera, _Camera] = field(default_factory=lambda: {c: _Camera() for c in CAMERAS})
+    _cameras: dict[Modality, _Camera] = field(
+        default_factory=lambda: {c: _Camera() for c in MODALITIES}
+    )
 
-    def __call__(self, pair: FramePair) -> tuple[Camera, str] | None:
+    def __call__(self, pair: FramePair) -> tuple[Modality, str] | None:
         """The camera that shows nothing and why, one line; None where both do, or neither.
 
         A frame without partner is no dead camera yet: the other one may have lost this frame alone.
         """
-        frames: dict[Camera, Frame | None] = {"ir": pair.ir, "vis": pair.vis}
-        reasons = {camera: self._look(camera, frames) for camera in CAMERAS}
-        dead = [camera for camera in CAMERAS if reasons[camera] is not None]
+        frames: dict[Modality, Frame | None] = {"ir": pair.ir, "vis": pair.vis}
+        reasons = {camera: self._look(camera, frames) for camera in MODALITIES}
+        dead = [camera for camera in MODALITIES if reasons[camera] is not None]
         if len(dead) != 1 or frames["vis" if dead[0] == "ir" else "ir"] is None:
             return None
         return dead[0], f"pair {pair.key}: the {NAMES[dead[0]]} camera {reasons[dead[0]]}"
 
-    def _look(self, camera: Camera, frames: dict[Camera, Frame | None]) -> str | None:
+    def _look(self, camera: Modality, frames: dict[Modality, Frame | None]) -> str | None:
         known, frame = self._cameras[camera], frames[camera]
         if frame is None:
             return self._stopped(known, frames["vis" if camera == "ir" else "ir"])

@@ -14,16 +14,14 @@ def ended_by_interrupt(source: Source) -> Iterator[None]:
 
     The second one interrupts as ever; so does the first where the source can be resumed.
     """
-    stop = getattr(source, "stop", None)
-    live = not getattr(source, "resumable", True)
-    if stop is None or not live or threading.current_thread() is not threading.main_thread():
+    if source.resumable or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGINT)
 
     def first(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, before)
-        stop()
+        source.stop()
 
     signal.signal(signal.SIGINT, first)
     try:

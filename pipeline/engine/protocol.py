@@ -6,16 +6,11 @@ from typing import Any
 
 import torch
 
-from common.checksums import sha256
-from fusion.network import checkpoint
 from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.engine.device import choose_dtype
-from pipeline.frames import Camera
+from pipeline.frames import MODALITIES
 from pipeline.geometry.registration import Calibration
-
-# The arms that show one camera alone.
-MODALITIES: Mapping[str, Camera] = {"ir_only": "ir", "vis_only": "vis"}
 
 
 def describe(
@@ -53,11 +48,11 @@ def describe(
 
 
 def baselines(config: Config) -> dict[str, str | None]:
-    """The arms that show one modality alone: the first of their kind."""
+    """The first arm that shows each modality alone; None where there is none."""
     arms = config.arms.items()
     return {
-        modality: next((name for name, arm in arms if arm.kind == kind), None)
-        for kind, modality in MODALITIES.items()
+        modality: next((name for name, arm in arms if arm.as_arm.modality == modality), None)
+        for modality in MODALITIES
     }
 
 
@@ -67,7 +62,5 @@ def identities(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def _identity(arm: Component) -> dict[str, Any]:
-    """With the weights' content: a name could be another file tomorrow."""
-    name = getattr(arm.config, "weights", None)
-    path = checkpoint.find(name) if isinstance(name, str) else None
-    return arm.dump() if path is None else {**arm.dump(), "weights_sha256": sha256(path)}
+    sha256 = arm.about.weights_sha256()
+    return arm.dump() if sha256 is None else {**arm.dump(), "weights_sha256": sha256}

@@ -1,7 +1,6 @@
 """One run: from a checked configuration to a complete run folder."""
 
 import json
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,18 +15,19 @@ from common.files import writing
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
-from pipeline.arms.folder import FolderArm
-from pipeline.arms.late import LateArm
 from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
 from pipeline.engine.device import choose_device, choose_dtype
+from pipeline.engine.evaluation import evaluate
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.protocol import MODALITIES, baselines, describe, identities
+from pipeline.engine.preparation import Preparation
+from pipeline.engine.protocol import baselines, describe, identities
+from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
-from pipeline.interfaces import Publisher, RunContext, Sink, Source, Summary
+from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
 
 
@@ -66,14 +66,13 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     config, detector = _detector(config, device)
     names = COCO_NAMES if detector is None else detector.names
     arms = build_arms(config, device)
-    with config.source.module.build(config.source.config, names) as source:
+    with _build_source(config, names) as source:
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
             source.check()
             for arm in arms.values():
-                if isinstance(arm, FolderArm):
-                    arm.check(source.keys or ())
-        if config.run.resume and not getattr(source, "resumable", True):
+                arm.check(source.keys or ())
+        if config.run.resume and not source.resumable:
             raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
         folder = open_folder(config)
         try:
@@ -93,6 +92,15 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     return Outcome(folder.final, summary, results, timing)
 
 
+def _build_source(config: Config, names: Mapping[int, str]) -> Source:
+    """The source of a configuration; ``names`` are the detector's classes."""
+    source = config.source.module.build(config.source.config, names)
+    if not isinstance(source, Source):
+        kind = config.source.kind
+        raise ConfigError(f"source.kind: {kind} builds no pipeline.interfaces.Source")
+    return source
+
+
 def build_arms(config: Config, device: torch.device) -> Arms:
     """The arms of a configuration, fusers on the device.
 
@@ -100,19 +108,18 @@ def build_arms(config: Config, device: torch.device) -> Arms:
         errors.IrvisError: An arm can't be built.
     """
     dtype = choose_dtype(config.compute.dtype, device)
-    arms: dict[str, FuserArm | FolderArm | LateArm] = {}
+    arms: dict[str, Arm] = {}
     for name, component in config.arms.items():
-        built = component.module.build(component.config)
-        if isinstance(built, LateArm) and config.detector is None:
+        if not component.as_arm.has_image and config.detector is None:
             raise ConfigError(
                 f"arms.{name}: merges detections, but there is no detector; remove "
                 f"the arm with arms.{name}=null"
             )
-        if not isinstance(built, FolderArm | LateArm):
+        built = component.module.build(component.config)
+        if not isinstance(built, Arm):
             if not callable(built):
                 raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
-            modality = MODALITIES.get(component.kind)
-            built = FuserArm(built, device=device, dtype=dtype, modality=modality)
+            built = FuserArm(built, device=device, dtype=dtype, config=component.as_arm)
         arms[name] = built
     return arms
 
@@ -157,20 +164,23 @@ class _Job:
         """
         self._folder.check_inputs(self._inputs())
         with ExitStack() as stack:
-            sinks = [stack.enter_context(sink) for sink in self._build_sinks()]
+            context = self._context()
+            sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
             ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
+            register = None if self._calibration is None else Register(self._calibration)
             admission = Admission(
                 self._config,
                 self._source,
                 self._arms,
                 ledger,
                 fail=self._fail,
-                register=None if self._calibration is None else Register(self._calibration),
+                register=register,
             )
             flow = stack.enter_context(
                 Flow(
                     self._source,
                     admission,
+                    Preparation(self._config.perturb, register),
                     self._compute,
                     batch=self._config.compute.batch,
                     done=self._folder.done,
@@ -183,13 +193,17 @@ class _Job:
             with self._compute.clock.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
-            timing = self._timing(time.perf_counter() - start, summary)
+                if self._config.is_scored:
+                    evaluate(context, summary)
+            pairs = summary.frames["paired"] + summary.frames["fallback"] - self._folder.done
+            timing = describe_timing(
+                self._compute, self._stages, pairs=pairs, wall_s=time.perf_counter() - start
+            )
             path = self._folder.path / "timing.json"
             with writing(path):
                 path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
             for sink in sinks:
-                if isinstance(sink, Publisher):
-                    sink.publish(self._folder.final.name)
+                sink.publish(self._folder.final.name)
         return summary, timing
 
     def _write(
@@ -220,33 +234,6 @@ class _Job:
             sink.flush()
         self._folder.record(number)
 
-    def _timing(self, wall_s: float, summary: Summary) -> dict[str, Any]:
-        """The contents of ``timing.json``.
-
-        ``stages`` has the busy and waiting seconds of what runs side by side, ``parts`` the busy
-        seconds of what they do, ``arms_ms_per_pair`` what each arm takes of the computation.
-        """
-        busy = self._compute.clock.busy
-        counts = summary.frames
-        pairs = max(1, counts["paired"] + counts["fallback"] - self._folder.done)
-        arms = {
-            arm: {
-                stage: 1e3 * busy[f"{stage} {arm}"] / pairs
-                for stage in ("fuse", "detect", "merge")
-                if f"{stage} {arm}" in busy
-            }
-            for arm in self._arms
-        }
-        evaluate = {"busy_s": busy["evaluate"], "wait_s": 0.0}
-        return {
-            "wall_s": wall_s,
-            "pairs": pairs,
-            "stages": {**self._stages, "evaluate": evaluate},
-            "parts": {name: {"busy_s": seconds} for name, seconds in busy.items()},
-            "arms_ms_per_pair": arms,
-            "machine": {"device": _device_name(self._device), "threads": torch.get_num_threads()},
-        }
-
     def _inputs(self) -> dict[str, Any]:
         """What identifies the files that the configuration names."""
         known = self._identities.items()
@@ -257,10 +244,10 @@ class _Job:
             inputs["registration"] = [list(row) for row in self._calibration.homography]
         return inputs
 
-    def _build_sinks(self) -> Iterator[Sink]:
-        """One after the other: one that can't be built finds those before it open, to be closed."""
-        images = [name for name, arm in self._arms.items() if not isinstance(arm, LateArm)]
-        context = RunContext(
+    def _context(self) -> RunContext:
+        """The run as sinks and evaluation know it."""
+        images = [name for name, arm in self._arms.items() if arm.config.has_image]
+        return RunContext(
             folder=self._folder.path,
             arms=tuple(self._arms),
             image_arms=tuple(images),
@@ -269,14 +256,22 @@ class _Job:
             labelled=self._source.has_labels,
             protocol={
                 **describe(self._config, self._identities, self._calibration, self._device),
-                **getattr(self._source, "label_protocol", {}),
+                **self._source.label_protocol,
             },
             classes=self._config.classes,
             done=self._folder.done,
             baselines=baselines(self._config),
         )
+
+    def _build_sinks(self, context: RunContext) -> Iterator[Sink]:
+        """One after the other: one that can't be built finds those before it open, to be closed."""
         for name, sink in self._config.sinks.items():
-            yield sink.module.build(sink.config, context, name)
+            built = sink.module.build(sink.config, context, name)
+            if not isinstance(built, Sink):
+                raise ConfigError(
+                    f"sinks.{name}.kind: {sink.kind} builds no pipeline.interfaces.Sink"
+                )
+            yield built
 
 
 def _detector(config: Config, device: torch.device) -> tuple[Config, Detector | None]:
@@ -301,9 +296,3 @@ def _detector(config: Config, device: torch.device) -> tuple[Config, Detector | 
     if config.detector.config != settings:
         detector = build(config.detector.config, device=device)
     return config, detector
-
-
-def _device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return platform.processor() or platform.machine()

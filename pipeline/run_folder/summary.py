@@ -4,15 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from eval.label_report import counted_text
-from pipeline.interfaces import Summary
+from eval.label_report import Counted, LabelReport, counted_text
 
 
-def labels_json(summary: Summary) -> dict[str, Any] | None:
+def labels_json(classes: Counted | None, labels: LabelReport | None) -> dict[str, Any] | None:
     """``labels`` of ``results.json``: objects by class, and notes; None where no files say them."""
-    if summary.classes is None or summary.labels is None:
+    if classes is None or labels is None:
         return None
-    return {**asdict(summary.classes), "notes": summary.labels.notes}
+    return {**asdict(classes), "notes": labels.notes}
 
 
 def coverage(

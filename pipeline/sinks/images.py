@@ -1,27 +1,28 @@
 """What the detector saw, as PNG files: `<sink>/<arm>/<key>.png`."""
 
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from common.component import SinkConfig
 from common.errors import ConfigError
 from common.files import writing
 from pipeline.frames import Result
 from pipeline.images import write_png
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.sink_files import joined_late
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Which arms' images are written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="default: all that have an image"
     )
+
+    def shown_arms(self) -> tuple[str, ...]:
+        """Those of the settings."""
+        return self.arms or ()
 
 
 def build(config: Config, context: RunContext, name: str) -> "ImagesSink":
@@ -48,8 +49,8 @@ def choose_arms(wanted: tuple[str, ...] | None, context: RunContext, name: str) 
     return wanted or context.image_arms
 
 
-class ImagesSink:
-    """Writes PNG files; see ``interfaces.Sink``.
+class ImagesSink(Sink):
+    """Writes PNG files.
 
     Those that a broken-off run wrote beyond its last checkpoint are written again.
     """
@@ -70,19 +71,3 @@ class ImagesSink:
             path = folder / f"{result.item.pair.key}.png"
             with writing(path):
                 write_png(path, result.image(arm))
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """Nothing is left to do."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

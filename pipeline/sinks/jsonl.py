@@ -10,14 +10,14 @@ ignore regions either.
 import json
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from common.errors import ConfigError
 from detection.boxes import Detections
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.folder import FRAMES
 from pipeline.run_folder.sink_files import Lines
 
@@ -40,8 +40,8 @@ def build(config: Config, context: RunContext, name: str) -> "JsonLinesSink":
     return JsonLinesSink(lines, {} if context.detector is None else context.detector.names)
 
 
-class JsonLinesSink:
-    """Writes a line a pair; see ``interfaces.Sink``."""
+class JsonLinesSink(Sink):
+    """Writes a line a pair."""
 
     def __init__(self, lines: Lines, names: Mapping[int, str]) -> None:
         self._lines, self._names = lines, names
@@ -58,15 +58,6 @@ class JsonLinesSink:
             "detections": {arm: self._entries(found) for arm, found in result.detections.items()},
         }
         self._lines.write(json.dumps(line, allow_nan=False))
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """Nothing is left to do."""
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

@@ -21,16 +21,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from textwrap import shorten
-from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import Field, PlainSerializer
 
+from common.component import SinkConfig
 from common.errors import ConfigError, DataError
 from pipeline.config.addresses import mask
-from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.folder import CONFIG
 from pipeline.sinks._tracking import Record, check_outside, final_folder, numbers, read_record
 
@@ -64,10 +63,10 @@ _DEFAULTS = {
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Where the run is logged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_results = True
 
     tracking_uri: Address = Field(
         FOLDER, description="a folder, or an address as MLflow has them: http://host:5000"
@@ -115,8 +114,8 @@ def _experiment(client: "MlflowClient", name: str) -> str:
     return str(found.experiment_id)
 
 
-class MlflowSink:
-    """Logs the run when all else is written; see ``interfaces.Publisher``."""
+class MlflowSink(Sink):
+    """Logs the run when all else is written."""
 
     def __init__(
         self,
@@ -128,15 +127,6 @@ class MlflowSink:
     ) -> None:
         self._config, self._context, self._name = config, context, name
         self._client, self._experiment = client, experiment
-
-    def write(self, result: Result) -> None:
-        """Nothing is logged of one pair."""
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """The run is logged later, when all else is written."""
 
     def publish(self, name: str) -> None:
         """Log the run.
@@ -159,17 +149,6 @@ class MlflowSink:
                     self._client.set_terminated(run.info.run_id, "FAILED")
                 raise
             self._client.set_terminated(run.info.run_id)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
 
     def _log(self, run: str, measured: Mapping[str, float], settings: Mapping[str, str]) -> None:
         from mlflow.entities import Metric, Param

@@ -24,31 +24,29 @@ from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 import supervision
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from trackers import ByteTrackTracker
 
+from common.component import SinkConfig
 from common.errors import ConfigError, DataError
 from common.files import writing
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink, Summary
 from pipeline.run_folder.sink_files import Lines, read_lines
 
 LIBRARY_RATE = 30  # frames per second in which the library counts how long a track is kept
 LOG = "detections.jsonl"
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Whose detections are tracked, and when a track begins and ends.
 
     The scores are what Ultralytics sets for ByteTrack with YOLO detectors.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arms: tuple[str, ...] | None = Field(None, min_length=1, description="default: all")
     conf: float = Field(0.1, ge=0, le=1, description="least score of what can go on with a track")
@@ -56,6 +54,10 @@ class Config(BaseModel):
     lost_frames: int = Field(
         30, ge=0, le=10_000, description="frames without the object after which its track ends"
     )
+
+    def shown_arms(self) -> tuple[str, ...]:
+        """Those of the settings."""
+        return self.arms or ()
 
 
 def build(config: Config, context: RunContext, name: str) -> "MotSink":
@@ -70,8 +72,8 @@ def build(config: Config, context: RunContext, name: str) -> "MotSink":
     return MotSink(context.folder / name, tracks, config.conf, name, context.done)
 
 
-class MotSink:
-    """Tracks and writes a line an object and pair; see ``interfaces.Sink``.
+class MotSink(Sink):
+    """Tracks and writes a line an object and pair.
 
     What a tracker knows can't be saved. So a log of the detections is kept while the run works, and
     a resumed run tracks these anew.
@@ -115,9 +117,6 @@ class MotSink:
         self._log.write(json.dumps({"time_ns": time_ns, "boxes": boxes}))
         self._track(result.number, time_ns, boxes)
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
     def finish(self, summary: Summary) -> None:
         """Remove the log."""
         if not self._finished:
@@ -125,9 +124,6 @@ class MotSink:
             with writing(self._log_path):
                 self._log_path.unlink()
             self._finished = True
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

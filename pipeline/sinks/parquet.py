@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +22,7 @@ from common.errors import ConfigError, DataError
 from common.files import writing
 from detection.boxes import Detections
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink, Summary
 from pipeline.run_folder.sink_files import Parts
 
 ROW_GROUP = 65_536  # rows, at least, that are held before they are written
@@ -55,8 +54,8 @@ def build(config: Config, context: RunContext, name: str) -> "ParquetSink":
     return ParquetSink(parts, context.detector.names, context.arms, context.done)
 
 
-class ParquetSink:
-    """Writes a file a checkpoint and joins them at the end; see ``interfaces.Sink``."""
+class ParquetSink(Sink):
+    """Writes a file a checkpoint and joins them at the end."""
 
     def __init__(
         self, parts: Parts, names: Mapping[int, str], arms: Sequence[str], done: int
@@ -83,9 +82,6 @@ class ParquetSink:
         """Join the parts."""
         self.flush()
         self._parts.join(self._join)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

@@ -8,14 +8,13 @@ and of the run's files.
 import base64
 import json
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
 
+from common.component import SinkConfig
 from common.files import writing
 from detection.boxes import Detections
 from eval.attribution import OUTCOMES, size_of
@@ -25,7 +24,7 @@ from eval.operating_points import CONFIDENCE
 from eval.report.gallery import Picks, rank, stride
 from pipeline.frames import Result
 from pipeline.images import to_rgb
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.sink_files import joined_late
 from pipeline.sinks import _page
 
@@ -38,10 +37,10 @@ _QUALITY = 70  # of WebP, 0 to 100
 _Picture = NDArray[np.uint8]  # HWC RGB
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_results = True
 
 
 def build(config: Config, context: RunContext, name: str) -> "ReportSink":
@@ -53,8 +52,8 @@ def build(config: Config, context: RunContext, name: str) -> "ReportSink":
     return ReportSink(context, name)
 
 
-class ReportSink:
-    """Keeps moments and objects, and makes the page at the end; see ``interfaces.Publisher``."""
+class ReportSink(Sink):
+    """Keeps moments and objects, and makes the page at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
@@ -93,26 +92,9 @@ class ReportSink:
         if labels is not None and self._arms and result.item.dead is None:
             self._keep_objects(result, self._counted(labels))
 
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """The page comes later, when all else is written."""
-
     def publish(self, name: str) -> None:
         """Write the page."""
         _page.publish(self._context.folder, name)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
 
     def _counted(self, labels: Labels) -> Labels:
         """The labels of the classes that count; regions to ignore stay."""

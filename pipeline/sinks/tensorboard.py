@@ -15,22 +15,20 @@ import io
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from common.component import SinkConfig
 from common.errors import ConfigError
 from common.files import writing
-from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink
 from pipeline.sinks._tracking import check_outside, final_folder, numbers, read_record
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Where the event file goes."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    needs_results = True
 
     folder: Path | None = Field(
         None, description="of several runs, side by side; default: in the run folder"
@@ -60,20 +58,11 @@ def build(config: Config, context: RunContext, name: str) -> "TensorBoardSink":
     return TensorBoardSink(config.folder, context, name)
 
 
-class TensorBoardSink:
-    """Writes the event file when all else is written; see ``interfaces.Publisher``."""
+class TensorBoardSink(Sink):
+    """Writes the event file when all else is written."""
 
     def __init__(self, folder: Path | None, context: RunContext, name: str) -> None:
         self._folder, self._context, self._name = folder, context, name
-
-    def write(self, result: Result) -> None:
-        """Nothing is logged of one pair."""
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def finish(self, summary: Summary) -> None:
-        """The events come later, when all else is written."""
 
     def publish(self, name: str) -> None:
         """Write the event file.
@@ -95,17 +84,6 @@ class TensorBoardSink:
             draft = path.with_name("draft")  # TensorBoard doesn't read it by this name
             draft.write_bytes(events)
             draft.replace(path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing is open."""
 
     def _path(self, run: str) -> Path:
         """The event file; its name tells this run from others that are called the same."""

@@ -10,17 +10,17 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from common.component import SinkConfig
 from common.errors import DataError
 from detection.boxes import Detections
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Summary
+from pipeline.interfaces import RunContext, Sink, Summary
 from pipeline.run_folder.sink_files import Parts
 from pipeline.sinks._video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 from pipeline.sinks.images import choose_arms
@@ -32,10 +32,8 @@ TITLE_HEIGHT = 24  # pixels of the bar with the arm's name
 COLOURS = ((255, 196, 0), (0, 200, 255), (64, 224, 96), (255, 96, 96), (208, 128, 255))
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """What the video shows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="default: all that have an image"
@@ -43,6 +41,10 @@ class Config(BaseModel):
     conf: float = Field(0.25, ge=0, le=1, description="least score of a box that is drawn")
     frame_rate: float = Field(10, ge=0.01, le=240, description="for stills; recordings keep theirs")
     columns: int = Field(3, ge=1, le=8, description="panels side by side")
+
+    def shown_arms(self) -> tuple[str, ...]:
+        """Those of the settings."""
+        return self.arms or ()
 
 
 def build(config: Config, context: RunContext, name: str) -> "VideoSink":
@@ -64,8 +66,8 @@ def open_video(path: Path, arms: tuple[str, ...], frame_rate: Fraction | None) -
     return writer
 
 
-class VideoSink:
-    """Makes the video in parts, one a checkpoint; see ``interfaces.Sink``.
+class VideoSink(Sink):
+    """Makes the video in parts, one a checkpoint.
 
     A part is closed at a checkpoint, so that a killed run leaves videos that can be played, and a
     resumed one encodes each frame as an unbroken one does. They are joined without encoding them
@@ -96,9 +98,6 @@ class VideoSink:
         """Join the parts."""
         self.flush()
         self._parts.join(join)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

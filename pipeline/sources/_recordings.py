@@ -2,24 +2,22 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from types import TracebackType
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Protocol, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair, Image
+from pipeline.interfaces import Source
 from pipeline.sources._prefetch import Prefetch
 from pipeline.sources._timestamps import SECOND
 from pipeline.sources.image_folder import IrRange
 from pipeline.sync.clock_offset import estimate_clock
-from pipeline.sync.pairing import ClockModel, Skew, pair_by_time
+from pipeline.sync.pairing import ClockModel, Skew, pair_by_time, timing_of
 
 log = logging.getLogger(__name__)
 AHEAD = 8  # frames that a thread may be ahead
@@ -91,8 +89,8 @@ class Stream(Protocol):
         ...
 
 
-class RecordedPairs:
-    """Pairs of two recordings; see ``pipeline.interfaces.Source``.
+class RecordedPairs(Source):
+    """Pairs of two recordings.
 
     A pair has the key of its visible frame, `000012` in a video; an infrared frame without partner
     has `ir_` and its own key. A frame that is lost is a bad pair, its partner stands alone.
@@ -103,7 +101,7 @@ class RecordedPairs:
             empty before the iteration.
     """
 
-    has_labels = False
+    threads: Mapping[str, Prefetch[Frame | Lost]] = {}
 
     def __init__(self, open_streams: Callable[[], tuple[Stream, Stream]], timing: Timing) -> None:
         """Open the recordings.
@@ -115,7 +113,6 @@ class RecordedPairs:
         self._open, self._timing = open_streams, timing
         self._ir, self._vis = open_streams()
         self.skew = Skew()
-        self.threads: dict[str, Prefetch[Frame | Lost]] = {}
         self._stopped = threading.Event()
 
     @property
@@ -168,24 +165,13 @@ class RecordedPairs:
         )
         return found.clock
 
+    def timing(self) -> dict[str, Any]:
+        """The infrared camera's clock, and how far the frames of each pair lie apart."""
+        return timing_of(self.clock, self.skew)
+
     def stop(self) -> None:
         """End the search for the offset, which reads whole recordings; from any thread."""
         self._stopped.set()
-
-    def check(self) -> None:
-        """Nothing more: both recordings were opened."""
-
-    @property
-    def keys(self) -> None:
-        """Not known before the end."""
-
-    def label_classes(self, key: str) -> NDArray[np.int64]:
-        """A recording has no labels."""
-        return np.zeros(0, np.int64)
-
-    def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """A recording has no labels."""
-        return Labels.empty()
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         lost: list[BadPair] = []
@@ -205,9 +191,6 @@ class RecordedPairs:
                 lost.clear()
                 yield self._pair(ir_frame, vis_frame)
         yield from lost
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

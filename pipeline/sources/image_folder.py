@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import list_images, natural, read_image, to_eight_bit
+from pipeline.interfaces import Source
 from pipeline.sources._labels import (
     BOX_ORIGIN,
     CLASS_MAP,
@@ -67,10 +66,8 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     return ImagePairs(ir, vis, labels, config.ir_range)
 
 
-class ImagePairs:
-    """Pairs of image files by key; see ``pipeline.interfaces.Source``."""
-
-    frame_rate: Fraction | None = None
+class ImagePairs(Source):
+    """Pairs of image files by key."""
 
     def __init__(
         self,
@@ -80,12 +77,17 @@ class ImagePairs:
         ir_range: tuple[int, int] | None,
     ) -> None:
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
-        self.keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
+        self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
+
+    @property
+    def keys(self) -> list[str]:
+        """All keys, those without partner included, in natural order."""
+        return self._keys
 
     @property
     def count(self) -> int:
         """How many keys there are, paired or not."""
-        return len(self.keys)
+        return len(self._keys)
 
     @property
     def has_labels(self) -> bool:
@@ -125,16 +127,6 @@ class ImagePairs:
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         return map(self._pair, range(len(self.keys)))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def _pair(self, index: int) -> FramePair | BadPair:
         key = self.keys[index]

@@ -11,25 +11,22 @@ from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
-from eval.labels import Labels
 from pipeline.config.addresses import mask
-from pipeline.frames import BadPair, Dropped, Frame, FramePair
+from pipeline.frames import MODALITIES, BadPair, Dropped, Frame, FramePair, Modality
+from pipeline.interfaces import Source
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
 from pipeline.sources._gain import to_display
 from pipeline.sources.image_folder import IrRange
-from pipeline.sync.pairing import ClockModel, Match, Matcher, Modality, Skew
+from pipeline.sync.pairing import ClockModel, Match, Matcher, Skew, timing_of
 
 # Neither an error nor the copy of the settings in the run folder shows a password.
 Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
-MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
 LOOK_AHEAD = 8  # frames that one camera may be behind before the other's stand alone
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -86,8 +83,8 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "LivePairs":
     return LivePairs(config, openers, Clock())
 
 
-class LivePairs:
-    """Pairs of two cameras; see ``pipeline.interfaces.Source``.
+class LivePairs(Source):
+    """Pairs of two cameras.
 
     Every frame that was decoded comes out once: in a pair, alone, as ``BadPair`` where it is
     damaged, or as ``Dropped``. With the policy `block` a camera waits while its buffer is full;
@@ -102,7 +99,6 @@ class LivePairs:
         clock: How the infrared camera's times stand to the visible one's, as configured.
     """
 
-    has_labels = False
     resumable = False
 
     def __init__(self, config: Config, openers: Mapping[Modality, Opener], clock: Clock) -> None:
@@ -142,21 +138,6 @@ class LivePairs:
         """Frames per second, as configured."""
         return Fraction(self._config.frame_rate).limit_denominator(1001)
 
-    @property
-    def keys(self) -> None:
-        """Not known before the end."""
-
-    def check(self) -> None:
-        """Nothing: cameras are connected by the iteration."""
-
-    def label_classes(self, key: str) -> NDArray[np.int64]:
-        """Cameras have no labels."""
-        return np.zeros(0, np.int64)
-
-    def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Cameras have no labels."""
-        return Labels.empty()
-
     def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]:
         left = self._config.frames
         now = self._clock.now()
@@ -180,6 +161,10 @@ class LivePairs:
         finally:
             self.close()
 
+    def timing(self) -> dict[str, Any]:
+        """The infrared camera's clock, and how far the frames of each pair lie apart."""
+        return timing_of(self.clock, self.skew)
+
     def stop(self) -> None:
         """Have the iteration end soon, with what was taken so far; from any thread."""
         for camera in self._cameras.values():
@@ -190,9 +175,6 @@ class LivePairs:
         self.stop()
         for camera in self._cameras.values():
             camera.join()
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

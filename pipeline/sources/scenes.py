@@ -20,6 +20,7 @@ from eval.class_names import COCO_NAMES
 from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import to_eight_bit
+from pipeline.interfaces import Source
 from pipeline.sources.image_folder import IrRange
 from scenes.climate import Conditions, Time, Traffic, Weather
 from scenes.faults import Camera, Faults
@@ -118,8 +119,8 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ScenesSourc
     return ScenesSource(config)
 
 
-class ScenesSource:
-    """Generated pairs; see ``pipeline.interfaces.Source``. Keys are like ``000012_night``.
+class ScenesSource(Source):
+    """Generated pairs. Keys are like ``000012_night``.
 
     A frame that a camera dropped is missing from its pair; where both did, the pair is bad. One
     that froze shows the picture before it at the new time; labels are of what is really there.
@@ -149,13 +150,6 @@ class ScenesSource:
         """Always: the generator knows where everything is."""
         return True
 
-    @property
-    def keys(self) -> None:
-        """Not known before the end."""
-
-    def check(self) -> None:
-        """There is nothing to find: the settings were checked when they were read."""
-
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Exact boxes with COCO's class ids, 0 person and 2 car.
 
@@ -183,9 +177,6 @@ class ScenesSource:
                 yield BadPair(key, f"pair {key}: both cameras dropped frame {index}")
             else:
                 yield FramePair(key, ir, vis)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,

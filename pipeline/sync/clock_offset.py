@@ -20,6 +20,7 @@ from pipeline.sync.pairing import ClockModel
 
 LEAST_CORRELATION = 0.5  # what unrelated recordings of ten seconds do not reach
 MOST_AMBIGUITY = 0.9  # of the runner-up's correlation in the best one's
+REACH_S = 2.0  # offsets are sought up to this, either way
 WINDOW_S = 20.0  # stretch of a recording that has an offset of its own
 LEAST_WINDOWS = 6  # for a drift
 _SIZE = (64, 48)  # width, height: noise averages out, motion stays
@@ -71,7 +72,6 @@ def estimate_clock(
     *,
     ir: Iterable[tuple[int, Image]],
     vis: Iterable[tuple[int, Image]],
-    max_offset_ns: int = 2_000_000_000,
 ) -> ClockEstimate:
     """Estimate what to add to infrared times; each recording is read once, a frame at a time.
 
@@ -82,14 +82,11 @@ def estimate_clock(
     Args:
         ir: Time in nanoseconds and image of each infrared frame.
         vis: Likewise of the visible camera; the views need not be registered.
-        max_offset_ns: Offsets are sought up to this, either way.
 
     Raises:
         DataError: The recordings are too short, nothing moves in them, or no offset stands out.
     """
-    return clock_from_motion(
-        ir=motion_energy(ir), vis=motion_energy(vis), max_offset_ns=max_offset_ns
-    )
+    return _from_motion(motion_energy(ir), motion_energy(vis))
 
 
 def motion_energy(frames: Iterable[tuple[int, Image]]) -> MotionEnergy:
@@ -114,22 +111,20 @@ def motion_energy(frames: Iterable[tuple[int, Image]]) -> MotionEnergy:
     return MotionEnergy(first or 0, np.array(seconds), np.array(energy))
 
 
-def clock_from_motion(*, ir: MotionEnergy, vis: MotionEnergy, max_offset_ns: int) -> ClockEstimate:
-    """See ``estimate_clock``."""
-    reach_s = max_offset_ns / 1e9
-    _check_length(ir, vis, reach_s)
+def _from_motion(ir: MotionEnergy, vis: MotionEnergy) -> ClockEstimate:
+    _check_length(ir, vis)
     step = min(np.median(np.diff(motion.seconds)) for motion in (ir, vis)) / 2  # seconds
     shift = (vis.first_ns - ir.first_ns) / 1e9
     ir_curve = _resample(ir.seconds, ir.energy, step)
     vis_curve = _resample(vis.seconds + shift, vis.energy, step)
-    reach = round(reach_s / step)
+    reach = round(REACH_S / step)
     estimate = _from_windows(ir_curve, vis_curve, reach, step)
     if estimate is not None:
         return estimate
     lag, best, runner_up = _correlate(ir_curve, vis_curve, reach)
     if not _is_sure(best, runner_up):
         raise DataError(
-            f"the motion in the two recordings does not show their offset within {reach_s:g} s: "
+            f"the motion in the two recordings does not show their offset within {REACH_S:g} s: "
             f"correlation {best:.2f} where {LEAST_CORRELATION} is wanted, {runner_up:.2f} at the "
             f"next best place where {MOST_AMBIGUITY} of it is the most; give source.offset_ms"
         )
@@ -163,14 +158,14 @@ def _shrink(image: Image) -> NDArray[np.float32]:
     return np.asarray(grey, np.float32)
 
 
-def _check_length(ir: MotionEnergy, vis: MotionEnergy, reach_s: float) -> None:
-    needed = 3 * reach_s  # two thirds of it overlap at the greatest offset
+def _check_length(ir: MotionEnergy, vis: MotionEnergy) -> None:
+    needed = 3 * REACH_S  # two thirds of it overlap at the greatest offset
     for name, motion in (("infrared", ir), ("visible", vis)):
         length = float(np.ptp(motion.seconds)) if len(motion.seconds) else 0.0
         if length < needed or len(motion.seconds) < 3:
             raise DataError(
                 f"the {name} recording is too short ({length:.1f} s) to find an offset of up to "
-                f"{reach_s:g} s by its motion, which takes {needed:g} s; give source.offset_ms"
+                f"{REACH_S:g} s by its motion, which takes {needed:g} s; give source.offset_ms"
             )
         if not motion.energy.any():
             raise DataError(f"nothing moves in the {name} recording; give source.offset_ms")

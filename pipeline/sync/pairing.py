@@ -5,16 +5,15 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from math import inf, sqrt
-from typing import Literal
+from typing import Any
 
-from pipeline.frames import Frame
+from pipeline.frames import Frame, Modality
 from pipeline.sync.matching import Matching, Timed
 
 LOOK_AHEAD = 64  # frames held of a stream, at most, for the sake of a better matching
 REORDER = 8  # frames that may overtake one that comes out of order
 
 Match = tuple[Frame | None, Frame | None]
-Modality = Literal["ir", "vis"]
 _SIDES: dict[Modality, int] = {"ir": 0, "vis": 1}
 
 
@@ -261,3 +260,17 @@ class Matcher:
         if ir is not None and vis is not None:
             self._skew.add(vis[0] - ir[0])
         return ir and ir[1], vis and vis[1]
+
+
+def timing_of(clock: ClockModel, skew: Skew) -> dict[str, Any]:
+    """How the pairs of two recordings were timed, as ``sync`` of ``results.json`` says it.
+
+    Args:
+        clock: How the infrared camera's clock stands to the visible one's.
+        skew: What remains.
+    """
+    return {
+        "offset_ms": clock.offset_ns / 1e6,
+        "drift_ppm": clock.drift_ppm,
+        "skew": skew.as_dict(),
+    }

@@ -12,11 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config import config
-from pipeline.engine import runner
 from pipeline.frames import Frame
 from pipeline.sources import live
 from tests.helpers import toy_recording
+from tests.helpers.runs import execute
 from tests.helpers.threads import prompt
 
 FRAMES = 30
@@ -36,7 +35,7 @@ def run(folder, source):
     """Counts, the ledger's rows, and the frames of each camera in the pairs that were processed."""
     given = toy_recording.settings(folder)
     given |= {"source": source, "arms": ARMS, "sinks": {"log": {"kind": "jsonl"}}}
-    outcome = runner.run(config.check(given), lambda done, total: None)
+    outcome = execute(given)
     lines = [json.loads(line) for line in (outcome.folder / "log.jsonl").read_text().splitlines()]
     with (outcome.folder / "ledger.csv").open(newline="") as file:
         return outcome.summary.frames, list(csv.DictReader(file)), lines

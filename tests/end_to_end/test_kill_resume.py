@@ -26,7 +26,7 @@ SOURCE = {
     "ir": {"black": [20, 26], "lost": [40], "missing": [3, 44]},
     "vis": {"frozen": [27, 40], "missing": [9], "end": 45},
 }
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.realtime]
 
 
 def settings(folder, *, resume=False):

@@ -9,11 +9,12 @@ import av
 import pytest
 
 from common.errors import ConfigError
-from pipeline.config import config
-from pipeline.engine import runner
 from pipeline.sources._cameras import Clock
 from tests.helpers import toys
+from tests.helpers.runs import execute
 from tests.helpers.videos import write_video
+
+pytestmark = pytest.mark.realtime
 
 HALF_AN_HOUR = 1800 * 10**9  # that the machine has been running for
 
@@ -35,7 +36,7 @@ def settings(here, monkeypatch):
 
 
 def test_times_count_from_the_start_and_every_frame_is_counted(settings):
-    outcome = runner.run(config.check(settings), lambda done, total: None)
+    outcome = execute(settings)
     frames = outcome.results["frames"]
     each = 2 * (frames["paired"] + frames["failed"] + frames["fallback"])
     assert each + frames["unpaired"] + frames["dropped"] == 16
@@ -50,7 +51,7 @@ def test_times_count_from_the_start_and_every_frame_is_counted(settings):
 
 
 def test_sync_has_the_offset_that_was_given(settings):
-    outcome = runner.run(config.check(settings), lambda done, total: None)
+    outcome = execute(settings)
     sync = outcome.results["sync"]
     assert (sync["offset_ms"], sync["drift_ppm"]) == (-5, 0)
     assert sync["skew"]["pairs"] == outcome.results["frames"]["paired"] > 0
@@ -59,7 +60,7 @@ def test_sync_has_the_offset_that_was_given(settings):
 def test_a_live_run_cannot_be_resumed(settings):
     settings["run"] = {"name": "toy", "resume": True}
     with pytest.raises(ConfigError, match="what live cameras showed is gone"):
-        runner.run(config.check(settings), lambda done, total: None)
+        execute(settings)
 
 
 def test_ctrl_c_is_the_end_of_a_live_run(settings, here):
@@ -71,7 +72,7 @@ def test_ctrl_c_is_the_end_of_a_live_run(settings, here):
             os.kill(os.getpid(), signal.SIGINT)
 
     handler = signal.getsignal(signal.SIGINT)
-    outcome = runner.run(config.check(settings), on_progress)
+    outcome = execute(settings, on_progress)
     assert 0 < outcome.results["frames"]["paired"] < 200
     assert (outcome.folder / "video" / "film.mp4").is_file()
     assert signal.getsignal(signal.SIGINT) is handler

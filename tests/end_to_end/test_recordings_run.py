@@ -9,8 +9,6 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from pipeline.config import config
-from pipeline.engine import runner
 from scenes.climate import Conditions
 from scenes.render import Clip
 from tests.helpers import toys
@@ -24,7 +22,7 @@ from tests.helpers.recordings import (
     small_infrared,
     write_small,
 )
-from tests.helpers.runs import read_csv
+from tests.helpers.runs import execute, read_csv
 from tests.helpers.shaking import Shaking
 
 DX, DY = 9, -5
@@ -174,7 +172,7 @@ def test_sync_of_recordings_has_offset_drift_and_skew(here):
 
 
 def test_sync_of_stills_is_null(pairs):
-    outcome = runner.run(config.check(toys.settings(pairs)), lambda done, total: None)
+    outcome = execute(toys.settings(pairs))
     assert outcome.results["sync"] is None
     assert "registration" not in outcome.results["protocol"]
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline import cli
-from pipeline.config import config
 from pipeline.engine import runner
 from tests.helpers import toy_recording
+from tests.helpers.runs import execute, few_draws
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 60  # seconds after which a child hangs
@@ -26,6 +26,8 @@ PRELOAD = [
     "pipeline.sinks.results", "pipeline.sinks.video", "pipeline.arms.late",
     "fusion.fusers.ir_only", "fusion.fusers.maximum", "fusion.fusers.vis_only",
 ]  # fmt: skip
+
+few_draws()
 
 
 @contextmanager
@@ -60,7 +62,7 @@ def run(settings, checkpoint, pause_s, begun):
     """A run that says when it begins, with a checkpoint after so many batches."""
     runner.CHECKPOINT, toy_recording.PAUSE_S = checkpoint, pause_s
     begun.set()
-    runner.run(config.check(settings), lambda done, total: None)
+    execute(settings)
 
 
 def irvis(arguments, errors, pairs, begun):
@@ -116,7 +118,7 @@ def end(settings, checkpoint, number, counted):
         return pairs
 
     runner._Job._write = written
-    runner.run(config.check(settings), lambda done, total: None)
+    execute(settings)
 
 
 def number():

@@ -6,10 +6,9 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from pipeline.config import config
-from pipeline.engine import runner
 from pipeline.geometry import registration
 from tests.helpers import toys
+from tests.helpers.runs import execute
 
 EVERY_100_MS = range(0, 10_000, 100)
 
@@ -62,8 +61,7 @@ def calibrate(path, homography, ir_size, vis_size):
 
 def run(source, **more):
     source = {"kind": "video", "ir": "ir.mkv", "vis": "vis.mkv", **source}
-    settings = toys.settings("", source=source, **more)
-    return runner.run(config.check(settings), lambda done, total: None)
+    return execute(toys.settings("", source=source, **more))
 
 
 def boxes(outcome, arm):

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from common.errors import DataError
+from pipeline.interfaces import Sink
 
 
 class Config(BaseModel):
@@ -33,7 +34,7 @@ def fail(how):
     }[how]
 
 
-class FailingSink:
+class FailingSink(Sink):
     opened = []  # those that nobody has closed
 
     def __init__(self, config):

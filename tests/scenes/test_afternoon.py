@@ -16,15 +16,12 @@ from scenes.render import Clip
 from scenes.street import Street
 from scenes.surfaces import SUMMER, Exposure, SurfacePainter, sunlit
 from scenes.traffic import PERSON
+from tests.scenes.clips import clip_of
 
 LUMA = np.array([0.299, 0.587, 0.114])
 AFTERNOON = Conditions("afternoon")
 # All of the drive in its first tenth of a second: what follows is the night after a hot day.
 NIGHT = Conditions("afternoon_to_night", span_s=0.1)
-
-
-def clip_of(seed: int, conditions: Conditions) -> Clip:
-    return Clip(seed, 0, size=(256, 320), frame_rate=Fraction(10), conditions=conditions)
 
 
 def test_temperatures_are_those_of_a_hot_day():
@@ -135,7 +132,7 @@ def test_sun_falls_on_one_side_of_the_street():
 def test_lamps_are_few_in_the_night_after_a_hot_day():
     many, few = (Street((4, 0), few_lamps=f).lamps(0.0, 2000.0) for f in (False, True))
     assert len(few) == pytest.approx(len(many) / 2.5, rel=0.1)
-    assert len(clip_of(4, NIGHT).street.lamps(0.0, 2000.0)) == len(few)
+    assert len(clip_of(4, conditions=NIGHT).street.lamps(0.0, 2000.0)) == len(few)
     night = Clip(4, 0, size=(256, 320), frame_rate=Fraction(10), night=True)
     assert len(night.street.lamps(0.0, 2000.0)) == len(many)
 
@@ -148,7 +145,7 @@ def contrasts(conditions: Conditions) -> dict[str, np.ndarray]:
     """
     rows: list[list[float]] = []
     for seed in range(12):
-        clip = clip_of(seed, conditions)
+        clip = clip_of(seed, conditions=conditions)
         for scene in (clip.scene(index) for index in (3, 33, 63)):
             boxes = scene.labels.xyxy[scene.labels.class_id == PERSON]
             images = (scene.ir16 / 100.0, scene.ir.astype(float), scene.vis @ LUMA)
@@ -196,7 +193,7 @@ def test_the_visible_camera_shows_them_the_other_way_round():
 
 def test_the_infrared_camera_shows_the_whole_range_of_a_hot_street():
     for seed in range(4):
-        scene = clip_of(seed, AFTERNOON).scene(10)
+        scene = clip_of(seed, conditions=AFTERNOON).scene(10)
         assert (scene.ir == 255).mean() < 0.01
         below_roofs = scene.ir[120:]
         assert np.percentile(below_roofs, 95) - np.percentile(below_roofs, 5) > 70
@@ -204,7 +201,7 @@ def test_the_infrared_camera_shows_the_whole_range_of_a_hot_street():
 
 def test_the_same_bytes_again_and_another_drive_by_another_seed():
     conditions = Conditions("afternoon_to_night", span_s=2.0)
-    one, two, other = (clip_of(seed, conditions).scene(11) for seed in (3, 3, 4))
+    one, two, other = (clip_of(seed, conditions=conditions).scene(11) for seed in (3, 3, 4))
     assert one.ir16.tobytes() == two.ir16.tobytes()
     assert one.vis.tobytes() == two.vis.tobytes()
     assert one.ir16.tobytes() != other.ir16.tobytes()

@@ -38,6 +38,7 @@ def contrasts(conditions: Conditions, *, hot: bool | None = None) -> tuple[np.nd
     return np.array(ir), np.array(vis)
 
 
+@pytest.mark.slow
 def test_neither_modality_sees_everybody():
     ir, vis = contrasts(Conditions("night"))
     assert len(ir) > 20
@@ -52,6 +53,7 @@ def test_neither_modality_sees_everybody():
     assert np.median(np.abs(vis)) > 10
 
 
+@pytest.mark.slow
 def test_at_crossover_infrared_contrast_is_low():
     night, _ = contrasts(Conditions("night"))
     dusk, _ = contrasts(Conditions("dusk"))
@@ -59,6 +61,7 @@ def test_at_crossover_infrared_contrast_is_low():
     assert np.median(np.abs(dusk)) < 0.4 * np.median(np.abs(night))
 
 
+@pytest.mark.slow
 def test_fog_hides_more_from_the_visible_camera():
     clear_ir, clear_vis = contrasts(Conditions("day"), hot=False)
     ir, vis = contrasts(Conditions("day", "fog"))

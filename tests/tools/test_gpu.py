@@ -22,11 +22,16 @@ from training.pairs import open_sources
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(scope="module")
+def drawn():
+    """Six streets."""
+    return [next(streets.scenes(streets.VALIDATION_SEED + i, 1, (64, 96))) for i in range(6)]
+
+
 @pytest.fixture
-def recipe(tmp_path):
+def recipe(tmp_path, drawn):
     """A configuration on six streets, two of them held out as a labelled set, one in JPEG."""
-    for number in range(6):
-        scene = next(streets.scenes(streets.VALIDATION_SEED + number, 1, (64, 96)))
+    for number, scene in enumerate(drawn):
         root, stem = tmp_path / "train", f"{number}"
         if number > 3:
             root, stem = tmp_path / "dev", f"street_{number}"
@@ -71,6 +76,7 @@ def recipe(tmp_path):
     return path
 
 
+@pytest.mark.slow
 def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
     folder = tmp_path / "pack"
     gpu_pack.pack(recipe, ["schedule.seed=3"], folder, 80)
@@ -99,6 +105,7 @@ def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
     assert sum(truth is None for truth in here.truth) == 1
 
 
+@pytest.mark.slow
 def test_sets_are_packed_without_loss(recipe, tmp_path):
     folder = tmp_path / "pack"
     gpu_pack.pack(recipe, [], folder, 80)
@@ -124,6 +131,7 @@ def test_another_folder_is_not_overwritten(recipe, tmp_path):
         gpu_pack.pack(recipe, [], tmp_path / "mine", 80)
 
 
+@pytest.mark.slow
 def test_a_schedule_that_ends_in_time(recipe, monkeypatch):
     """400 s are left: 20 to begin, 5 + 6 x 5 to score; 95% of 345 s at 0.25 s a step."""
     times = iter([9.0, 5.0, 5.0, 5.0])  # of the first steps, of twenty, of scorings
@@ -151,10 +159,19 @@ def test_the_best_of_what_was_scored(tmp_path):
     assert gpu_train.best(path, ["dev"]) == 10
 
 
+@pytest.fixture
+def python(tmp_path):
+    """This Python, that finds no test for a GPU: it would import torch only to skip them."""
+    path = tmp_path / "python"
+    path.write_text(f'#!/bin/sh\n[ "$2" = pytest ] || exec {sys.executable} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
 @pytest.mark.slow
-def test_packed_and_trained_by_the_scripts(recipe, tmp_path):
+def test_packed_and_trained_by_the_scripts(recipe, tmp_path, python):
     environment = os.environ | {
-        "PYTHON": sys.executable,
+        "PYTHON": str(python),
         "OUT": str(tmp_path / "out"),
         "IRVIS_GPU_PACK": str(tmp_path / "pack"),
         "IRVIS_GPU_PYTHON": "none",

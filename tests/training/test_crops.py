@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.helpers.recipes import files
 from training import config
 from training.config import AugmentConfig
 from training.crops import Sampler, Window, cut, cut_targets, darken, window_of
@@ -26,10 +27,6 @@ def write(root, name, seed):
         (root / folder).mkdir(parents=True, exist_ok=True)
         image = rng.integers(256, size=shape, dtype=np.uint8)
         Image.fromarray(image).save(root / folder / f"{name}.png")
-
-
-def files(root, **more):
-    return {"kind": "files", "ir": str(root / "ir"), "vis": str(root / "vis"), **more}
 
 
 def settings(tmp_path, sources, **augment):

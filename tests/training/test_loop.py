@@ -11,7 +11,8 @@ from fusion.fusers import fusionmamba
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from pipeline.images import pair_id, read_image
-from tests.helpers.recipes import NETWORK, killed_at, make, quiet, rows, trainer
+from tests.helpers.recipes import NETWORK, killed_at, make, rows, trainer
+from tests.helpers.runs import silent
 from training import config
 from training.loop import train
 from training.records import COLUMNS
@@ -32,12 +33,12 @@ def test_a_killed_run_goes_on_to_the_same_numbers(here, compute):
     # on CUDA only the reference adds up in one order
     scan = "reference" if compute["device"] == "cuda" else "auto"
     more = {"compute": {**compute, "batch": 2}, "network": {**NETWORK, "scan": scan}}
-    whole = train(make(**more), quiet)
+    whole = train(make(**more), silent)
     for again in (False, True):  # killed after a checkpoint, and again before the next one
         with pytest.raises(KeyboardInterrupt):
             train(make(**more, run__resume=again), killed_at(3))
     (here / "runs" / "t-2.partial" / "checkpoint.partial").write_bytes(b"half")
-    resumed = train(make(**more, run__resume=True), quiet)
+    resumed = train(make(**more, run__resume=True), silent)
     assert resumed.folder.name == "t-2"
     assert resumed.sha256 == whole.sha256
     assert rows(resumed.folder) == rows(whole.folder)
@@ -69,16 +70,16 @@ def test_what_a_resumed_run_must_keep(here):
     with pytest.raises(KeyboardInterrupt):
         train(make(), killed_at(2))
     with pytest.raises(ConfigError, match=r"was begun with another schedule\.learning_rate"):
-        train(make(run__resume=True, schedule__learning_rate=1e-3), quiet)
+        train(make(run__resume=True, schedule__learning_rate=1e-3), silent)
     for kind in ("ir", "vis"):
         (here / "pairs" / kind / "5.png").unlink()
     with pytest.raises(ConfigError, match=r"run\.resume: the pairs of data\.sources have changed"):
-        train(make(run__resume=True), quiet)
+        train(make(run__resume=True), silent)
     assert (here / "runs" / "t.partial" / "checkpoint.pt").is_file()
 
 
 def test_the_result_is_a_fuser_that_says_what_it_was_trained_on(here):
-    outcome = train(make(), quiet)
+    outcome = train(make(), silent)
     stored = checkpoint.read(outcome.weights)
     kept = {key: value.dtype for key, value in stored.tensors.items()}
     assert {kept[key] for key in kept if key.endswith(("A_log", ".D", "dt_bias"))} == {
@@ -103,13 +104,13 @@ def test_the_result_is_a_fuser_that_says_what_it_was_trained_on(here):
 
 
 def test_a_warm_start_begins_with_the_weights_and_owns_up_to_their_pairs(here):
-    first = train(make(), quiet)
+    first = train(make(), silent)
     source = {"kind": "files", "ir": "pairs/ir", "vis": "pairs/vis", "exclude_last": 4}
     checked = make(network={"weights": str(first.weights)}, data__sources={"few": source})
     begun = trainer(checked).network.state_dict()
     for key, value in checkpoint.read(first.weights).tensors.items():
         assert torch.equal(begun[key], value.float()), key
-    second = checkpoint.read(train(checked, quiet).weights)
+    second = checkpoint.read(train(checked, silent).weights)
     before = checkpoint.read(first.weights)
     assert json.loads(second.metadata["data"]) == {"few": 2}
     assert second.metadata["trained_on"] == before.metadata["trained_on"]
@@ -160,7 +161,7 @@ def test_the_rate_warms_up_and_falls():
 
 @pytest.mark.parametrize("network", [{"kind": "gate_unet"}, {**NETWORK, "head": "gate"}])
 def test_networks_with_a_gate_learn_and_are_kept(here, network):
-    outcome = train(make(network=network), quiet)
+    outcome = train(make(network=network), silent)
     kind = network.get("kind", "fusionmamba")
     module = config.NETWORKS[kind]
     fuser = module.build(module.Config(weights=str(outcome.weights)))
@@ -172,7 +173,7 @@ def test_networks_with_a_gate_learn_and_are_kept(here, network):
 
 def test_sheets(here):
     sheet = {"ir": "pairs/ir", "vis": "pairs/vis", "keys": ["1", "4"], "every": 4}
-    outcome = train(make(sheet=sheet), quiet)
+    outcome = train(make(sheet=sheet), silent)
     assert sorted(path.name for path in (outcome.folder / "sheets").iterdir()) == [
         "000004.png", "000005.png",
     ]  # fmt: skip
@@ -181,7 +182,7 @@ def test_sheets(here):
     vis = read_image(here / "pairs" / "vis" / "1.png")
     assert picture[112, 320 + 160] == pytest.approx(vis[28, 40], abs=30)
     with pytest.raises(DataError, match=r"sheet\.keys: '9' is not in pairs/ir"):
-        train(make(sheet={**sheet, "keys": ["9"]}), quiet)
+        train(make(sheet={**sheet, "keys": ["9"]}), silent)
 
 
 def test_tensorboard_gets_the_numbers_where_it_is_installed(here, monkeypatch):
@@ -200,7 +201,7 @@ def test_tensorboard_gets_the_numbers_where_it_is_installed(here, monkeypatch):
     module = ModuleType("torch.utils.tensorboard")
     module.SummaryWriter = SummaryWriter
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", module)
-    outcome = train(make(schedule={"steps": 2, "warmup": 1}), quiet)
+    outcome = train(make(schedule={"steps": 2, "warmup": 1}), silent)
     assert written[0] == ("runs/t.partial/tensorboard", 0)
     assert written[-1] == "closed"
     names = [*COLUMNS, "rate"]

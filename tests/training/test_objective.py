@@ -9,7 +9,8 @@ from common.errors import ConfigError, DataError, WeightsError
 from detection.weights import resolve
 from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from fusion.network.checkpoint import find, read, trained_on
-from tests.helpers.recipes import judged, make, quiet, trainer
+from tests.helpers.recipes import judged, make, trainer
+from tests.helpers.runs import silent
 from training.crops import Sampler
 from training.loop import train
 from training.networks import load_network
@@ -78,7 +79,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
 
     monkeypatch.setattr("training.objective.DetectorLoss", lambda config, device, trunk: detector)
     with pytest.raises(DataError, match=r"the loss is nan at step 1; lower") as caught:
-        train(judged(), quiet)
+        train(judged(), silent)
     assert "\n" not in str(caught.value)
 
 
@@ -96,7 +97,7 @@ def test_a_teacher_is_imitated(here):
 
 def test_what_a_teacher_was_trained_on_counts(here):
     checked = make(loss={"paper": None, "teacher": 4.0}, teacher="gate_unet")
-    path = train(checked, quiet).weights
+    path = train(checked, silent).weights
     assert trained_on(path) > trained_on(find("gate_unet"))
     assert read(path).metadata["teacher"] == sha256(find("gate_unet"))
 

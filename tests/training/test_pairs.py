@@ -10,6 +10,7 @@ from PIL import Image
 
 from common.errors import ConfigError, DataError
 from pipeline.images import pair_id
+from tests.helpers.recipes import files
 from training import config, streets
 from training import pairs as data
 
@@ -42,10 +43,6 @@ def film(path, count, rate=10):
             frame.pts, frame.time_base = index, Fraction(1, rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-
-
-def files(root, **more):
-    return {"kind": "files", "ir": str(root / "ir"), "vis": str(root / "vis"), **more}
 
 
 def settings(tmp_path, sources, **more):

@@ -11,7 +11,8 @@ from common.errors import DataError
 from pipeline import cli
 from scenes.climate import Conditions
 from scenes.render import Clip
-from tests.helpers.recipes import judged, killed_at, quiet
+from tests.helpers.recipes import judged, killed_at
+from tests.helpers.runs import silent
 from training import config
 from training.loop import train
 from training.scores import Scores
@@ -79,7 +80,7 @@ def test_scores_of_a_labelled_set(here):
     (here / "set" / "labels" / "0.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     sets = {"few": {"kind": "msrs", "root": "set"}}
     scored = {"scores": {"every": 3, "detector": "demo", "sets": sets}}
-    whole = train(judged(**scored), quiet)
+    whole = train(judged(**scored), silent)
     lines = (whole.folder / "scores.csv").read_text().splitlines()
     assert lines[0] == "step,set,arm,map50,map50_95"
     assert [line.split(",")[:3] for line in lines[1:]] == [
@@ -95,7 +96,7 @@ def test_scores_of_a_labelled_set(here):
     assert all(0.5 < value < 1.5 for value in relative)
     with pytest.raises(KeyboardInterrupt):
         train(judged(**scored), killed_at(4))
-    again = train(judged(**scored, run__resume=True), quiet)
+    again = train(judged(**scored, run__resume=True), silent)
     assert (again.folder / "scores.csv").read_text().splitlines() == lines
 
 
@@ -105,4 +106,4 @@ def test_a_set_without_labels_is_refused(here):
         (here / "set" / ours).symlink_to(here / "pairs" / theirs)
     sets = {"few": {"kind": "msrs", "root": "set"}}
     with pytest.raises(DataError, match=r"scores\.sets\.few: has no labels"):
-        train(judged(scores={"detector": "demo", "sets": sets}), quiet)
+        train(judged(scores={"detector": "demo", "sets": sets}), silent)

@@ -65,6 +65,7 @@ def test_equal_inputs_come_back(kind):
     assert (fused - ir).abs().max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_laplacian_gradient_to_both():
     ir, vis = pair(8, 8, dtype=torch.float64, batch=1)
     ir, vis = (0.45 + 0.1 * ir).requires_grad_(), (0.45 + 0.1 * vis).requires_grad_()

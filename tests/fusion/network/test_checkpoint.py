@@ -1,5 +1,3 @@
-import os
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -7,6 +5,7 @@ from safetensors.torch import save_file
 from common.errors import WeightsError
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
+from tests.helpers.pickled import Code
 
 
 @pytest.fixture(scope="module")
@@ -167,16 +166,6 @@ def test_truncated_file(network, tmp_path, name):
     path.write_bytes(path.read_bytes()[:-1000])
     with pytest.raises(WeightsError, match=r"no readable"):
         checkpoint.read(path)
-
-
-class Code:
-    """Would make a folder if it were unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
 
 
 def test_code_is_never_run(tmp_path):

@@ -1,16 +1,9 @@
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 from fusion.network.dffm import CMFM, DFEM, DFFM
-
-
-def drawn(module):
-    torch.manual_seed(0)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return module
+from tests.fusion.network.random_inputs import drawn
 
 
 def pair():

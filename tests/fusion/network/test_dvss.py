@@ -5,13 +5,7 @@ from torch.nn import functional
 
 from fusion.network.dvss import DVSS, ESSM, SelfAttention, step_rank
 from fusion.network.es2d import ES2D
-
-
-def drawn(module):
-    torch.manual_seed(0)
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, std=0.3)
-    return module
+from tests.fusion.network.random_inputs import drawn
 
 
 @pytest.mark.parametrize(("width", "rank"), [(8, 1), (16, 1), (17, 2), (96, 6), (768, 48)])

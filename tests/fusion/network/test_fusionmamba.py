@@ -9,6 +9,7 @@ from fusion.fusers.fusionmamba import SIZES
 from fusion.network.es2d import ES2D
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from fusion.network.layers import ECA, LDC
+from tests.fusion.network.random_inputs import pair
 
 
 def network(drawn=True, seed=0, **switches):
@@ -18,12 +19,6 @@ def network(drawn=True, seed=0, **switches):
     if drawn:
         nn.init.normal_(net.head.weight, std=0.05)
     return net
-
-
-def pair(height=32, width=32, batch=1, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    images = torch.rand(2, batch, 1, height, width, generator=generator)
-    return {"ir": images[0], "vis": images[1]}
 
 
 def count(net):

@@ -1,7 +1,5 @@
 """The released network as a whole: loading, and how its parts are put together."""
 
-import os
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -10,19 +8,15 @@ from torch.nn import functional
 
 from common.errors import WeightsError
 from fusion.network.released import ReleasedFusionMamba, from_checkpoint, stored_key
+from tests.fusion.network.random_inputs import pair
 from tests.fusion.network.released import DEPTHS, SCAN, drawn, stored
+from tests.helpers.pickled import Code
 
 
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
     return drawn(ReleasedFusionMamba(8, DEPTHS, scan=SCAN))
-
-
-def pair(height=32, width=32, batch=1, seed=1):
-    generator = torch.Generator().manual_seed(seed)
-    ir, vis = torch.rand(2, batch, 1, height, width, generator=generator)
-    return {"ir": ir, "vis": vis}
 
 
 def calls(network, inputs, *names):
@@ -131,16 +125,6 @@ def test_missing_level_is_named(network, tmp_path):
 def test_no_file(tmp_path):
     with pytest.raises(WeightsError, match=r"no weights at .*gone\.pth"):
         from_checkpoint(tmp_path / "gone.pth")
-
-
-class Code:
-    """Would make a folder if it were unpickled."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def __reduce__(self):
-        return os.mkdir, (self.folder,)
 
 
 @pytest.mark.parametrize("wrap", [None, "model"])

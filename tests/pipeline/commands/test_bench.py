@@ -18,7 +18,7 @@ def small(monkeypatch):
 
 
 def test_command_prints_a_row_for_each_dtype(small, capsys):
-    assert cli.main(["bench", "fuser", "--size", "tiny", "--quick"]) == 0
+    assert cli.main(["bench", "--size", "tiny", "--quick"]) == 0
     out = capsys.readouterr().out
     rows = [[c.strip() for c in line.split("│")[1:4]] for line in out.splitlines() if "│ " in line]
     assert rows == [["tiny", "float32", "32x64"], ["tiny", "bfloat16", "32x64"]]
@@ -27,7 +27,7 @@ def test_command_prints_a_row_for_each_dtype(small, capsys):
 
 @pytest.mark.parametrize(("option", "name"), [("--size", "huge"), ("--dtype", "int8")])
 def test_unknown_names_are_one_line(small, capsys, option, name):
-    assert cli.main(["bench", "fuser", option, name, "--quick"]) == 2
+    assert cli.main(["bench", option, name, "--quick"]) == 2
     assert f"'{name}': choose one of" in capsys.readouterr().err
 
 

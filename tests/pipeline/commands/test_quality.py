@@ -14,6 +14,7 @@ from eval.quality.metrics import quality
 from eval.quality.names import METRICS
 from pipeline.commands.quality import measure, report, write
 from pipeline.images import to_grey
+from tests.helpers.runs import silent
 
 SHAPE = (24, 30)
 
@@ -21,10 +22,6 @@ SHAPE = (24, 30)
 def save(path, image):
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(image).save(path)
-
-
-def silent(done, total):
-    pass
 
 
 @pytest.fixture

@@ -11,15 +11,10 @@ from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from pipeline.config import config
 from pipeline.engine import runner
-from pipeline.engine.admission import training_ids
+from pipeline.engine.leakage import training_ids
 from pipeline.images import pair_id
 from tests.helpers import toys
-
-
-@pytest.fixture
-def pairs(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return toys.write_pairs(tmp_path / "pairs")
+from tests.helpers.runs import execute
 
 
 def content(pairs, stem):
@@ -56,7 +51,7 @@ def test_evaluating_on_training_pairs_is_said(pairs, caplog):
     )
     settings = toys.settings(pairs)
     settings["arms"]["fused"] = {"kind": "fusionmamba", "weights": str(path)}
-    results = runner.run(config.check(settings), lambda done, total: None).results
+    results = execute(settings).results
     assert results["leaked"] == {"fused": ["001", "004"]}
     assert results["warnings"][0] == (
         "fused was trained on 2 of these 6 pairs (001, 004): its numbers say nothing about new "

@@ -1,4 +1,5 @@
 import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -7,10 +8,14 @@ import torch
 from common.memory import keep_freed_memory
 from fusion.fusers.fusionmamba import Config, build
 from pipeline.arms._fuser import FuserArm
+from pipeline.arms.late import Config as LateConfig
+from pipeline.arms.late import LateArm
+from pipeline.engine import compute as module
 from pipeline.engine.compute import Compute, luminance
 from pipeline.engine.device import choose_dtype
 from pipeline.frames import Frame, FramePair, Item, PairBatch
 from pipeline.images import to_grey
+from tests.helpers import toys
 
 CPU = torch.device("cpu")
 
@@ -73,6 +78,33 @@ def test_luminance_is_opencvs_to_the_bit():
     grey = luminance(colours[None])  # [1, 1, H, W]
     expected = to_grey(np.ascontiguousarray(colours.permute(1, 2, 0).numpy()))
     assert np.array_equal(grey[0, 0].numpy(), expected)
+
+
+@pytest.mark.parametrize("batches", [1, 3])
+def test_the_first_batch_is_no_part_of_the_time_a_pair(monkeypatch, batches):
+    """Where there is another one. A call takes 9 s, the first one 90 s more."""
+    now = [0.0]
+    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+
+    def slow(*, ir, vis):
+        now[0] += 9 if now[0] else 99
+        return vis
+
+    arms = {"slow": FuserArm(slow, device=CPU, dtype=torch.float32)}
+    arms["late"] = LateArm(LateConfig(arms=("slow", "slow2")))
+    arms["slow2"] = FuserArm(lambda *, ir, vis: vis, device=CPU, dtype=torch.float32)
+    compute = Compute(arms, toys.BrightBox(), device=CPU, batch=2)
+    frame = Frame(np.zeros((8, 8), np.uint8), None, 0)
+    item = Item(FramePair("a", frame, frame), None, {})
+    for number in range(batches):
+        compute([item] * (1 if number == 2 else 2), 2 * number)
+    wanted = {1: 99 / 2, 3: (9 + 9) / 3}[batches]
+    assert compute.ms_per_pair() == {
+        "slow": {"fuse": pytest.approx(1e3 * wanted), "detect": 0},
+        "late": {"merge": 0},
+        "slow2": {"fuse": 0, "detect": 0},
+    }
+    assert compute.clock.busy["fuse slow"] == 90 + 9 * batches  # what was really done
 
 
 @pytest.mark.gpu

@@ -12,24 +12,23 @@ from common.errors import DataError
 from pipeline.engine import flow
 from pipeline.engine.flow import BATCHES, PAIRS, Flow
 from pipeline.frames import Frame, FramePair, Item
+from pipeline.interfaces import Source
 from pipeline.sources._prefetch import Prefetch
-from tests.helpers.threads import prompt, wait_until
+from tests.helpers.threads import wait_until
+
+pytestmark = [pytest.mark.realtime, pytest.mark.usefixtures("prompt")]
 
 STAGES = ["source", "admit", "upload", "run"]
-
-
-@pytest.fixture(autouse=True)
-def _prompt():
-    with prompt():
-        yield
 
 
 def pair(number, width=4):
     return FramePair(f"{number:06d}", *[Frame(np.zeros((2, width), np.uint8), None, number)] * 2)
 
 
-class Stages:
-    """Source, admission and compute in one: what is done goes to a log, and one step may fail."""
+class Stages(Source):
+    """All stages in one: what is done goes to a log, and one step may fail."""
+
+    threads = {}  # a test may give it some
 
     def __init__(self, count, *, fail=None, at=0, widths=None):
         self.log, self._count, self._fail, self._at = [], count, fail, at
@@ -50,7 +49,8 @@ class Stages:
             self._step("admit", int(one.key))
             yield Item(one, None, {})
 
-    def finish(self, item):
+    def __call__(self, item):
+        """The preparation."""
         return item
 
     def upload(self, items):
@@ -63,7 +63,7 @@ class Stages:
         return [(first + i, item.pair.key) for i, item in enumerate(items)]
 
     def flow(self, batch=4, done=0):
-        return Flow(self, self, self, batch=batch, done=done)
+        return Flow(self, self, self, self, batch=batch, done=done)
 
     def steps(self, stage):
         return [number for name, number in self.log if name == stage]

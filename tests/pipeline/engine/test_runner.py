@@ -1,5 +1,3 @@
-import csv
-
 import numpy as np
 import pytest
 import yaml
@@ -9,7 +7,7 @@ from common.errors import ConfigError
 from pipeline.config import config
 from pipeline.engine import runner
 from tests.helpers import toys
-from tests.helpers.runs import execute, files, read_json
+from tests.helpers.runs import execute, files, read_csv, read_json
 
 
 def test_a_run_folder_holds_what_was_promised(pairs):
@@ -30,10 +28,8 @@ def test_a_run_folder_holds_what_was_promised(pairs):
     assert results["protocol"]["detector"]["input_shapes"] == [[48, 64]]
 
 
-def test_results_csv_has_a_row_per_arm_and_class(pairs):
-    folder = execute(toys.settings(pairs)).folder
-    with (folder / "results.csv").open(newline="") as file:
-        table = list(csv.DictReader(file))
+def test_results_csv_has_a_row_per_arm_and_class(toy_run):
+    table = read_csv(toy_run.folder / "results.csv")
     assert [(row["arm"], row["class"]) for row in table] == [
         (arm, name) for arm in ("fused", "ir", "vis", "late") for name in ("all", "person")
     ]
@@ -90,8 +86,8 @@ def test_progress_counts_pairs(pairs):
     assert seen == [(4, 6), (6, 6)]
 
 
-def test_timing_has_every_stage(pairs):
-    timing = read_json(execute(toys.settings(pairs)).folder / "timing.json")
+def test_timing_has_every_stage(toy_run):
+    timing = read_json(toy_run.folder / "timing.json")
     stages = timing["stages"]
     assert list(stages) == ["decode", "prepare", "compute", "write", "evaluate"]
     for stage in stages.values():
@@ -103,8 +99,8 @@ def test_timing_has_every_stage(pairs):
     assert set(timing["arms_ms_per_pair"]["late"]) == {"merge"}
 
 
-def test_config_yaml_is_plain(pairs):
-    text = (execute(toys.settings(pairs)).folder / "config.yaml").read_text()
+def test_config_yaml_is_plain(toy_run):
+    text = (toy_run.folder / "config.yaml").read_text()
     assert yaml.safe_load(text)["arms"]["fused"] == {"kind": "maximum"}
 
 

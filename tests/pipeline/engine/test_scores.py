@@ -10,9 +10,9 @@ from tests.helpers import toys
 from tests.helpers.runs import execute, read_json
 
 
-def test_scores_by_hand(pairs):
+def test_scores_by_hand(toy_run):
     """IR shows all six objects, VIS three of them; every box found is exact."""
-    arms = execute(toys.settings(pairs)).results["arms"]
+    arms = toy_run.results["arms"]
     yolo = {arm: part["detection"]["yolo"] for arm, part in arms.items()}
     assert yolo["ir"]["map50"] == pytest.approx(0.995)  # the curve's end at (1, 0) costs 1/200
     assert yolo["fused"]["recall"] == pytest.approx(1)
@@ -96,8 +96,8 @@ def test_labels_of_no_class_that_counts(pairs):
     assert "nan" not in (outcome.folder / "results.csv").read_text().lower()
 
 
-def test_pycocotools_repeats_the_runs_own_numbers(pairs):
-    folder = execute(toys.settings(pairs)).folder
+def test_pycocotools_repeats_the_runs_own_numbers(toy_run):
+    folder = toy_run.folder
     for arm, part in read_json(folder / "results.json")["arms"].items():
         truth = COCO(str(folder / "ground_truth.json"))
         found = truth.loadRes(str(folder / "predictions" / f"{arm}.json"))

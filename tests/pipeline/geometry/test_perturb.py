@@ -19,6 +19,7 @@ from pipeline.engine import runner
 from pipeline.frames import Frame, FramePair, Item
 from pipeline.geometry.perturb import Perturb
 from tests.helpers import toys
+from tests.helpers.runs import execute
 
 ROOT = config.DEFAULT.parent.parent
 RNG = np.random.default_rng(0)
@@ -193,7 +194,7 @@ def test_a_flat_image_has_no_geometry_and_no_blur(level, wanted):
 
 
 def run(pairs, **more):
-    return runner.run(config.check(toys.settings(pairs, **more)), lambda done, total: None)
+    return execute(toys.settings(pairs, **more))
 
 
 def arms(folder):

@@ -6,19 +6,12 @@ import shutil
 import pytest
 
 from common.errors import DataError
-from pipeline.config import config
-from pipeline.engine import runner
 from pipeline.run_folder.results_file import read_results
-from tests.helpers import toys
 
 
-@pytest.fixture(scope="session")
-def made(tmp_path_factory):
-    """A cheap run."""
-    folder = tmp_path_factory.mktemp("results_file")
-    settings = toys.settings(toys.write_pairs(folder / "pairs"))
-    settings["run"] = {"dir": str(folder / "run")}
-    return runner.run(config.check(settings), lambda done, total: None).folder
+@pytest.fixture
+def made(toy_run):
+    return toy_run.folder
 
 
 def put(value, *keys):

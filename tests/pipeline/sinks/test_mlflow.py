@@ -16,6 +16,7 @@ from pipeline.engine import runner
 from pipeline.sinks import mlflow
 from pipeline.sinks._tracking import Record, numbers, read_record
 from tests.helpers import stand, toys
+from tests.helpers.runs import execute
 
 ROOT = Path(__file__).parents[3]
 SINKS = {"log": {"kind": "mlflow"}, "results": {"kind": "results"}}
@@ -31,10 +32,6 @@ def _environment(monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:1")  # must not be asked
 
 
-def execute(settings):
-    return runner.run(config.check(settings), lambda done, total: None).folder
-
-
 def runs(store="mlruns", experiment="irvis"):
     """All runs of a store, the first one first, and the client."""
     client = MlflowClient(tracking_uri=Path(store).resolve().as_uri())
@@ -48,7 +45,7 @@ def test_the_library_is_not_the_sink():
 
 
 def test_metrics_are_the_numbers_of_the_run(pairs):
-    folder = execute(toys.settings(pairs, sinks=SINKS, evaluation={"quality": True}))
+    folder = execute(toys.settings(pairs, sinks=SINKS, evaluation={"quality": True})).folder
     client, (run,) = runs()
     results = json.loads((folder / "results.json").read_text())
     timing = json.loads((folder / "timing.json").read_text())
@@ -91,7 +88,7 @@ def test_a_run_without_labels_or_detector(here):
 
 def test_arms_of_any_allowed_name(pairs):
     arms = {"0.a_B-c..": {"kind": "maximum"}, "a.kind": {"kind": "ir_only"}}
-    folder = execute(toys.settings(pairs, arms=arms, sinks=SINKS))
+    folder = execute(toys.settings(pairs, arms=arms, sinks=SINKS)).folder
     _, (run,) = runs()
     assert run.data.metrics == numbers(read_record(folder, "log"))
     assert run.data.params["arms.0.a_B-c...kind"] == "maximum"
@@ -135,7 +132,7 @@ def test_parameters_fit():
 
 
 def test_more_than_one_request_holds(pairs):
-    folder = execute(toys.settings(pairs))
+    folder = execute(toys.settings(pairs)).folder
     results, settings = json.loads((folder / "results.json").read_text()), {}
     for i in range(180):
         results["arms"][f"arm{i}"] = results["arms"]["fused"]
@@ -180,7 +177,7 @@ def test_a_run_that_cannot_be_logged_can_be_resumed(pairs, monkeypatch):
         with pytest.raises(DataError, match=r"mlruns \(no space\).*sinks\.log=null.*toy\.partial"):
             execute(settings)
     assert runs()[1][0].info.status == "FAILED"
-    resumed = execute({**settings, "run": {"name": "toy", "resume": True}})
+    resumed = execute({**settings, "run": {"name": "toy", "resume": True}}).folder
     assert read_record(resumed, "log").results["frames"]["paired"] == 6
     assert [run.info.status for run in runs()[1]] == ["FAILED", "FINISHED"]
 
@@ -193,7 +190,7 @@ def test_a_store_that_cannot_be_written(pairs):
 
 
 def test_a_full_disk(pairs):
-    folder = execute(toys.settings(pairs))
+    folder = execute(toys.settings(pairs)).folder
     before = stand.files(folder)
     sink = mlflow.build(mlflow.Config(), stand.context(folder), "log")
     with stand.full_disk(400), pytest.raises(DataError, match="MLflow can't log to mlruns "):
@@ -252,7 +249,7 @@ assert get_telemetry_client() is None
 @pytest.mark.slow
 def test_it_is_quiet_and_asks_nobody(pairs):
     """In a process of its own: as a test, or in CI, the library sends no reports anyway."""
-    folder = execute(toys.settings(pairs))
+    folder = execute(toys.settings(pairs)).folder
     own = ("PYTEST", "MLFLOW", "DO_NOT", "CI")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(own)}
     done = subprocess.run(
@@ -289,7 +286,7 @@ def test_another_run_may_make_the_experiment_first():
 @pytest.mark.parametrize("length", [100, 235, 240])
 def test_long_names_of_arms(pairs, length):
     arms = {"a" * length: {"kind": "maximum"}}
-    folder = execute(toys.settings(pairs, sinks=SINKS, arms=arms))
+    folder = execute(toys.settings(pairs, sinks=SINKS, arms=arms)).folder
     _, (run,) = runs()
     assert run.data.metrics["wall_s"] == json.loads((folder / "timing.json").read_text())["wall_s"]
     assert run.info.status == "FINISHED"

@@ -7,14 +7,27 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from eval.labels import Labels
-from pipeline.sinks import results
+from pipeline.engine.evaluation import evaluate
+from pipeline.sinks.results import ResultsSink
 from tests.helpers import stand
+
+
+class Scored(ResultsSink):
+    """The sink, and the evaluation of what it wrote, as the runner does it."""
+
+    def __init__(self, context):
+        super().__init__(context, "results")
+        self._context = context
+
+    def finish(self, summary):
+        super().finish(summary)
+        evaluate(self._context, summary)
 
 
 def builder(**more):
     def build(context):
         values = {name: getattr(context, name) for name in ("folder", "done")}
-        return results.build(results.Config(), stand.context(**values, **more), "results")
+        return Scored(stand.context(**values, **more))
 
     return build
 

@@ -10,12 +10,9 @@ from pipeline.engine import runner
 from pipeline.sinks import tensorboard
 from pipeline.sinks._tracking import numbers, read_record
 from tests.helpers import stand, toys
+from tests.helpers.runs import execute
 
 SINKS = {"tb": {"kind": "tensorboard"}, "results": {"kind": "results"}}
-
-
-def execute(settings):
-    return runner.run(config.check(settings), lambda done, total: None).folder
 
 
 def read(folder):
@@ -38,7 +35,7 @@ def read(folder):
 
 
 def test_scalars_are_the_numbers_of_the_run(pairs):
-    folder = execute(toys.settings(pairs, sinks=SINKS, evaluation={"quality": True}))
+    folder = execute(toys.settings(pairs, sinks=SINKS, evaluation={"quality": True})).folder
     scalars, texts = read(folder / "tb")
     results = json.loads((folder / "results.json").read_text())
     timing = json.loads((folder / "timing.json").read_text())
@@ -65,18 +62,18 @@ def test_scalars_are_the_numbers_of_the_run(pairs):
 
 def test_a_run_without_labels_or_detector(here):
     pairs = toys.write_pairs(here / "pairs", labels=False)
-    scalars, texts = read(execute(toys.settings(pairs, sinks=SINKS)) / "tb")
+    scalars, texts = read(execute(toys.settings(pairs, sinks=SINKS)).folder / "tb")
     assert not [tag for tag in scalars if tag.startswith(("detection", "quality"))]
     assert scalars["ms_per_pair/late/merge"] > 0
     assert "configuration" in texts
     arms = {"fused": {"kind": "maximum"}}
     settings = toys.settings(pairs, sinks=SINKS, arms=arms, detector=None)
-    assert read(execute(settings) / "tb")[0]["frames/paired"] == 6
+    assert read(execute(settings).folder / "tb")[0]["frames/paired"] == 6
 
 
 def test_arms_of_any_allowed_name(pairs):
     arms = {"0.a_B-c..": {"kind": "maximum"}, "a.kind": {"kind": "ir_only"}}
-    scalars, _ = read(execute(toys.settings(pairs, arms=arms, sinks=SINKS)) / "tb")
+    scalars, _ = read(execute(toys.settings(pairs, arms=arms, sinks=SINKS)).folder / "tb")
     assert scalars["detection/0.a_B-c../recall"] == pytest.approx(1)
     assert scalars["detection/a.kind/recall"] == pytest.approx(1)
 
@@ -84,8 +81,8 @@ def test_arms_of_any_allowed_name(pairs):
 def test_runs_beside_each_other_in_a_folder_of_the_users(pairs, monkeypatch):
     monkeypatch.setenv("HOME", str(pairs))
     sinks = {**SINKS, "tb": {"kind": "tensorboard", "folder": "~/logs"}}
-    first = execute(toys.settings(pairs, sinks=sinks))
-    second = execute(toys.settings(pairs, sinks=sinks))
+    first = execute(toys.settings(pairs, sinks=sinks)).folder
+    second = execute(toys.settings(pairs, sinks=sinks)).folder
     assert not (first / "tb").exists()
     logs = pairs / "logs"
     assert sorted(path.name for path in logs.iterdir()) == ["toy", "toy-2"]
@@ -99,7 +96,7 @@ def test_runs_beside_each_other_in_a_folder_of_the_users(pairs, monkeypatch):
 
 
 def test_publishing_again_replaces_the_file(pairs):
-    folder = execute(toys.settings(pairs))
+    folder = execute(toys.settings(pairs)).folder
     for place in (None, folder.parent.parent / "logs"):
         settings = {} if place is None else {"folder": place}
         sink = tensorboard.build(tensorboard.Config(**settings), stand.context(folder), "tb")
@@ -118,7 +115,7 @@ def test_a_resumed_run_is_logged_whole(pairs, monkeypatch):
 
     with pytest.raises(KeyboardInterrupt):
         runner.run(config.check(settings), kill)
-    folder = execute({**settings, "run": {"name": "toy", "resume": True}})
+    folder = execute({**settings, "run": {"name": "toy", "resume": True}}).folder
     assert read(folder / "tb")[0]["frames/paired"] == 6
 
 
@@ -146,7 +143,7 @@ def test_a_missing_package_is_found_before_the_run(pairs, monkeypatch):
 
 
 def test_a_full_disk_is_an_error_that_names_the_file(pairs, capfd):
-    folder = execute(toys.settings(pairs))
+    folder = execute(toys.settings(pairs)).folder
     before = stand.files(folder)
     sink = tensorboard.build(tensorboard.Config(), stand.context(folder), "tb")
     with (

@@ -6,12 +6,11 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from detection.boxes import Detections
-from pipeline.config import config
-from pipeline.engine import runner
 from pipeline.run_folder import sink_files
 from pipeline.sinks import video
 from pipeline.sinks.video import COLOURS, draw_boxes
 from tests.helpers import stand, toys
+from tests.helpers.runs import execute
 from tests.helpers.videos import write_video
 
 
@@ -23,13 +22,9 @@ def frames(path):
         ]
 
 
-def run(settings):
-    return runner.run(config.check(settings), lambda done, total: None)
-
-
 def test_stills_become_a_video_of_panels(pairs):
     sink = {"kind": "video", "arms": ["ir", "vis", "fused"], "frame_rate": 4}
-    outcome = run(toys.settings(pairs, sinks={"film": sink}))
+    outcome = execute(toys.settings(pairs, sinks={"film": sink}))
     shown = frames(outcome.folder / "video" / "film.mp4")
     assert [time for time, _ in shown] == pytest.approx([i / 4 for i in range(6)])
     assert shown[0][1].shape == (toys.HEIGHT + 24, 3 * toys.WIDTH, 3)
@@ -41,7 +36,7 @@ def test_a_recording_keeps_its_times(here):
     write_video(here / "vis.mkv", times, 25)
     source = {"kind": "video", "ir": "ir.mkv", "vis": "vis.mkv"}
     sinks = {"film": {"kind": "video", "arms": ["fused"]}}
-    outcome = run(toys.settings(here, source=source, sinks=sinks))
+    outcome = execute(toys.settings(here, source=source, sinks=sinks))
     shown = frames(outcome.folder / "video" / "film.mp4")
     assert [time for time, _ in shown] == pytest.approx([t / 1000 for t in times], abs=1e-4)
     assert shown[3][1].mean() == pytest.approx(30, abs=3)
@@ -50,7 +45,7 @@ def test_a_recording_keeps_its_times(here):
 def test_odd_sizes_and_rows(here):
     toys.write_pairs(here / "odd", 2, size=(47, 61))
     sink = {"kind": "video", "arms": ["ir", "vis", "fused"], "columns": 2}
-    outcome = run(toys.settings(here / "odd", sinks={"film": sink}))
+    outcome = execute(toys.settings(here / "odd", sinks={"film": sink}))
     assert frames(outcome.folder / "video" / "film.mp4")[0][1].shape == (2 * 71, 2 * 61, 3)
 
 
@@ -68,7 +63,7 @@ def test_rate_of_a_recording_is_kept(here):
     write_video(here / "ir.mkv", [0, 33, 67], Fraction(30000, 1001))
     write_video(here / "vis.mkv", [0, 33, 67], Fraction(30000, 1001))
     source = {"kind": "video", "ir": "ir.mkv", "vis": "vis.mkv"}
-    outcome = run(toys.settings(here, source=source, sinks={"film": {"kind": "video"}}))
+    outcome = execute(toys.settings(here, source=source, sinks={"film": {"kind": "video"}}))
     assert len(frames(outcome.folder / "video" / "film.mp4")) == 3
 
 

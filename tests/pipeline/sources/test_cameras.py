@@ -8,16 +8,12 @@ from common.errors import DataError
 from pipeline.config.addresses import mask
 from pipeline.sources._cameras import Camera, Reading
 from tests.helpers.scripted_camera import MS, Clock, camera
-from tests.helpers.threads import prompt, wait_until
+from tests.helpers.threads import wait_until
+
+pytestmark = [pytest.mark.realtime, pytest.mark.usefixtures("prompt")]
 
 SECRET = "rtsp://admin:s3cret@10.0.0.7/stream?token=s3cret"
 TEN = [40 * i for i in range(10)]
-
-
-@pytest.fixture(autouse=True)
-def _prompt():
-    with prompt():
-        yield
 
 
 def build(

@@ -18,6 +18,8 @@ from tests.helpers.scripted_camera import IMAGE, MS, Clock, camera
 from tests.helpers.threads import prompt
 from tests.helpers.videos import write_video
 
+pytestmark = pytest.mark.realtime
+
 SECRET = "rtsp://admin:s3cret@10.0.0.7/stream"
 # no more than the matching waits for a camera, so that it doesn't matter which thread is first
 EIGHT = [40 * i for i in range(live.LOOK_AHEAD)]

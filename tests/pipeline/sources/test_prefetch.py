@@ -8,13 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.sources._prefetch import Prefetch
-from tests.helpers.threads import prompt, wait_until
+from tests.helpers.threads import wait_until
 
-
-@pytest.fixture(autouse=True)
-def _prompt():
-    with prompt():
-        yield
+pytestmark = [pytest.mark.realtime, pytest.mark.usefixtures("prompt")]
 
 
 def made(count, log, *, fail_at=None):

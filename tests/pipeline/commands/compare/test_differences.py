@@ -12,7 +12,7 @@ from eval.bootstrap import draw
 from eval.fingerprint import fingerprint
 from pipeline.commands.compare import compare, report
 from tests.helpers import toys
-from tests.helpers.runs import run_in
+from tests.helpers.runs import DRAWS, run_in
 from tests.pipeline.commands.compare.two_runs import IMAGES, edit
 
 
@@ -40,7 +40,7 @@ def test_differences_by_hand(made):
     assert (fused["run"], fused["less"]) == ("second", "first")
     assert fused["recall"]["difference"] == pytest.approx(-0.5)
     # the second run finds the images 0, 2, ... 10
-    found = [ap(count / IMAGES) for count in draw(IMAGES, 2000, 0)[:, ::2].sum(axis=1)]
+    found = [ap(count / IMAGES) for count in draw(IMAGES, DRAWS, 0)[:, ::2].sum(axis=1)]
     level = norm.cdf(np.sqrt(IMAGES / (IMAGES - 1)) * t.ppf(0.025, IMAGES - 1))
     expected = np.quantile(np.array(found) - 0.995, [level, 1 - level])
     assert expected[1] < 0

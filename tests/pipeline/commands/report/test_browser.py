@@ -4,6 +4,7 @@ Skipped where there is no Chromium; `.ci/run` installs it. IRVIS_SCREENSHOTS=FOL
 of every width and theme.
 """
 
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -16,16 +17,15 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from pipeline.commands import report
-from pipeline.config import config
-from pipeline.engine import runner
 from tests.helpers import toys
+from tests.helpers.runs import execute
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 SINKS = {"results": {"kind": "results"}, "report": {"kind": "report"}}
 WIDTHS = {"phone": 390, "tablet": 820, "desktop": 1280}
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.browser,
     pytest.mark.skipif(
         not (BROWSER and DRIVER),
         reason="needs Chromium: apt-get install chromium chromium-driver",
@@ -48,7 +48,7 @@ def pages(tmp_path_factory):
     bare["run"]["dir"] = str(folder / "bare")
     bare["source"] = {"kind": "image_folder", "ir": str(root / "ir"), "vis": str(root / "vi")}
     for settings in (labelled, bare):
-        runner.run(config.check(settings), lambda done, total: None)
+        execute(settings)
     both = report.report([folder / "labelled", folder / "bare"], folder / "both.html")
     return {
         "labelled": folder / "labelled" / "report.html",
@@ -69,11 +69,15 @@ def browser():
     driver.quit()
 
 
-def look(browser, path, width=1280, theme="light", height=900):
+def shape(browser, width, theme, height=900):
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     scheme = [{"name": "prefers-color-scheme", "value": theme}]
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+
+
+def look(browser, path, width=1280, theme="light"):
+    shape(browser, width, theme)
     browser.get(path.as_uri())
 
 
@@ -107,11 +111,20 @@ def boxes(page, kind):
 
 
 @pytest.mark.parametrize("name", ["labelled", "bare", "both"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_error_no_request_and_no_overflow(browser, pages, name, theme, width):
+def test_no_error_no_request_and_no_overflow(browser, pages, name):
     browser.get_log("performance")
-    look(browser, pages[name], WIDTHS[width], theme)
+    look(browser, pages[name])
+    for theme, (size, width) in itertools.product(("light", "dark"), WIDTHS.items()):
+        shape(browser, width, theme)
+        overflow = "return document.documentElement.scrollWidth"
+        assert browser.execute_script(overflow) <= width, (size, theme)
+        background = "return getComputedStyle(document.body).backgroundColor"
+        white = browser.execute_script(background) == "rgb(255, 255, 255)"
+        assert white == (theme == "light"), size
+        if folder := os.environ.get("IRVIS_SCREENSHOTS"):
+            height = browser.execute_script("return document.documentElement.scrollHeight")
+            shape(browser, width, theme, height)
+            browser.save_screenshot(str(Path(folder) / f"{name}-{size}-{theme}.png"))
     assert browser.get_log("browser") == []
     sent = [
         entry["message"]
@@ -120,14 +133,6 @@ def test_no_error_no_request_and_no_overflow(browser, pages, name, theme, width)
     ]
     asked = [message for message in sent if '"url":"data:' not in message]
     assert all(pages[name].as_uri() in message for message in asked)
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= WIDTHS[width]
-    background = "return getComputedStyle(document.body).backgroundColor"
-    white = browser.execute_script(background) == "rgb(255, 255, 255)"
-    assert white == (theme == "light")
-    if folder := os.environ.get("IRVIS_SCREENSHOTS"):
-        height = browser.execute_script("return document.documentElement.scrollHeight")
-        look(browser, pages[name], WIDTHS[width], theme, height)
-        browser.save_screenshot(str(Path(folder) / f"{name}-{width}-{theme}.png"))
 
 
 def test_the_verdict_is_on_the_first_screen(page):

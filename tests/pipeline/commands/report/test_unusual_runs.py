@@ -11,8 +11,6 @@ from common.errors import ConfigError
 from eval.report import page as pages
 from eval.report.gallery import rank
 from pipeline.commands import report
-from pipeline.config import config
-from pipeline.engine import runner
 from tests.helpers import toys
 from tests.helpers.report_page import WITH_REPORT, Page, page, words
 from tests.helpers.runs import execute
@@ -120,7 +118,7 @@ def test_a_run_without_crops_says_so(pairs):
 def test_a_report_needs_results(pairs):
     settings = toys.settings(pairs, sinks={"report": {"kind": "report"}})
     with pytest.raises(ConfigError, match="a report needs results"):
-        runner.run(config.check(settings), lambda d, t: None)
+        execute(settings)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 import csv
 
-from pipeline.sinks._alignment_file import AlignmentFile
+from pipeline.run_folder.alignment_file import AlignmentFile
 
 
 def rows(path):

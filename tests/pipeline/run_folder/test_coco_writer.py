@@ -9,7 +9,7 @@ from common.errors import DataError
 from eval.coco import ground_truth_json
 from eval.evaluation import content_hash
 from eval.labels import Labels
-from pipeline.sinks._coco_writer import GroundTruthFile, PredictionsFile
+from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
 from tests.helpers.stand import full_disk
 
 NAMES = {2: "car", 0: 'a "person" 🚶'}

@@ -1,0 +1,216 @@
+"""The evaluation of a run: what its results sink logged becomes files and numbers.
+
+The predictions and the ground truth are written as COCO files and scored as they were written, so
+that a second tool that reads them finds the same numbers.
+"""
+
+import json
+import math
+from array import array
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from common.files import write_json, writing
+from eval.average_precision import STATISTICS
+from eval.class_names import COCO_NAMES
+from eval.coco_files import ImageEntry
+from eval.comparison import judge, warnings
+from eval.evaluation import ArmResult, curves_json, evaluate_arm, table_rows
+from eval.fingerprint import fingerprint
+from eval.labels import Labels
+from eval.quality.summary import correlations, means
+from pipeline.interfaces import RunContext, Summary
+from pipeline.run_folder.alignment_file import AlignmentFile
+from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
+from pipeline.run_folder.folder import FRAMES
+from pipeline.run_folder.results_file import NAME, SCHEMA
+from pipeline.run_folder.sink_files import read_lines
+from pipeline.run_folder.summary import labels_json
+
+PAIRS = "pairs.csv"
+COLUMNS = (
+    "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
+    *(f"{name}_{end}" for name in STATISTICS for end in ("low", "high")),
+)  # fmt: skip
+
+
+class _Written(NamedTuple):
+    """What is known of the files that were made of the log."""
+
+    truth: GroundTruthFile
+    alignment: AlignmentFile
+    quality: dict[str, pd.DataFrame]  # by arm: a row a pair, a column a metric, NaN: not defined
+
+
+def evaluate(context: RunContext, summary: Summary) -> None:
+    """Write the COCO files of a run, score each arm, and write the results.
+
+    Args:
+        context: The run; ``context.folder`` holds the log of its results sink.
+        summary: What the runner counted.
+
+    Raises:
+        errors.DataError: A file can't be written.
+    """
+    truth, alignment, quality = _unpack(context)
+    scored = _score(context)
+    protocol = _protocol(context, truth)
+    parts, comparisons, attribution = judge(scored, context.baselines)
+    results = {
+        "schema": SCHEMA,
+        "protocol": protocol,
+        "arms": {
+            arm: {"detection": parts.get(arm), "quality": means(quality.get(arm))}
+            for arm in context.arms
+        },
+        "comparisons": comparisons,
+        "attribution": attribution,
+        "quality_correlation": correlations(quality, scored, context.baselines),
+        "alignment": alignment.summary(),
+        "sync": summary.timing,
+        "frames": dict(summary.frames),
+        "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
+        "labels": labels_json(summary.classes, summary.labels),
+        "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
+        "warnings": [*alignment.warnings(), *_warnings(context, summary, scored)],
+    }
+    write_json(context.folder / NAME, results, indent=1)
+    if scored:
+        marked = {"fingerprint": protocol["fingerprint"], **curves_json(scored)}
+        write_json(context.folder / "curves.json", marked)
+    if quality:
+        table = pd.concat(quality, names=["arm"]).reset_index()
+        _write_csv(context.folder / "quality.csv", table)
+    rows = [r for arm in scored for r in table_rows(arm, scored[arm], parts[arm]["ci95"])]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    _write_csv(context.folder / "results.csv", table.assign(fingerprint=protocol["fingerprint"]))
+
+
+def _unpack(context: RunContext) -> _Written:
+    """One pass over the log: ground truth and predictions go to their files as they come."""
+    names = _names(context)
+    keys: list[str] = []
+    columns: dict[str, dict[str, array[float]]] = {}  # 8 bytes a value, by arm and metric
+    arms = context.arms if context.detector is not None else ()
+    with ExitStack() as stack:
+        truth = stack.enter_context(GroundTruthFile(_ground_truth(context), names))
+        files = {a: stack.enter_context(PredictionsFile(_predictions(context, a))) for a in arms}
+        alignment = stack.enter_context(AlignmentFile(context.folder / PAIRS))
+        for number, line in enumerate(read_lines(context.folder / FRAMES), 1):
+            alignment.add(line["key"], line["dead"], line["shift"])
+            if line["dead"] and context.labelled:
+                continue  # no number counts what one camera alone shows
+            truth.add(_image(number, line), _labels(line))
+            for arm, found in line["detections"].items():
+                files[arm].extend(entry for entry in found if entry["category_id"] in names)
+            if line["quality"]:
+                keys.append(line["key"])
+            for arm, row in line["quality"].items():
+                metrics = columns.setdefault(arm, {name: array("d") for name in row})
+                for name, value in row.items():
+                    metrics[name].append(math.nan if value is None else value)
+    index = pd.Index(keys, name="key")
+    quality = {
+        arm: pd.DataFrame({name: np.array(c) for name, c in metrics.items()}, index, dtype=float)
+        for arm, metrics in columns.items()
+    }
+    return _Written(truth, alignment, quality)
+
+
+def _score(context: RunContext) -> dict[str, ArmResult]:
+    """Every arm from its file; nothing where there are no labels or no detections."""
+    if context.detector is None or not context.labelled:
+        return {}
+    ground_truth = json.loads(_ground_truth(context).read_text(encoding="utf-8"))
+    return {
+        arm: evaluate_arm(
+            ground_truth,
+            json.loads(_predictions(context, arm).read_text(encoding="utf-8")),
+            context.classes,
+        )
+        for arm in context.arms
+    }
+
+
+def _ground_truth(context: RunContext) -> Path:
+    return context.folder / "ground_truth.json"
+
+
+def _predictions(context: RunContext, arm: str) -> Path:
+    return context.folder / "predictions" / f"{arm}.json"
+
+
+def _names(context: RunContext) -> dict[int, str]:
+    """The classes that count, name by id."""
+    names = COCO_NAMES if context.detector is None else context.detector.names
+    classes = context.classes
+    return {i: name for i, name in names.items() if classes is None or i in classes}
+
+
+def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmResult]) -> list[str]:
+    """What a reader of the numbers must know first."""
+    frames = summary.frames
+    leaks = [
+        f"{name} was trained on {len(keys)} of these {frames['paired']} pairs "
+        f"({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''}): its numbers say nothing "
+        "about new images"
+        for name, keys in summary.leaked.items()
+        if keys
+    ]
+    found = warnings(scored)
+    if summary.labels is not None and summary.classes is not None:
+        advice = "name those that are to count in evaluation.classes, or map source.class_map"
+        found += [*summary.labels.warnings, *summary.classes.warnings(advice)]
+    if not frames["paired"]:
+        found.append(
+            "no frame of one camera has a partner in the other: are both times of one clock? "
+            "(source.offset_ms)"
+        )
+    if scored and context.frame_rate is not None:
+        found.append("the frames of a recording resemble one another: 95% intervals are too narrow")
+    return leaks + found
+
+
+def _protocol(context: RunContext, truth: GroundTruthFile) -> dict[str, Any]:
+    """Everything that the numbers depend on."""
+    detector = context.detector
+    sizes = sorted(truth.sizes)
+    protocol = {
+        **context.protocol,
+        "detector": None
+        if detector is None
+        else {**detector.fingerprint, "input_shapes": [detector.input_shape(s) for s in sizes]},
+        "images": truth.images,
+        "ground_truth_sha256": truth.content_hash(),
+    }
+    return {**protocol, "fingerprint": fingerprint(protocol)}
+
+
+def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
+    """A logged pair's entry in the ground truth."""
+    key, (height, width) = line["key"], line["size"]
+    entry: ImageEntry = {
+        "id": number, "key": key, "file_name": f"{key}.png", "width": width, "height": height
+    }  # fmt: skip
+    if line["light"]:
+        entry["light"] = line["light"]
+    return entry
+
+
+def _labels(line: Mapping[str, Any]) -> Labels:
+    """A logged pair's labels."""
+    return Labels(
+        np.array(line["xyxy"], np.float64).reshape(-1, 4),
+        np.array(line["class_id"], np.int64),
+        np.array(line["ignore"], np.float64).reshape(-1, 4),
+    )
+
+
+def _write_csv(path: Path, table: pd.DataFrame) -> None:
+    with writing(path):
+        path.write_text(table.to_csv(index=False), encoding="utf-8")
