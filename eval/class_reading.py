@@ -2,8 +2,9 @@
 
 A bare id is a number in somebody's list. The lists that tools use are tried in turn: the labels'
 own ids, COCO's 0 to 79 and 1 to 90, the same counted from 1. The first is taken unless it is
-refuted: of the labels that a prediction lies on, it gives less than half their own class, and
-another list gives at least half theirs (two at the least).
+refuted: of the labels that a prediction lies on (three at the least), it gives at most 10% their
+own class, and another list gives at least 80% theirs. Whatever is taken, a warning says where it
+gives most labels another class.
 """
 
 from collections import Counter
@@ -14,6 +15,8 @@ from eval.class_names import COCO_91_NAMES, COCO_NAMES, NameTable
 from eval.coco_files import GroundTruth
 
 ClassId = int | str
+ENOUGH = 3  # labels with a prediction on them; of fewer it could be chance
+SAY_IT = "--prediction-names (a file or a list of names)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,6 @@ def readings(
     ground_truth: GroundTruth,
     *,
     own_ids: bool,
-    counted: Sequence[int],
     given: Mapping[int, str] | None,
 ) -> list[Reading]:
     """The ways to read predictions' ids, the likeliest first.
@@ -45,7 +47,6 @@ def readings(
     Args:
         ground_truth: Its categories are what they are taken for.
         own_ids: Whether the labels have ids of their own, which predictions may use.
-        counted: The classes that count, in the user's order.
         given: Names by id that the user gave for the predictions; then nothing else is tried.
     """
     table = NameTable({entry["id"]: entry["name"] for entry in ground_truth["categories"]})
@@ -69,7 +70,6 @@ def readings(
         ),
         Reading("the labels' classes counted from 0", dict(enumerate(order))),
         Reading("the labels' classes counted from 1", dict(enumerate(order, 1))),
-        Reading("the order of --classes, from 0", dict(enumerate(counted))),
     ]
     return ways
 
@@ -87,17 +87,27 @@ def choose(
     counts = Counter(pairs)
     first, total = ways[0], counts.total()
     mine = first.agreement(counts)
-    if 2 * mine >= total:
-        return first, []
     others = [way for way in ways[1:] if _admits(way, seen)]
     best = max(others, key=lambda way: way.agreement(counts), default=first)
     agreed = best.agreement(counts)
-    if 2 * agreed < total or agreed <= max(mine, 1):  # one could be chance
+    if total < ENOUGH or 10 * mine > total or 10 * agreed < 8 * total:
         return first, []
     return best, [
         f"the predictions' class ids were taken for {best.about}: so {agreed} of the {total} "
         f"labels with a prediction on them agree with it in class, and as {first.about} {mine}; "
-        "say it with --prediction-names (a file or a list of names)"
+        f"say it with {SAY_IT}"
+    ]
+
+
+def doubts(reading: Reading, pairs: Iterable[tuple[ClassId, int]]) -> list[str]:
+    """A warning where most labels with a prediction on them are of another class than it."""
+    counts = Counter(pairs)
+    agreed, total = reading.agreement(counts), counts.total()
+    if 2 * agreed >= total:
+        return []
+    return [
+        f"only {agreed} of the {total} labels with a prediction on them agree with it in class, "
+        f"its id taken for {reading.about}; if ids mean something else, say it with {SAY_IT}"
     ]
 
 

@@ -1,7 +1,7 @@
 """The JSON forms of ground truth and predictions (COCO's), and reading them with every check."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, cast, get_args
 
@@ -94,7 +94,11 @@ def load_json(path: Path) -> object:
         raise DataError(f"{path}: cannot be read as JSON ({error})") from error
 
 
-def read_ground_truth(path: Path, class_names: Mapping[int, str] | None = None) -> GroundTruth:
+def read_ground_truth(
+    path: Path,
+    class_names: Mapping[int, str] | None = None,
+    size_of: Callable[[str], tuple[int, int]] | None = None,
+) -> GroundTruth:
     """Read a ``ground_truth.json``: any COCO data set that states its image sizes and classes.
 
     Annotations are numbered anew where their ids aren't whole numbers from 1, each used once: the
@@ -103,12 +107,16 @@ def read_ground_truth(path: Path, class_names: Mapping[int, str] | None = None) 
     Args:
         path: The file.
         class_names: Names of the classes by id, for a file without categories.
+        size_of: Height and width of an image by its ``file_name``, for images without a size.
 
     Raises:
         errors.DataError: It is missing, malformed, or refers to ids that it lacks; the text names
             the entry and its line.
     """
     data = check_dataset(path, load_json(path))
+    for image in data["images"]:
+        if size_of is not None and not {"width", "height"} <= image.keys():
+            image["height"], image["width"] = size_of(image["file_name"])
     check_entries(path, "images", data["images"], _truth_problem)
     if not data["images"]:
         raise DataError(f"{path}: has no images; there is nothing to score")
@@ -217,7 +225,7 @@ def prediction_problem(item: Mapping[str, Any]) -> str | None:
 
 def _truth_problem(image: dict[str, Any]) -> str | None:
     if "width" not in image or "height" not in image:
-        return "no size; add width and height"
+        return "no size; add width and height, or give irvis evaluate --images FOLDER"
     image["width"], image["height"] = int(image["width"]), int(image["height"])
     if not isinstance(image.get("key", ""), str):
         return f"key {short(image['key'])} must be a text"

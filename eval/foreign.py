@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
 from common.errors import DataError
 from eval.class_names import NameTable
-from eval.class_reading import Reading, choose
+from eval.class_reading import SAY_IT, Reading, choose, doubts
 from eval.coco_files import GroundTruth, Prediction
 from eval.overlap import overlapping
 from eval.prediction_files import Entries, read_entries
@@ -21,7 +22,7 @@ class FoundArms:
     """Predictions by arm with their own class ids, and what was left out of the files."""
 
     entries: dict[str, Entries]
-    notes: list[str]
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ def read_arms(
     Raises:
         errors.DataError: A file is malformed, or of images that aren't there.
     """
-    entries, notes = {}, []
+    entries, warnings = {}, []
     for arm, path in files.items():
         entries[arm], more = read_entries(path, ground_truth, ids=image_ids)
-        notes += more
-    return FoundArms(entries, notes)
+        warnings += more
+    return FoundArms(entries, warnings)
 
 
 def classify(
@@ -66,9 +67,9 @@ def classify(
     Raises:
         errors.DataError: No prediction at all is of a class of the labels.
     """
-    pairs = [pair for mine in arms.values() for pair in overlapping(ground_truth, mine)]
+    pairs = {arm: overlapping(ground_truth, mine) for arm, mine in arms.items()}
     seen = Counter(item["category_id"] for mine in arms.values() for item in mine)
-    reading, warnings = choose(ways, pairs, seen)
+    reading, warnings = choose(ways, chain.from_iterable(pairs.values()), seen)
     table = NameTable({entry["id"]: entry["name"] for entry in ground_truth["categories"]})
     ids: dict[int | str, int | None] = {
         given: table.find(given) if isinstance(given, str) and given not in reading.ids
@@ -78,10 +79,12 @@ def classify(
     if seen and not any(class_id is not None for class_id in ids.values()):
         raise DataError(
             f"no prediction is of a class of the labels: their ids are {_some(seen)}, read as "
-            f"{reading.about}; name them with irvis evaluate --prediction-names (a file or a list)"
+            f"{reading.about}; say what they mean with irvis evaluate {SAY_IT}"
         )
+    reading = Reading(reading.about, {g: i for g, i in ids.items() if i is not None})  # and names
     predictions = {}
     for arm, mine in arms.items():
+        warnings += [f"{arm}: {text}" for text in doubts(reading, pairs[arm])]
         warnings += _uncounted(arm, mine, ids, counted)
         kept: list[dict[str, Any]] = []
         for item in mine:
@@ -105,7 +108,7 @@ def _uncounted(
     ids_left = _some(Counter(item["category_id"] for item in others))
     return [
         f"{arm}: {len(others)} of {len(entries)} predictions are of classes that don't count (ids "
-        f"{ids_left}): say what ids mean with --prediction-names (a file or a list of names), or "
+        f"{ids_left}): say what ids mean with {SAY_IT}, or "
         "which classes count with --classes"
     ]
 

@@ -4,6 +4,7 @@ Read are COCO results (json), YOLO txt with a confidence (a folder), and a folde
 each arm.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,10 @@ def read_entries(path: Path, ground_truth: GroundTruth, *, ids: bool) -> tuple[E
         errors.DataError: A file is malformed, or of images that aren't there.
     """
     names = ImageNames(ground_truth, ids=ids)
-    return _from_txt(path, ground_truth, names) if path.is_dir() else (_from_json(path, names), [])
+    return _from_txt(path, ground_truth, names) if path.is_dir() else _from_json(path, names)
 
 
-def _from_json(path: Path, names: ImageNames) -> Entries:
+def _from_json(path: Path, names: ImageNames) -> tuple[Entries, list[str]]:
     entries = prediction_list(path)
 
     def problem(item: dict[str, Any]) -> str | None:
@@ -73,16 +74,18 @@ def _from_json(path: Path, names: ImageNames) -> Entries:
         if item["category_id"] is None:
             return f"category_id {short(given)} must be a whole number or a name"
         image_id = whole(item.get("image_id"))
-        if image_id is None or (not names.has(image_id)):
+        if image_id is None:
             return foreign("image_id", item.get("image_id"), names.some)
         item["image_id"] = image_id
         return prediction_problem(item)
 
     check_entries(path, "", entries, problem)
-    found = names.resolve(path, entries)
-    for item, image_id in zip(entries, found, strict=True):
+    kept = [item for item in entries if names.has(item["image_id"])]
+    strays = dict.fromkeys(str(i["image_id"]) for i in entries if not names.has(i["image_id"]))
+    left_out = _left_out(path, list(strays), names.some, fit=bool(kept))
+    for item, image_id in zip(kept, names.resolve(path, kept), strict=True):
         item["image_id"] = image_id
-    return entries
+    return kept, left_out
 
 
 def _from_txt(
@@ -113,18 +116,24 @@ def _from_txt(
                     "score": line.score,
                 }
             )
-    if paths and not of:
+    known = [key_of(image) for image in ground_truth["images"]]
+    return entries, _left_out(folder, strays, known, fit=bool(of))
+
+
+def _left_out(
+    path: Path, strays: Sequence[str], known: Sequence[str | int], *, fit: bool
+) -> list[str]:
+    """A line on predictions of images that aren't there; an error where none fits."""
+    if not strays:
+        return []
+    some = ", ".join(name[:40] for name in strays[:3]) + ", ..." * (len(strays) > 3)
+    if not fit:
+        called = ", ".join(str(name)[:40] for name in known[:3])
         raise DataError(
-            f"{folder}: predictions of {strays[0]!r} and {len(strays) - 1} more, but there is no "
-            f"such image: they are called {key_of(ground_truth['images'][0])!r} and so on"
+            f"{path}: none of its {len(strays)} image(s) ({some}) is there; the labels' are called "
+            f"{called} and so on: give the predictions of these images, with their names or ids"
         )
-    notes = []
-    if strays:
-        some = ", ".join(strays[:3]) + ", ..." * (len(strays) > 3)
-        notes.append(
-            f"{folder}: {len(strays)} file(s) of images that are not there left out ({some})"
-        )
-    return entries, notes
+    return [f"{path}: predictions of {len(strays)} image(s) that are not there left out ({some})"]
 
 
 def _arm_name(folder: Path) -> str:

@@ -1,16 +1,16 @@
 """The ground truth that `irvis evaluate` scores against, from whatever labels there are."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
 from eval.class_map import Given
 from eval.class_names import NameTable
 from eval.coco import ground_truth_json
-from eval.coco_files import GroundTruth, ImageEntry, read_ground_truth
+from eval.coco_files import GroundTruth, ImageEntry, image_key, read_ground_truth
 from eval.labels import LabelSet
 from eval.truth_classes import mapped, without_repeats
 from pipeline.images import list_images, read_image
@@ -74,7 +74,7 @@ def read_truth(
 
     Args:
         labels: COCO json, or a folder of labels.
-        images: The labelled images, needed with a folder.
+        images: The labelled images, needed with a folder and with json that lacks their sizes.
         class_names: The labels' own list of classes.
         class_map: Class by the labels' own class; None drops it.
         box_origin: As ``eval.voc_files.read_voc`` takes it.
@@ -84,12 +84,31 @@ def read_truth(
     """
     if labels.is_dir():
         return _from_folder(labels, images, class_names, class_map, box_origin)
-    truth, repeated = without_repeats(read_ground_truth(labels, class_names))
+    size_of = None if images is None else _sizes(images)
+    truth, repeated = without_repeats(read_ground_truth(labels, class_names, size_of))
     left = Counter[str]()
     if class_map is not None:
         truth, left = mapped(truth, class_map)
     notes = [f"{repeated} label(s) repeat another one and count once"] if repeated else []
     return Truth(truth, image_ids=True, class_ids=True, left_out=left, notes=notes)
+
+
+def _sizes(images: Path) -> Callable[[str], tuple[int, int]]:
+    """Height and width by file name of the images of a folder, which names may begin with."""
+    files = list_images(images)
+
+    def size_of(file_name: str) -> tuple[int, int]:
+        key = image_key(file_name)
+        path = files.get(key, files.get(PurePosixPath(key).name))
+        if path is None:
+            raise DataError(
+                f"{images}: has no image {file_name[:80]!r}, whose size the labels don't say; add "
+                "it, or width and height to the labels"
+            )
+        height, width = read_image(path).shape[:2]
+        return height, width
+
+    return size_of
 
 
 def _from_folder(

@@ -103,7 +103,8 @@ def evaluate(
             writes it).
         labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt, VOC xml
             or KAIST txt.
-        images: The labelled images, for their sizes; needed with a folder of labels.
+        images: The labelled images, for their sizes; needed with a folder of labels, and with json
+            that lacks them.
         classes: Names of the classes that count; None for person and car, as far as the labels have
             them.
         class_names: Names of the labels' class ids; None for the list beside or above the labels.
@@ -192,16 +193,14 @@ def read_inputs(
     )
     counted = truth.ids(classes)
     found = read_arms(files, truth.ground_truth, image_ids=truth.image_ids)
-    ways = readings(
-        truth.ground_truth, own_ids=truth.class_ids, counted=counted, given=prediction_names
-    )
+    ways = readings(truth.ground_truth, own_ids=truth.class_ids, given=prediction_names)
     classified = classify(found.entries, truth.ground_truth, ways, counted)
     return Inputs(
         truth,
         counted,
         classified.predictions,
-        [*truth.notes, *found.notes],
-        classified.warnings,
+        truth.notes,
+        [*found.warnings, *classified.warnings],
     )
 
 

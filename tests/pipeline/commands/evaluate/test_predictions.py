@@ -5,11 +5,14 @@ import json
 import pytest
 
 from common.errors import DataError
+from eval.class_reading import Reading, choose, doubts
 from eval.coco import evaluate_coco
 from pipeline.commands.evaluate import evaluate, read_inputs
 from tests.pipeline.commands.evaluate.dialects import (
     NAMES,
     PERFECT,
+    H,
+    W,
     ap,
     coco,
     label_folder,
@@ -36,7 +39,7 @@ def test_predictions_as_txt(here, kind):
     )
     for mine in inputs.predictions.values():
         assert evaluate_coco(inputs.truth.ground_truth, mine).map50_95 == PERFECT
-    assert "1 file(s) of images that are not there" in inputs.notes[0]
+    assert "predictions of 1 image(s) that are not there left out (other)" in inputs.warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -138,3 +141,69 @@ def test_most_predictions_of_uncounted_classes_are_warned_of(here):
         "counted": {"person": 3, "car": 3}, "not_counted": {"traffic light": 3},
     }  # fmt: skip
     assert "9 of 15 predictions are of classes that don't count (ids 9)" in results["warnings"][-1]
+
+
+def test_predictions_of_other_images_are_left_out_with_a_line(here):
+    labels, predictions = label_folder(here, yolo()), predicted(here)
+    entries = json.loads(predictions.read_text())
+    strays = [{**entries[0], "image_id": name} for name in ("x", "x", 77)]
+    predictions.write_text(json.dumps(entries + strays))
+    score, inputs = ap(here, predictions, labels)
+    assert score == PERFECT
+    assert "predictions of 2 image(s) that are not there left out (x, 77)" in inputs.warnings[0]
+    predictions.write_text(json.dumps(strays))
+    with pytest.raises(DataError, match=r"none of its 2 image\(s\) \(x, 77\) is there; .* 000D"):
+        ap(here, predictions, labels)
+
+
+def test_json_without_image_sizes_takes_them_from_the_images(here):
+    predictions, truth = coco(here, image_id=int)
+    whole = json.loads(truth.read_text())
+    for image in whole["images"]:
+        del image["width"], image["height"]
+    truth.write_text(json.dumps(whole).replace("f-00", "00").replace(".jpg", "D.jpg"))
+    inputs = read_inputs(predictions, truth, images=here / "images")
+    sizes = {(i["height"], i["width"]) for i in inputs.truth.ground_truth["images"]}
+    assert sizes == {(H, W)}
+    with pytest.raises(DataError, match="no size; .* --images FOLDER"):
+        read_inputs(predictions, truth)
+    (here / "images/000D.png").unlink()
+    with pytest.raises(DataError, match=r"has no image 'd/000D\.jpg', whose size"):
+        read_inputs(predictions, truth, images=here / "images")
+
+
+def test_arms_that_number_classes_otherwise_are_warned_of(here):
+    """Half of the labels speak for either list: the first is kept, and the other arm named."""
+    (here / "arms").mkdir()
+    predicted(here, name="arms/ir.json")
+    predicted(here, {"person": 1, "car": 3}, name="arms/vis.json")
+    inputs = read_inputs(here / "arms", label_folder(here, yolo()), images=here / "images")
+    assert "vis: only 0 of the 6 labels with a prediction on them agree" in inputs.warnings[0]
+    assert not any(text.startswith("ir:") for text in inputs.warnings)
+
+
+OWN = Reading("own", {0: 0, 1: 1, 2: 2})
+FROM_1 = Reading("from 1", {1: 0, 2: 1, 3: 2})
+
+
+@pytest.mark.parametrize(
+    ("pairs", "taken"),
+    [
+        ([(1, 0), (2, 1), (3, 2)], FROM_1),
+        ([(1, 0), (2, 1)], OWN),  # too few
+        ([(1, 0)] * 8 + [(0, 0)] + [(1, 1)], OWN),  # some agree as they are
+        ([(1, 0)] * 8 + [(2, 0)] * 2, FROM_1),
+        ([(1, 0)] * 7 + [(2, 0)] * 3, OWN),  # neither fits well
+        ([], OWN),
+    ],
+)
+def test_another_list_is_taken_on_clear_evidence_only(pairs, taken):
+    reading, warnings = choose([OWN, FROM_1], pairs, {given for given, _ in pairs} - {0})
+    assert reading is taken
+    assert bool(warnings) == (taken is FROM_1)
+    if len(pairs) > 0 and taken is OWN:
+        assert "agree with it in class" in doubts(reading, pairs)[0]
+
+
+def test_a_list_that_counts_from_1_has_no_0():
+    assert choose([OWN, FROM_1], [(1, 0)] * 9, {0, 1}) == (OWN, [])
