@@ -165,7 +165,7 @@ def test_json_without_image_sizes_takes_them_from_the_images(here):
     inputs = read_inputs(predictions, truth, images=here / "images")
     sizes = {(i["height"], i["width"]) for i in inputs.truth.ground_truth["images"]}
     assert sizes == {(H, W)}
-    with pytest.raises(DataError, match="no size; .* --images FOLDER"):
+    with pytest.raises(DataError, match=r"no size; .* --images FOLDER"):
         read_inputs(predictions, truth)
     (here / "images/000D.png").unlink()
     with pytest.raises(DataError, match=r"has no image 'd/000D\.jpg', whose size"):
