@@ -1,11 +1,11 @@
-"""Do the bootstrap's 95% intervals hold the true value 95 times in 100?
+"""Coverage of the bootstrap's 95% intervals: how often they contain the true value.
 
     python benchmarks/bootstrap_coverage.py [--sets 1000] [--images 14 24 100 361]
 
-Images are drawn from a model whose true values are known (from 200,000 of them): persons and cars
-in scenes of differing difficulty, which two arms share; labels found or missed, overlaps, scores,
-false positives. For each number of images so many data sets are made, each is bootstrapped as a run
-is, and the share of intervals that hold the true value is printed.
+Images are drawn from a model whose true values are estimated from 200,000 images: persons and cars
+in scenes of varying difficulty, shared by two arms; labels found or missed, overlaps, scores, false
+positives. For each number of images, --sets data sets are drawn and bootstrapped as in a run, and
+the share of intervals that contain the true value is printed.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from eval.average_precision import IOU_THRESHOLDS, STATISTICS, Matches, summariz
 from eval.bootstrap import DRAWS, bootstrap
 
 CLASSES = (0, 2)
-SKILL = {"fused": 1.9, "ir": 1.2}  # of the arms: log odds of finding a label in a scene like others
+SKILL = {"fused": 1.9, "ir": 1.2}  # log odds of finding a label in a scene of average difficulty
 TRUTH_IMAGES = 200_000
 
 
 def simulate(images, rng):
-    """Both arms' matches on so many new images."""
+    """Draw both arms' matches on new images."""
     difficulty = rng.normal(0, 1, images)
-    labels = rng.poisson(rng.gamma(1.5, 1.4 / 1.5, images))  # 0 to about 8, 1.4 in the mean
+    labels = rng.poisson(rng.gamma(1.5, 1.4 / 1.5, images))  # 0 to about 8, mean 1.4
     label_image = np.repeat(np.arange(images), labels)
     label_class = rng.choice(CLASSES, len(label_image), p=(0.55, 0.45))
     hardness = difficulty[label_image] + rng.normal(0, 1.2, len(label_image))
@@ -35,7 +35,7 @@ def simulate(images, rng):
 
 
 def _matches(skill, images, difficulty, label_image, label_class, hardness, rng):
-    """One arm: what the labels' hardness leaves to be found, and false positives."""
+    """Draw one arm's hits, by the hardness of the labels, and its false positives."""
     ease = skill - hardness + rng.normal(0, 0.6, len(label_image))
     found = np.flatnonzero(ease > 0)
     overlap = 1 / (1 + np.exp(-(1.0 + 0.5 * ease[found] + rng.normal(0, 0.7, len(found)))))
@@ -55,7 +55,7 @@ def _matches(skill, images, difficulty, label_image, label_class, hardness, rng)
         label_class=label_class,
         label_image=label_image,
         label_area=np.ones(len(label_image)),
-        label_score=np.full(len(label_image), -1.0),  # no statistic here reads it
+        label_score=np.full(len(label_image), -1.0),  # not used by these statistics
         images=images,
     )
 
@@ -66,20 +66,20 @@ def values(matches):
 
 
 def trial(task):
-    """Whether the intervals of one data set hold the truth: fused, and fused less IR; (2, 4)."""
+    """Whether the intervals of one data set contain the truth, (2, 4): fused, fused minus IR."""
     images, seed, truth = task
     rng = np.random.default_rng((images, seed))
     arms = simulate(images, rng)
     while len(arms["ir"].label_class) == 0:
         arms = simulate(images, rng)
     result = bootstrap(arms, seed=seed)
-    held = np.zeros((2, len(STATISTICS)), np.bool_)
+    covered = np.zeros((2, len(STATISTICS)), np.bool_)
     for column, name in enumerate(STATISTICS):
         low, high = result.interval("fused", name)
-        held[0, column] = low <= truth["fused"][column] <= high
+        covered[0, column] = low <= truth["fused"][column] <= high
         low, high = result.difference("fused", "ir", name, 0.0).ci95
-        held[1, column] = low <= truth["fused"][column] - truth["ir"][column] <= high
-    return held
+        covered[1, column] = low <= truth["fused"][column] - truth["ir"][column] <= high
+    return covered
 
 
 def main():

@@ -1,7 +1,7 @@
-"""What the memory layout is worth to the detector: ``python benchmarks/detector.py``.
+"""Speed of the detector by memory layout: ``python benchmarks/detector.py``.
 
-Times the network (no NMS) of YOLOv5s on four 480x640 images, in the default layout and with
-channels last, before and after ``keep_freed_memory``, in one run; on a GPU where there is one.
+Times the network (no NMS) of YOLOv5s on four 480x640 images, in the default layout, with channels
+last, and also with ``keep_freed_memory``, in one run; on a GPU if there is one.
 """
 
 import statistics
@@ -17,7 +17,7 @@ RUNS, IMAGES = 9, 4
 
 
 def milliseconds(network, layout, device):
-    """Median milliseconds an image."""
+    """Median milliseconds per image."""
     network = network.to(memory_format=layout)
     images = torch.rand(IMAGES, 3, 480, 640, device=device).contiguous(memory_format=layout)
     with torch.inference_mode():

@@ -1,11 +1,11 @@
-"""How fast generated drives stream, on the cores that there are.
+"""Speed of generated drives.
 
     python benchmarks/drives.py
     python benchmarks/drives.py --frames 100 --size 480 640
 
-Iterates the source `scenes` as a run does, labels included, over one street at 10 frames a second,
-so that new stretches of it are painted on the way. Prints frames per second for each time of day
-and weather, the processor time of a frame, and how long the first frame of a street takes.
+Iterates the source `scenes` as in a run, labels included, over one street at 10 frames per second,
+so that new stretches of it are painted during the drive. Prints frames per second, processor time
+per frame and time to the first frame, for each time of day and weather.
 """
 
 import argparse
@@ -22,7 +22,7 @@ WEATHERS: tuple[Literal["clear", "fog", "rain"], ...] = ("clear", "fog", "rain")
 
 
 def measure(config: Config) -> tuple[float, float, float]:
-    """Frames per second, processor time a frame and time to the first frame, both in ms."""
+    """Frames per second, processor time per frame and time to the first frame, both in ms."""
     with build(config) as source:
         began = time.perf_counter()
         pairs = iter(source)

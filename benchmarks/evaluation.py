@@ -1,8 +1,8 @@
-"""How fast evaluation is on this CPU: ``python benchmarks/evaluation.py``.
+"""Speed of the evaluation on this CPU: ``python benchmarks/evaluation.py``.
 
-Each claim is measured on generated data of the size that it speaks of, in one process: on a data
-set of COCO's size, all that is said of an arm, both conventions included, against pycocotools
-alone; on one of the size of MSRS's test split, the bootstrap of five arms.
+Measures on generated data in one process: the whole evaluation of an arm, in both conventions,
+against pycocotools, on a data set of COCO's size; and the bootstrap of five arms on a data set of
+the size of MSRS's test split.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ ROUNDS = 3
 
 
 def draw(images, labels, detections, classes):
-    """A data set of a size, and detections as a fair detector makes them.
+    """Draw a random data set and detections.
 
-    Two thirds of the labels are found, more or less exactly and sometimes twice or as another
-    class, with higher scores than the rest, which is boxes anywhere.
+    Two thirds of the labels are detected with random localization errors, some of them twice or as
+    another class. The other detections are random boxes with lower scores.
     """
     random = np.random.default_rng(0)
     frequency = 1 / np.arange(1, classes + 1)
@@ -69,7 +69,7 @@ def draw(images, labels, detections, classes):
 
 
 def entries(images, classes, boxes, scores):
-    """Annotations, or predictions where there are scores."""
+    """Annotations, or predictions if there are scores."""
     return [
         {
             "image_id": image,
@@ -88,7 +88,7 @@ def entries(images, classes, boxes, scores):
 
 
 def pycocotools_numbers(truth, predictions):
-    """pycocotools' 12 numbers, from what is in memory, as evaluate_arm has it."""
+    """pycocotools' 12 numbers, from data in memory, as for evaluate_arm."""
     with contextlib.redirect_stdout(io.StringIO()):
         gt = COCO()
         gt.dataset = {**truth, "annotations": [dict(item) for item in truth["annotations"]]}
@@ -107,10 +107,10 @@ def seconds(function, *arguments):
 
 
 def one_arm():
-    """Evaluating an arm takes at most a third of what pycocotools alone takes, at COCO's size."""
+    """Claim: at COCO's size, evaluating an arm takes at most a third of pycocotools' time."""
     truth, predictions = draw(**COCO_SIZE)
     print(", ".join(f"{count} {what}" for what, count in COCO_SIZE.items()))
-    # The rounds alternate, so that other load on the machine meets both; the fastest counts.
+    # rounds alternate, so that other load affects both; the fastest counts
     pairs = [
         (
             seconds(evaluate_arm, truth, predictions),
@@ -121,17 +121,20 @@ def one_arm():
     ours = min(elapsed for (elapsed, _), _ in pairs)
     theirs = min(elapsed for _, (elapsed, _) in pairs)
     (_, result), (_, numbers) = pairs[0]
-    mine = np.array(astuple(result.coco)[:12])
+    own_numbers = np.array(astuple(result.coco)[:12])
     print(f"pycocotools {theirs:.2f} s, evaluate_arm with both conventions {ours:.2f} s")
     print(f"evaluate_arm: {theirs / ours:.1f}x as fast as pycocotools alone (wanted: 3)")
-    print(f"AP {mine[0]:.4f}; the 12 numbers differ by at most {np.abs(mine - numbers).max():.1e}")
+    difference = np.abs(own_numbers - numbers).max()
+    print(f"AP {own_numbers[0]:.4f}; the 12 numbers differ by at most {difference:.1e}")
 
 
 def intervals():
-    """2,000 draws over the images of MSRS's test split and five arms take under 10 s."""
+    """Claim: 2,000 draws for five arms at the size of MSRS's test split take under 10 s."""
     print(", ".join(f"{count} {what}" for what, count in MSRS_SIZE.items()) + f", {ARMS} arms")
     matches = evaluate_arm(*draw(**MSRS_SIZE)).matches
-    arms = {str(number): matches for number in range(ARMS)}  # what they hold takes equally long
+    arms = {
+        str(number): matches for number in range(ARMS)
+    }  # the time does not depend on the content
     first, _ = seconds(bootstrap, arms)
     again = min(seconds(bootstrap, arms)[0] for _ in range(ROUNDS))
     print(f"{DRAWS} draws: {first:.2f} s, compiling included; {again:.2f} s then (wanted: 10)")

@@ -1,10 +1,9 @@
-"""Whether fused frames of a recording flicker: `python benchmarks/flicker.py IR VIS [--check]`.
+"""Flicker of the fused frames of a recording: `python benchmarks/flicker.py IR VIS [--check]`.
 
-Of each arm's luminance the mean of every block of 32 x 32 pixels is followed over time, and its
-second difference, (b[t + 1] − 2 b[t] + b[t − 1]) / 2, is a frame's flicker there: steady change,
-as of a car that comes nearer, is none. Printed is the mean of its size over blocks and frames, in
-grey levels of 255, and the largest frame's. With --check the exit code is 1 where an arm with
-trained weights flickers more than the cameras do: over the larger of the two.
+Flicker is the absolute second difference in time, |b[t + 1] − 2 b[t] + b[t − 1]| / 2, of the mean
+luminance b of a block of 32 x 32 pixels, so that steady changes do not count. Prints its mean over
+blocks and frames and the largest mean of a frame, in grey levels of 255, for each arm. With --check
+the exit code is 1 if an arm with trained weights flickers more than both modalities.
 """
 
 import argparse
@@ -36,7 +35,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ir", type=Path, help="infrared recording")
     parser.add_argument("vis", type=Path, help="visible recording")
-    parser.add_argument("--frames", type=int, default=120, help="so many pairs from the start")
+    parser.add_argument("--frames", type=int, default=120, help="number of pairs")
     parser.add_argument(
         "--check", action="store_true", help="exit with 1 where the claim is missed"
     )

@@ -1,9 +1,8 @@
-"""Whether the fusion network is as fast as is claimed: `python benchmarks/fuser.py [--check]`.
+"""Speed claims of the fusion networks: `python benchmarks/fuser.py [--check]`.
 
-Prints each claim as a ratio of things measured in this run; with --check the exit code is 1 where
-one is missed. The weights of heads are drawn at random, so that the networks count, and so is the
-pair of images. The small networks are timed in bfloat16 where the processor computes in it, the
-detector in float32.
+Prints each claim as a ratio measured in one run; with --check the exit code is 1 if one is missed.
+The weights of heads and the pair of images are random. The small networks are timed in bfloat16 if
+the processor supports it, the detector in float32.
 """
 
 import argparse
@@ -33,7 +32,7 @@ def arm(fuser, dtype):
 
 
 def detector():
-    """YOLOv5s, of the shared weights or untrained, and a word on which."""
+    """YOLOv5s with the shared weights or untrained, and which of the two it is."""
     weights = Path(os.environ.get("IRVIS_SHARED", "../shared")) / "weights" / "yolov5s.pt"
     if weights.is_file():
         return yolov5.build(yolov5.Config(weights=str(weights)), device=CPU), "trained"
@@ -51,7 +50,7 @@ def median(run, runs=RUNS):
 
 
 def base():
-    """Base against its own run with the sequential scan, and its dense part against the peak."""
+    """Claims on base: against the sequential scan, and its dense part against the peak."""
     batch = bench.pair(*bench.FRAME, CPU)
     full, half = arm(bench.new_fuser("base"), torch.float32), None
     fused = full(batch)
@@ -75,7 +74,7 @@ def base():
 
 
 def small():
-    """Tiny and gate_unet against YOLOv5s on the same frame, and tiny's time against the pixels."""
+    """Claims on tiny and gate_unet: against YOLOv5s on the same frame, and time over pixels."""
     detect, which = detector()
     dtype = choose_dtype("auto", CPU)
     name = str(dtype).removeprefix("torch.")
@@ -91,8 +90,8 @@ def small():
     )
     times = []
     for side in SIDES:
-        of_side = bench.pair(*side, CPU)
-        times.append(min(bench.seconds(lambda b=of_side: tiny(b), CPU, runs=RUNS)))
+        sized = bench.pair(*side, CPU)
+        times.append(min(bench.seconds(lambda b=sized: tiny(b), CPU, runs=RUNS)))
     pixels = [height * width for height, width in SIDES]
     exponent = np.polyfit(np.log(pixels), np.log(times), 1)[0]
     print(f"tiny {name} by pixels: " + ", ".join(f"{t * 1e3:.0f} ms" for t in times))

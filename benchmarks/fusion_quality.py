@@ -1,9 +1,9 @@
 """Fusion quality on real data: `python benchmarks/fusion_quality.py [--shared ../shared]`.
 
 Fuses msrs/test, tno, the 40 RoadScene pairs of the dev set and the medical pairs of the shared data
-with every arm below, measures the paper's five metrics and prints one table a data set, beside the
-row "Ours" of Tables 1 to 6 of Xie et al., Visual Intelligence, 2024. The paper's figures are of the
-whole test sets and of metric code that is not published; ours are of the pairs at hand.
+with every arm below, and prints the paper's five metrics in one table per data set, with the row
+"Ours" of Tables 1 to 6 of Xie et al., Visual Intelligence, 2024. The paper's figures are of the
+whole test sets and of unpublished metric code; ours are of the available pairs.
 """
 
 import argparse
@@ -23,7 +23,7 @@ ARMS = {
     "maximum": {"kind": "maximum"},
     "laplacian": {"kind": "laplacian"},
 }
-# name: (infrared or MRI, visible or coloured, only stems that begin so, the paper's figures)
+# name: (infrared or MRI, visible or coloured, prefix of the stems, the paper's figures)
 SETS = {
     "TNO (Table 1)": ("tno/ir", "tno/vi", "", (0.7717, 1.8314, 0.5468, 0.9331, 0.8858)),
     "MSRS test (Table 2)": (
@@ -41,7 +41,7 @@ SETS = {
 
 
 def chosen(folder: Path, prefix: str, into: Path) -> Path:
-    """A folder of links to the files whose names begin so."""
+    """Make a folder of links to the files with a prefix."""
     into.mkdir()
     for path in sorted(folder.resolve().iterdir()):
         if path.name.startswith(prefix):
@@ -50,7 +50,7 @@ def chosen(folder: Path, prefix: str, into: Path) -> Path:
 
 
 def measure(ir: Path, vis: Path, prefix: str) -> tuple[int, dict[str, dict[str, float]]]:
-    """How many pairs there are, and each arm's mean metrics."""
+    """The number of pairs, and the mean metrics of each arm."""
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         source = {

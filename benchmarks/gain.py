@@ -1,8 +1,7 @@
-"""What automatic gain costs: `python benchmarks/gain.py [--check]`.
+"""Speed of automatic gain: `python benchmarks/gain.py [--check]`.
 
-Times the gain of 16-bit infrared frames of 512x640 as a recording gives them, and the same picture
-with percentiles by NumPy's sorting, in one run. With --check the exit code is 1 where a frame takes
-2 ms or more.
+Times automatic gain on 16-bit infrared frames of 512x640, and the same with percentiles by NumPy,
+in one run. With --check the exit code is 1 if a frame takes 2 ms or more.
 """
 
 import argparse
@@ -23,7 +22,7 @@ def plain(image):
 
 
 def milliseconds(run, images):
-    """Median of the frames, the first left out."""
+    """Median time of a frame, without the first."""
     times = []
     for i in range(FRAMES):
         start = time.perf_counter()

@@ -1,11 +1,11 @@
-"""How exactly misalignment is found and what it costs: `python benchmarks/misalignment.py`.
+"""Accuracy and speed of the measured misalignment: `python benchmarks/misalignment.py`.
 
-Shifts the infrared image of pairs by known whole pixels, up to 24 each way, and asks for the shift:
-640x480 drives by day, at dusk, at night, in fog and rain and, where `IRVIS_SHARED` (default
-`../shared`) has them, recorded pairs, which have a small misalignment of their own. Prints, for all
-and for those whose response says that they can be believed, the median error and the share that is
-off by over 4 pixels; how often a pair is believed whose images show different streets; and
-milliseconds a pair, of one thread.
+Shifts the infrared image of pairs by known whole pixels, up to 24 along each axis, and measures the
+misalignment: 640x480 drives by day, at dusk, at night, in fog and rain and, if `IRVIS_SHARED`
+(default `../shared`) has them, recorded pairs, which have a small misalignment of their own. Prints
+the median error and the share of errors over 4 pixels, for all pairs and for those with a reliable
+response; the share of reliable responses for images of different streets; and milliseconds per
+pair on one thread.
 """
 
 import argparse
@@ -30,7 +30,7 @@ SHARED = Path(os.environ.get("IRVIS_SHARED", "../shared")) / "data"
 
 
 def drive(when, weather, count):
-    """Pairs of three streets in turns, about a second and a half apart."""
+    """Pairs of three streets, 1.4 seconds apart."""
     config = scenes.Config(frames=count, clip=-(-count // 3), size=(480, 640), time=when,
                            weather=weather, seed=3, frame_rate=0.7)  # fmt: skip
     with scenes.build(config) as source:
@@ -38,7 +38,7 @@ def drive(when, weather, count):
 
 
 def folder(name, count):
-    """Recorded pairs, spread over the folder."""
+    """Recorded pairs, evenly spaced over the folder."""
     files = [list_images(SHARED / name / part) for part in ("infrared", "visible")]
     keys = [key for key in files[1] if key in files[0]]
     chosen = dict.fromkeys(keys[i] for i in np.linspace(0, len(keys) - 1, count).astype(int))
@@ -47,29 +47,29 @@ def folder(name, count):
 
 
 def shifted(ir, vis, dx, dy):
-    """Views of both: the infrared one shows things dx further right and dy further down."""
+    """Views of both images; infrared shows objects dx further right and dy further down."""
     height, width = vis.shape
     ir = ir[MARGIN - dy : height - MARGIN - dy, MARGIN - dx : width - MARGIN - dx]
     return ir, vis[MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def measure(pairs, repeats):
-    """Errors in pixels, responses, and milliseconds of processor time a pair."""
+    """Errors in pixels, responses, and median processor time per pair in milliseconds."""
     rng = np.random.default_rng(0)
     errors, responses, busy = [], [], []
     for ir, vis in pairs:
         for dx, dy in rng.integers(-MARGIN, MARGIN + 1, (repeats, 2)):
             moved = shifted(ir, vis, dx, dy)
             began = time.process_time()
-            found = misalignment(ir=moved[0], vis=moved[1])
+            measured = misalignment(ir=moved[0], vis=moved[1])
             busy.append(1e3 * (time.process_time() - began))
-            errors.append(np.hypot(found.dx - dx, found.dy - dy))
-            responses.append(found.response)
+            errors.append(np.hypot(measured.dx - dx, measured.dy - dy))
+            responses.append(measured.response)
     return np.array(errors), np.array(responses), float(np.median(busy))
 
 
 def wrongly_believed(pairs):
-    """Share of pairs believed of which the infrared image is another one's, mirrored."""
+    """Share of reliable responses for infrared images of other pairs, mirrored."""
     half = len(pairs) // 2
     mixed = [
         (ir[:, ::-1].copy(), vis)
@@ -83,8 +83,8 @@ def wrongly_believed(pairs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pairs", type=int, default=12, help="a row")
-    parser.add_argument("--repeats", type=int, default=4, help="shifts a pair")
+    parser.add_argument("--pairs", type=int, default=12, help="pairs per row")
+    parser.add_argument("--repeats", type=int, default=4, help="shifts per pair")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     keep_freed_memory()

@@ -1,9 +1,8 @@
-"""What the threads are worth: `python benchmarks/pipeline_overlap.py [--frames 120] [--check]`.
+"""Overlap of the stages: `python benchmarks/pipeline_overlap.py [--frames 120] [--check]`.
 
-Sends a generated drive through the demo's pipeline (decode, prepare, compute, write side by side)
-and prints the time of the whole beside the busiest stage's busy time; then times each stage alone
-on the same pairs, one after the other, as one loop would. With --check the exit code is 1 where the
-whole takes over 1.1 times its busiest stage.
+Runs a generated drive through the demo's pipeline (decode, prepare, compute and write in parallel)
+and prints its wall time and the busy time of each stage; then times each stage alone on the same
+pairs. With --check the exit code is 1 if the run takes over 1.1 times its busiest stage.
 """
 
 import argparse
@@ -30,7 +29,7 @@ _T = TypeVar("_T")
 
 
 def timed(work: Callable[[], _T]) -> tuple[float, _T]:
-    """Seconds that it takes, and what it gives."""
+    """Time in seconds, and the result."""
     start = time.perf_counter()
     result = work()
     return time.perf_counter() - start, result
@@ -45,14 +44,14 @@ def settings(frames: int, folder: Path) -> Config:
 def together(frames: int, folder: Path) -> tuple[float, dict[str, float]]:
     """Seconds from the first pair to the last, and each stage's busy seconds."""
     stages = runner.run(settings(frames, folder), lambda done, total: None).timing["stages"]
-    writing = stages["write"]  # the one that sees the end: it works or waits all the time
+    writing = stages["write"]  # the last stage, which is busy or waiting all the time
     wall = writing["busy_s"] + writing["wait_s"]
     busy = {name: stage["busy_s"] for name, stage in stages.items() if name != "evaluate"}
     return wall, busy
 
 
 def alone(frames: int, folder: Path) -> dict[str, float]:
-    """Seconds of each stage when nothing else runs."""
+    """Seconds of each stage without the others."""
     checked = settings(frames, folder / "unused")
     device = torch.device("cpu")
     detector = checked.detector.module.build(checked.detector.config, device=device)
@@ -67,7 +66,7 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
             def prepare() -> list[tuple[list, object]]:
                 admitted = map(preparation, admission.admit(pairs))
                 items = batches(admitted, checked.compute.batch)
-                return [(some, compute.upload(some)) for some in items]
+                return [(batch, compute.upload(batch)) for batch in items]
 
             prepared_s, prepared = timed(prepare)
         context = RunContext(

@@ -1,9 +1,8 @@
-"""What a report costs: `python benchmarks/report.py [--images 361] [--check]`.
+"""Time and size of a report: `python benchmarks/report.py [--images 361] [--check]`.
 
-Runs images of a drive, 320x256, over and over, with five arms and made-up labels through the
-pipeline, the detector a stand-in that sees each labelled object or not by chance, and times `irvis
-report` on the run folder: everything from reading its files to writing the page. The exit code with
---check is 1 where that takes 20 s or more, or the page has 5 MB or more.
+Runs repeated 320x256 images of a drive with five arms, random labels and a random detector through
+the pipeline, and times `irvis report` on the run folder, from reading its files to writing the
+page. With --check the exit code is 1 if that takes 20 s or more, or the page has 5 MB or more.
 """
 
 import argparse
@@ -37,7 +36,7 @@ WANTED_S, WANTED_MB = 20, 5
 
 
 class Settings(BaseModel):
-    """Nothing to set."""
+    """No settings."""
 
 
 class Pairs(Source):
@@ -69,10 +68,10 @@ class Pairs(Source):
             yield FramePair(key, replace(ir, index=index), replace(vis, index=index))
 
 
-class Chance:
-    """Sees each object of the image that comes next with a chance, and something else now and then.
+class RandomDetector:
+    """Detects each object of the next image with a probability, and some false positives.
 
-    The runner asks for the arms of a batch one after the other.
+    The runner calls it for the arms of a batch one after another.
     """
 
     names: Mapping[int, str] = {0: "person", 2: "car"}
@@ -90,16 +89,16 @@ class Chance:
     def __call__(self, images: Tensor) -> list[Detections]:
         first = self._calls // self._arms * len(images)
         self._calls += 1
-        return [self._one(first + place) for place in range(len(images))]
+        return [self._one(first + index) for index in range(len(images))]
 
     def _one(self, index: int) -> Detections:
         xyxy, classes = objects(index)
-        seen = self._rng.random(OBJECTS) < 0.7
-        near = xyxy[seen] + self._rng.normal(0, 1.5, (seen.sum(), 4))
+        hit = self._rng.random(OBJECTS) < 0.7
+        near = xyxy[hit] + self._rng.normal(0, 1.5, (hit.sum(), 4))
         wrong = np.sort(self._rng.uniform(0, 200, (2, 2, 2)), axis=1).reshape(2, 4)
         every = np.vstack((near, wrong)).astype(np.float32)
         scores = self._rng.uniform(0.05, 1, len(every)).astype(np.float32)
-        return Detections(every, scores, np.append(classes[seen], (0, 2)))
+        return Detections(every, scores, np.append(classes[hit], (0, 2)))
 
 
 def objects(index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -110,7 +109,7 @@ def objects(index: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
 
 
 def run(images: int, folder: Path) -> Path:
-    """A run of so many images; where it is."""
+    """Make a run and return its folder."""
     kinds = ("average", "maximum", "ir_only", "vis_only")
     checked = config.check({
         "run": {"dir": str(folder / "run")},
@@ -124,12 +123,12 @@ def run(images: int, folder: Path) -> Path:
         "sinks": {"results": {"kind": "results"}, "report": {"kind": "report"}},
     })  # fmt: skip
     source = SimpleNamespace(build=lambda settings, names: Pairs(images))
-    detector = SimpleNamespace(build=lambda settings, device: Chance(len(kinds)))
-    stand_ins = {
+    detector = SimpleNamespace(build=lambda settings, device: RandomDetector(len(kinds)))
+    replacements = {
         "source": Component("drive", source, Settings()),
         "detector": Component("chance", detector, Settings()),
     }
-    return runner.run(replace(checked, **stand_ins), lambda done, total: None).folder
+    return runner.run(replace(checked, **replacements), lambda done, total: None).folder
 
 
 def main() -> int:

@@ -1,9 +1,9 @@
-"""How fast the selective scan is on this CPU: `python benchmarks/scan.py`.
+"""Speed of the selective scan on this CPU: `python benchmarks/scan.py`.
 
 Prints state updates per second of the reference and of numba, forward and backward, for one image
 (K = 4 directions, E = 192 channels, L = 4800 tokens, N = 16 numbers of state), their ratios, and
-how the time grows with L. The runs of one round follow each other, so that other load on the
-machine meets them all; each figure is of the fastest round.
+the growth of time with L. Each round runs all of them, so that other load affects all; each figure
+is of the fastest round.
 """
 
 import logging
@@ -58,7 +58,7 @@ def reference(length):
 
 def main():
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    once(64, "numba")  # compiles, or loads what was compiled
+    once(64, "numba")  # compiles, or loads from the cache
     print(f"{torch.get_num_threads()} threads, {os.cpu_count()} cores, load {os.getloadavg()}")
     rounds = [(reference(L), *once(L, "numba")) for _ in range(ROUNDS)]
     slow, forward, backward = np.min(rounds, axis=0)

@@ -2,13 +2,12 @@
 
 Sends pairs of 320x256 through a whole run (decode, prepare, compute, write, with the sinks results,
 jsonl, parquet and video) and prints resident memory, threads and open files every 5,000 frames.
-The exit code is 1 where memory at the end is 30 MB or more over that at 10,000 frames, or where
-threads or files have become more.
+The exit code is 1 if memory at the end is 30 MB or more over that at 10,000 frames, or if the
+number of threads or files has grown.
 
-Drawing 50,000 frames of a generated drive would take most of the time: 200 are drawn once, and two
-recordings, which are decoded in threads and paired by time as files are, show them over and over.
-The arms are cheap. There is no detector: a stand-in says that it sees three boxes, other ones on
-each image and without looking, since a table of detections needs some.
+To save time, 200 frames of a generated drive are drawn once and repeated by two recordings, which
+are decoded in threads and paired by time like files. The arms are cheap, and the detector returns
+three random boxes per image.
 """
 
 import argparse
@@ -38,6 +37,7 @@ from pipeline.engine import runner
 from pipeline.frames import Frame, Image
 from pipeline.sources import scenes
 from pipeline.sources._recordings import RecordedPairs, Timing
+from pipeline.sources._stream import About
 
 DRAWN, EVERY, SETTLED = 200, 5_000, 10_000
 HEIGHT, WIDTH = 256, 320
@@ -46,13 +46,13 @@ WANTED_MB = 30
 
 
 class Settings(BaseModel):
-    """Nothing to set."""
+    """No settings."""
 
 
 class Repeated:
-    """A camera that shows some images over; see ``pipeline.sources._recordings.Stream``."""
+    """A camera that repeats some images; see ``pipeline.sources._recordings.Stream``."""
 
-    rate = Fraction(RATE)
+    rate, about = Fraction(RATE), About()
 
     def __init__(self, images: Image, frames: int) -> None:
         self.frames, self._images = frames, images
@@ -70,7 +70,7 @@ class Repeated:
 
 
 class ThreeBoxes:
-    """Sees three boxes on every image, each time other ones."""
+    """A detector that returns three random boxes per image."""
 
     names: Mapping[int, str] = {0: "person", 1: "bicycle", 2: "car"}
     fingerprint: Mapping[str, object] = {
@@ -97,7 +97,7 @@ class ThreeBoxes:
 
 
 class State(NamedTuple):
-    """What the process holds."""
+    """Memory, threads and files of the process."""
 
     frames: int
     memory_mb: float
@@ -106,12 +106,12 @@ class State(NamedTuple):
 
     @classmethod
     def now(cls, frames: int) -> "State":
-        """Of this process; Linux only."""
+        """The current state of this process; Linux only."""
         gc.collect()
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         memory = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-        held = [len(list(Path(f"/proc/self/{what}").iterdir())) for what in ("task", "fd")]
-        return cls(frames, memory, *held)
+        counts = [len(list(Path(f"/proc/self/{name}").iterdir())) for name in ("task", "fd")]
+        return cls(frames, memory, *counts)
 
 
 def draw(folder: Path) -> None:
@@ -124,14 +124,14 @@ def draw(folder: Path) -> None:
 
 
 def drawn(folder: Path) -> tuple[Image, Image]:
-    """The images; another process draws them, for what it frees would hide what a run keeps."""
+    """The images, drawn in another process so that memory it frees does not hide a leak."""
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         process.submit(draw, folder).result()
     return np.load(folder / "ir.npy"), np.load(folder / "vis.npy")
 
 
 def configuration(frames: int, folder: Path) -> config.Config:
-    """The run, written to a folder."""
+    """The configuration of the run, written to a folder."""
     ir, vis = drawn(folder)
     checked = config.check({
         "run": {"dir": str(folder / "run")},
@@ -140,7 +140,7 @@ def configuration(frames: int, folder: Path) -> config.Config:
             "fused": {"kind": "average"}, "ir": {"kind": "ir_only"}, "vis": {"kind": "vis_only"},
             "late": {"kind": "late", "arms": ["ir", "vis"]},
         },
-        "detector": {"kind": "yolov5", "weights": "demo"},  # likewise
+        "detector": {"kind": "yolov5", "weights": "demo"},  # replaced below
         "compute": {"device": "cpu"},
         "sinks": {
             "results": {"kind": "results"}, "log": {"kind": "jsonl"}, "table": {"kind": "parquet"},
@@ -162,25 +162,25 @@ def configuration(frames: int, folder: Path) -> config.Config:
 
 
 def soak(frames: int) -> list[State]:
-    """The states of the process during a run of so many frames."""
+    """The states of the process during a run."""
     states: list[State] = []
     start = time.perf_counter()
 
     def on_progress(done: int, total: int | None) -> None:
         if done // EVERY > len(states):
             states.append(State.now(done))
-            show(states[-1], time.perf_counter() - start)
+            print_state(states[-1], time.perf_counter() - start)
 
     with tempfile.TemporaryDirectory() as temporary:
         checked = configuration(frames, Path(temporary))
         outcome = runner.run(checked, on_progress)
     print(f"{outcome.summary.frames['paired']} pairs; after the evaluation:")
-    show(State.now(frames), time.perf_counter() - start)
+    print_state(State.now(frames), time.perf_counter() - start)
     return states
 
 
-def show(state: State, seconds: float) -> None:
-    """One line."""
+def print_state(state: State, seconds: float) -> None:
+    """Print one line."""
     print(
         f"{state.frames:7,} frames, {seconds:6.0f} s: {state.memory_mb:7.1f} MB resident, "
         f"{state.threads} threads, {state.files} open files",

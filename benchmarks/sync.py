@@ -1,10 +1,9 @@
-"""How fast and in how much memory two recordings are paired by time: `python benchmarks/sync.py`.
+"""Speed and memory of pairing two recordings by time: `python benchmarks/sync.py`.
 
-Pairs the frames of two cameras of 30 frames a second, with 3 ms of jitter and 2% of the frames
-dropped, at tolerances from half a frame (the default) to fifteen frames, where each decision hangs
-on the next and the look-ahead has to end it. Prints frames per second of processor time, the pairs,
-their mean difference, and the most memory that was allocated at a time, images aside, for ten
-thousand frames and for all.
+Pairs the frames of two cameras at 30 frames per second, with 3 ms of jitter and 2% of the frames
+dropped, at tolerances from half a frame (the default) to fifteen frames, where the look-ahead must
+be bounded. Prints frames per second of processor time, the number of pairs, their mean difference,
+and the peak memory without images, for ten thousand frames and for all.
 """
 
 import argparse
@@ -23,7 +22,7 @@ IMAGE = np.zeros((1, 1), np.uint8)
 
 
 def camera(frames, offset, seed):
-    """A generator, so that the frames themselves take no memory."""
+    """Generate the frames, so that they take no memory."""
     generator = np.random.default_rng(seed)
     for index in range(frames):
         jitter = generator.normal(0, 3 * MS)
@@ -32,7 +31,7 @@ def camera(frames, offset, seed):
 
 
 def pair(streams, tolerance):
-    """Frames, pairs and sum of the differences."""
+    """Number of frames and pairs, and sum of the differences in ns."""
     frames = pairs = total = 0
     for ir, vis in pair_by_time(*streams, tolerance_ns=tolerance * MS):
         frames += (ir is not None) + (vis is not None)
@@ -43,9 +42,9 @@ def pair(streams, tolerance):
 
 
 def peak(frames, tolerance):
-    """Most KiB allocated at a time."""
+    """Peak of allocated memory in KiB."""
     streams = [cleared(camera(frames // 2, n * 5 * MS, n)) for n in range(2)]
-    gc.freeze()  # what is there already need not be looked through each time
+    gc.freeze()  # excludes existing objects from collections
     tracemalloc.start()
     pair(streams, tolerance)
     most = tracemalloc.get_traced_memory()[1]
@@ -54,7 +53,7 @@ def peak(frames, tolerance):
 
 
 def cleared(stream):
-    """Python keeps up to 2000 freed tuples of each length to use again; a collection frees them."""
+    """Collect now and then, which frees the up to 2000 tuples of each length that Python caches."""
     for number, frame in enumerate(stream):
         if number % 500 == 0:
             gc.collect()

@@ -1,1 +1,1 @@
-"""What every package uses: errors, checksums, writing of files, compiled loops, memory."""
+"""Shared by all packages: errors, checksums, writing files, compiled loops, memory."""

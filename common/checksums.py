@@ -1,4 +1,4 @@
-"""Whether a weights file is the one that it should be."""
+"""Checksums of weights files."""
 
 import hashlib
 import re
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from common.errors import WeightsError
 
+_CARD_BYTES = 1 << 20  # of a card that are looked at
 _CARD = re.compile(r"sha256 `([0-9a-f]{64})`")
 
 
@@ -18,15 +19,18 @@ def sha256(path: Path) -> str:
 def check_card(path: Path) -> None:
     """Compare a weights file with the model card beside it, ``tiny.md`` for ``tiny.safetensors``.
 
-    Nothing is compared where there is no card, or none that says: sha256 `...`.
+    Nothing is checked if there is no card, or if it states no sha256.
 
     Raises:
-        WeightsError: The card says another sha256.
+        WeightsError: The card states a different sha256.
     """
     card = path.with_suffix(".md")
-    said = _CARD.search(card.read_text(encoding="utf-8")) if card.is_file() else None
-    if said and (found := sha256(path)) != said[1]:
+    stated = None
+    if card.is_file():
+        with card.open("rb") as file:  # written by anybody, in any encoding
+            stated = _CARD.search(file.read(_CARD_BYTES).decode("utf-8", "replace"))
+    if stated and (actual := sha256(path)) != stated[1]:
         raise WeightsError(
-            f"{path}: has sha256 {found}, but its model card {card.name} says {said[1]}; the file "
-            "was changed or is damaged: bring the original back, or move it away from the card"
+            f"{path}: has sha256 {actual}, but its model card {card.name} says {stated[1]}; the "
+            "file was changed or is damaged: restore the original, or move it away from the card"
         )

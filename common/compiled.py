@@ -1,4 +1,4 @@
-"""Compiling loops over arrays with numba."""
+"""Loops over arrays, compiled with numba."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,17 +10,17 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(**options: Any) -> Callable[[Function], Function]:  # noqa: ANN401  (numba's own)
-    """Compile at the first call, without the interpreter's lock, and keep the result on disk.
+    """Compile at the first call, cache the result on disk, and run without the GIL.
 
     Args:
-        options: Of ``numba.njit``.
+        options: Options of ``numba.njit``.
     """
     compile_ = partial(njit, nogil=True, **options)
 
     def decorate(function: Function) -> Function:
         try:
             return cast(Function, compile_(function, cache=True))
-        except RuntimeError:  # neither the package's nor the user's cache folder can be written
+        except RuntimeError:  # no cache folder is writable
             return cast(Function, compile_(function))
 
     return decorate

@@ -1,12 +1,69 @@
-"""Errors that the user can mend: one hierarchy, mapped to an exit code once, at the boundary.
+"""Errors that the user can fix.
 
 The message is one line that says what is wrong, where, and how to fix it. Each class is raised
 ``from`` its cause where there is one; the command line prints the message alone and exits with 2.
+No message shows what is secret in an address, and none is longer than ``LONGEST`` characters.
 """
+
+import re
+import reprlib
+
+LONGEST = 2000  # characters of a message
+QUOTED = 80  # characters of a value in it
+# An address up to the @ after its user and password; `Path` makes one slash of two.
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3})(?:[^/\s]*@|[^/\n]{0,200}@|\S*@)")
+_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
+
+
+def mask(text: str) -> str:
+    """A text whose addresses show no user, password or query."""
+    return _QUERY.sub(r"\1?***", _LOGIN.sub(r"\1***@", text))
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: its ``repr``, masked, of at most ``QUOTED`` characters."""
+    return cut(mask(_quote.repr(value)))
+
+
+def cut(text: str, most: int = QUOTED) -> str:
+    """A text of at most so many characters; what is left out of its middle is an ellipsis."""
+    if len(text) <= most:
+        return text
+    head = 2 * most // 3
+    return f"{text[:head]}…{text[head + 1 - most :]}"
+
+
+def one_line(text: str) -> str:
+    """A message as the user sees it: on one line, masked, of at most ``LONGEST`` characters."""
+    line = " ".join(cut(text, 10 * LONGEST).split())
+    return cut(mask(line), LONGEST)
+
+
+class _Quote(reprlib.Repr):
+    """``repr`` that costs little whatever the value: YAML's aliases make small files huge."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 10 * QUOTED, QUOTED
+        self.maxlong = self.maxlist = self.maxtuple = self.maxdict = self.maxset = QUOTED // 8
+
+    def repr_str(self, x: str, level: int) -> str:
+        """Text is cut by ``cut``, once nothing in it is secret."""
+        return repr(cut(mask(cut(x, self.maxstring))))
+
+    def repr_int(self, x: int, level: int) -> str:
+        """A whole number, which Python won't write where it has thousands of digits."""
+        return repr(x) if x.bit_length() < 1000 else f"a number of {x.bit_length()} bits"
+
+
+_quote = _Quote()
 
 
 class IrvisError(Exception):
-    """A mistake in what the user gave; its text is one line for the user."""
+    """An error in the user's input; its text is one line for the user."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(one_line(text))
 
 
 class ConfigError(IrvisError):
@@ -18,8 +75,8 @@ class DataError(IrvisError):
 
 
 class WeightsError(IrvisError):
-    """A checkpoint is missing, damaged, of another network, or holds code."""
+    """A checkpoint is missing, damaged, for a different network, or contains code."""
 
 
 class DeviceError(IrvisError):
-    """The compute device or scan backend that was asked for cannot be used on this machine."""
+    """The requested compute device or scan backend cannot be used on this machine."""

@@ -1,35 +1,185 @@
-"""Writing files: what the system refuses becomes one line for the user."""
+"""Files of text in and out: what the system refuses becomes one line for the user.
 
+All state goes through here. Reading takes regular files only (a pipe would wait for ever), of a
+limited size and in UTF-8; writing replaces a file at once, so that a kill leaves the old or the new
+one, never half.
+"""
+
+import codecs
 import json
+import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.errors import DataError
+import yaml
+
+from common.errors import DataError, cut, shown
+
+MEGABYTE = 1 << 20
+LARGEST = 1024 * MEGABYTE  # of a file that is read into memory at once
+_XML_ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})""")
+_MULTI_BYTE = (
+    "gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "cp949", "cp950", "cp932", "euc_kr",
+    "johab", "shift_jis", "euc_jp", "iso2022_jp", "iso2022_kr",
+)  # fmt: skip
+_YAML_ERRORS = (  # of its constructors, which trust what a tag says
+    yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+    ValueError,
+)  # fmt: skip
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """A block that writes a file.
+    """Turn an ``OSError`` of the block, which writes ``path``, into a ``DataError``.
 
     Raises:
-        DataError: It could not; the text names the file and says what the system says.
+        DataError: The file cannot be written; the text names it and gives the system's reason.
     """
     try:
         yield
     except OSError as error:
         raise DataError(
-            f"{path}: cannot be written ({error.strerror or error}); make room there, or choose "
+            f"{path}: cannot be written ({error.strerror or error}); free disk space, or choose "
             "another folder"
         ) from error
 
 
-def write_json(path: Path, content: object, indent: int | None = None) -> None:
-    """Write plain values as JSON.
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
 
     Raises:
         DataError: The file can't be written.
-        ValueError: A number is NaN or infinite, which JSON doesn't have.
     """
+    data = text.encode("utf-8", "backslashreplace")  # a name may hold bytes that are no text
     with writing(path):
-        path.write_text(json.dumps(content, indent=indent, allow_nan=False) + "\n", "utf-8")
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)  # a pipe or a device can't be replaced
+            return
+        target = path.resolve() if path.is_symlink() else path
+        draft = target.with_name(f".{target.name[:100]}.{os.getpid()}.draft")
+        try:
+            draft.write_bytes(data)
+            draft.replace(target)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: object, indent: int | None = None) -> None:
+    """Write plain values as JSON, whole or not at all.
+
+    Raises:
+        DataError: The file cannot be written.
+        ValueError: A number is NaN or infinite, which JSON cannot represent.
+    """
+    write_text(path, json.dumps(content, indent=indent, allow_nan=False) + "\n")
+
+
+def check_file(path: Path, most: int = LARGEST) -> None:
+    """Refuse what is no regular file, such as a pipe or a device, and what is too large.
+
+    Args:
+        path: The file.
+        most: Bytes that it may have.
+
+    Raises:
+        DataError: It is one of these, or isn't there.
+    """
+    try:
+        status = path.stat()
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: does not exist; give the path of a file") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    if not stat.S_ISREG(status.st_mode):
+        what = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe or a device"
+        raise DataError(f"{path}: cannot be read: it is {what}; give a regular file")
+    if status.st_size > most:
+        raise DataError(
+            f"{path}: has {status.st_size / MEGABYTE:.0f} MB, over the limit of "
+            f"{most / MEGABYTE:g} MB for such a file; make it smaller"
+        )
+
+
+def read_text(path: Path, most: int = LARGEST) -> str:
+    """The text of a regular file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        DataError: What ``check_file`` raises, or it is no such text.
+    """
+    check_file(path, most)
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path}: cannot be read as text (byte {error.start}: {error.reason}); save it as UTF-8"
+        ) from error
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def load_json(path: Path, most: int = LARGEST) -> object:
+    """Parse a JSON file.
+
+    Raises:
+        DataError: It is missing, too large or malformed; the text names the line.
+    """
+    try:
+        data: object = json.loads(read_text(path, most))
+        return data
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path}:{error.lineno}: not JSON ({error.msg}); repair the file or write it again"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def decode_xml(data: bytes) -> bytes | str:
+    """An XML file for expat, as text where its encoding is one that expat lacks.
+
+    Raises:
+        LookupError: Python lacks it too.
+        ValueError: The bytes are none of the encoding that the file names.
+    """
+    declared = _XML_ENCODING.match(data)
+    if declared is None:
+        return data
+    name = codecs.lookup(declared[1].decode("ascii")).name
+    return data.decode(name) if name in _MULTI_BYTE else data
+
+
+def parse_yaml(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> object:
+    """The value of a YAML text.
+
+    Raises:
+        ValueError: It is no YAML, or a tag says what its value isn't; the text quotes nothing long,
+            and no address.
+    """
+    try:
+        value: object = yaml.load(text, loader)  # noqa: S506  (a subclass of the safe one)
+        return value
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"{where}{cut(error.problem or str(error.context))}") from error
+    except yaml.reader.ReaderError as error:
+        raise ValueError(f"a character that YAML lacks, at position {error.position}") from error
+    except _YAML_ERRORS as error:
+        reason = shown(str(error)) if str(error) else "no detail"
+        raise ValueError(f"a value is not what its tag says ({reason})") from error
+
+
+def load_yaml(path: Path, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> object:
+    """Parse a YAML file of up to 1 MB.
+
+    Raises:
+        DataError: It is missing, too large or malformed; the text names the line.
+    """
+    text = read_text(path, MEGABYTE)
+    try:
+        return parse_yaml(text, loader)
+    except ValueError as error:
+        raise DataError(f"{path}: not YAML ({error}); repair the file") from error

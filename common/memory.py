@@ -1,4 +1,4 @@
-"""How the C library deals with the memory of large tensors."""
+"""Settings of glibc's memory allocator for large tensors."""
 
 import ctypes
 import sys
@@ -9,15 +9,15 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4  # of glibc's mallopt
 
 @cache
 def keep_freed_memory() -> bool:
-    """Have glibc keep freed memory for the next tensors of this process; whether it will.
+    """Make glibc reuse freed memory within this process; return whether that is possible.
 
-    It would map each large tensor anew and give it back when freed, so that the kernel clears it
-    page by page at every layer: more time than the layer itself takes.
+    By default glibc maps and unmaps each large tensor. The kernel then clears its pages at every
+    layer, which takes longer than the layer's computation.
     """
     if not sys.platform.startswith("linux"):
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # another C library
+    except AttributeError:  # the C library is not glibc
         return False
     return bool(mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, 2**31 - 1))

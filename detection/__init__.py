@@ -1,1 +1,1 @@
-"""Object detection: boxes, the detector protocol, geometry and the adapters."""
+"""Object detection: boxes, the detector protocol, letterboxing and the adapters."""

@@ -1,4 +1,4 @@
-"""The last layer of the original, anchor-based YOLOv5, which the ultralytics package dropped."""
+"""The head of the original, anchor-based YOLOv5, which the ultralytics package no longer has."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 
 class AnchorHead(nn.Module):
-    """YOLOv5's anchor head: three feature maps to boxes and scores, and nothing else.
+    """YOLOv5's anchor head: decodes three feature maps into boxes and scores.
 
-    Per cell and anchor the network gives (x, y, w, h, objectness, classes...) as logits t, and with
+    Per cell and anchor the network outputs logits t of (x, y, w, h, objectness, classes...). With
     s = sigmoid(t): centre = (2 s_xy - 0.5 + cell) * stride, size = (2 s_wh)^2 * anchor,
     score = s_obj * s_class (yolov5 v6 and v7).
     """

@@ -1,4 +1,4 @@
-"""Boxes and what a detector says of one image."""
+"""The detections of one image."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ class Detections:
 
     @classmethod
     def concatenate(cls, parts: "list[Detections]") -> "Detections":
-        """All detections of several lists of one image, in the order given."""
+        """Join several sets of detections of the same image, in the given order."""
         if not parts:
             return cls.empty()
         return cls(

@@ -18,7 +18,7 @@ class Detector(Protocol):
 
     @property
     def fingerprint(self) -> Mapping[str, object]:
-        """What made the detections (network, weights' sha256, thresholds...), JSON values only."""
+        """Identity of the detector: network, sha256 of weights, thresholds...; JSON values."""
         ...
 
     def input_shape(self, size: tuple[int, int]) -> tuple[int, int]:
@@ -32,6 +32,6 @@ class Detector(Protocol):
             images: uint8 [B, 3, H, W], RGB, on the detector's device.
 
         Returns:
-            One ``Detections`` an image, boxes in pixels of the images given, best score first.
+            One ``Detections`` per image, boxes in pixels of the given images, best score first.
         """
         ...

@@ -1,9 +1,9 @@
-"""From image pixels to the network's input and back: scale, pad, and undo both.
+"""The letterbox: image pixels to the network's input and back, by scaling and padding.
 
-The rule is yolov5's: scale so that the longest side is ``image_size``, then pad both sides evenly
-with grey 114 to a rectangle of whole strides. Its ``val.py`` shrinks by area, rounds sides up and
-pads half a stride more; its ``detect.py`` shrinks by linear interpolation and rounds to the
-nearest. The two protocols give other scores.
+As in yolov5: scale so that the longest side is ``image_size``, then pad both sides evenly with grey
+114 to multiples of the stride. yolov5's ``val.py`` shrinks by area, rounds sides up and pads half a
+stride more; its ``detect.py`` shrinks by linear interpolation and rounds to the nearest. Scores
+differ between the two protocols.
 """
 
 import math
@@ -22,13 +22,13 @@ Resize = Literal["val", "detect"]
 
 @dataclass(frozen=True, slots=True)
 class Letterbox:
-    """Where an image of ``height`` x ``width`` lies in the network's input.
+    """Position of an image in the network's input; all sizes in pixels.
 
     Attributes:
-        height, width: The image, pixels.
-        scaled_height, scaled_width: The image after scaling.
-        input_height, input_width: The network's input, whole strides.
-        resize: Whose way of scaling, ``val.py``'s or ``detect.py``'s; enlarging is always linear.
+        height, width: Size of the image.
+        scaled_height, scaled_width: Size of the image after scaling.
+        input_height, input_width: Size of the network's input, multiples of the stride.
+        resize: Scaling as in ``val.py`` or ``detect.py``; enlarging is always linear.
     """
 
     height: int
@@ -43,7 +43,7 @@ class Letterbox:
     def fit(
         cls, height: int, width: int, *, image_size: int, pad: float, resize: Resize
     ) -> "Letterbox":
-        """The letterbox of an image.
+        """Fit an image into the network's input.
 
         Args:
             height: Image height, pixels.
@@ -53,7 +53,7 @@ class Letterbox:
             resize: "val" (shrink by area, round sides up) or "detect" (linear, to the nearest).
         """
         ratio = image_size / max(height, width)
-        # whole numbers first: 640 / 500 * 500 may come out a little over 640
+        # rounded first: 640 / 500 * 500 may be a little over 640
         sides = [round(side * ratio, 6) for side in (height, width)]
         scaled = [math.ceil(s) if resize == "val" else max(1, round(s)) for s in sides]
         # val.py derives the rectangle from the aspect ratio, not from the rounded size
@@ -63,12 +63,12 @@ class Letterbox:
 
     @property
     def top(self) -> int:
-        """Grey rows above the image; the odd one goes below."""
+        """Grey rows above the image; an odd number has one row more below."""
         return round((self.input_height - self.scaled_height) / 2 - 0.1)
 
     @property
     def left(self) -> int:
-        """Grey columns left of the image; the odd one goes right."""
+        """Grey columns left of the image; an odd number has one column more on the right."""
         return round((self.input_width - self.scaled_width) / 2 - 0.1)
 
     def apply(self, images: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ class Letterbox:
 
         Returns:
             float32 [B, C, input_height, input_width] in [0, 1]. Scaled 8-bit images are rounded to
-            whole grey values, as an 8-bit resize would leave them.
+            whole grey levels, as by an 8-bit resize.
         """
         quantized = images.dtype == torch.uint8
         scaled = images.float()  # [B, C, H, W]
@@ -99,7 +99,7 @@ class Letterbox:
         return framed.contiguous(memory_format=torch.channels_last)
 
     def undo(self, xyxy: Tensor) -> Tensor:
-        """Boxes (n, 4) of the network's input as boxes of the image, clipped to it, in pixels."""
+        """Map boxes (n, 4) from input pixels to image pixels, clipped to the image."""
         offset = xyxy.new_tensor([self.left, self.top, self.left, self.top])
         gain_x = self.scaled_width / self.width
         gain_y = self.scaled_height / self.height
@@ -112,16 +112,16 @@ class Letterbox:
 def resize_matrix(size: int, new_size: int, resize: Resize) -> Tensor:
     """The resampling of one axis as a matrix, float32 [new_size, size]; its rows sum to 1.
 
-    Linear is between the two nearest pixel centres, area is the exact mean over what each new pixel
-    covers: OpenCV's INTER_LINEAR and INTER_AREA.
+    As OpenCV's INTER_LINEAR (between the two nearest pixel centres) and INTER_AREA (mean over the
+    area that a new pixel covers).
     """
     step = size / new_size
     pixels = torch.arange(size, dtype=torch.float64)[None]  # [1, size]
-    places = torch.arange(new_size, dtype=torch.float64)[:, None]  # [new_size, 1]
+    new_pixels = torch.arange(new_size, dtype=torch.float64)[:, None]  # [new_size, 1]
     if new_size >= size or resize == "detect":
-        centres = ((places + 0.5) * step - 0.5).clamp(0, size - 1)
+        centres = ((new_pixels + 0.5) * step - 0.5).clamp(0, size - 1)
         weights = (1 - (pixels - centres).abs()).clamp(min=0)
     else:
-        start, end = places * step, (places + 1) * step
+        start, end = new_pixels * step, (new_pixels + 1) * step
         weights = (torch.minimum(pixels + 1, end) - torch.maximum(pixels, start)).clamp(min=0)
     return (weights / weights.sum(1, keepdim=True)).float()

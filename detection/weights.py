@@ -1,7 +1,7 @@
-"""Where detector weights are looked for, and the download of the ones that are known.
+"""Finding detector weights, and downloading known releases.
 
-A name is a file's path, a file in one of the weights folders, or a known release, which is then
-downloaded and kept only if its sha256 is the one written here.
+A name is the path of a file, a file in one of the weights folders, or a known release, whose
+download is kept only if its sha256 is the one stated here.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import http.client
 import logging
 import os
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -16,20 +17,21 @@ from pathlib import Path
 from typing import IO
 
 from common.checksums import check_card, sha256
-from common.errors import WeightsError
+from common.errors import WeightsError, shown
 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent / "weights"
 RELEASES = "https://github.com/ultralytics/yolov5/releases/download"
-TIMEOUT_S = 20
+TIMEOUT_S = 20  # for an answer
+MOST_BYTES, MOST_S = 100 << 20, 1800  # of a download: the largest release has 15 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
     """A published file that can be downloaded."""
 
-    path: str  # below RELEASES, or below IRVIS_DOWNLOADS where that is set
+    path: str  # relative to RELEASES, or to IRVIS_DOWNLOADS if that is set
     sha256: str
 
 
@@ -44,7 +46,7 @@ KNOWN = {
 
 
 def folder() -> Path:
-    """The user's weights folder: ``$IRVIS_WEIGHTS``, else ``irvis/weights`` in the user's cache."""
+    """The user's weights folder: ``$IRVIS_WEIGHTS``, or ``irvis/weights`` in the user's cache."""
     if chosen := os.environ.get("IRVIS_WEIGHTS"):
         return Path(chosen)
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -52,9 +54,9 @@ def folder() -> Path:
 
 
 def settings_folder(name: str) -> Path:
-    """A folder beside the weights for a library's settings; a temporary one if that fails.
+    """Make a folder beside the weights for a library's settings, or else a temporary folder.
 
-    Never a fixed name in the system's temporary folder, which anybody could have made before.
+    The temporary folder has a random name, because another user could have created a fixed one.
     """
     path = folder().parent / name
     try:
@@ -65,29 +67,30 @@ def settings_folder(name: str) -> Path:
 
 
 def find(name: str) -> Path | None:
-    """The file that a name stands for on this machine, None where there is none.
+    """Find the file of a name on this machine; None if there is none.
 
-    A path is taken as it is. A bare name, with or without its suffix, is also looked up in
-    ``./weights``, in ``folder()`` and among the weights that ship with the project.
+    A path is used as it is. A bare name, with or without its suffix, is also looked up in
+    ``./weights``, in ``folder()`` and among the weights shipped with the project.
     """
     try:
         path = Path(name).expanduser()
         if path.is_file():
             return path
-    except (OSError, RuntimeError, ValueError):  # too long, of an unknown user, or not a path
+    except (OSError, RuntimeError, ValueError):  # too long, unknown user, or not a path
         return None
     if path.name != name:
         return None
     names = [name] if path.suffix else [name + suffix for suffix in (".pt", ".safetensors")]
-    places = [Path("weights"), folder(), SHIPPED]
-    return next((p / n for p in places for n in names if (p / n).is_file()), None)
+    folders = [Path("weights"), folder(), SHIPPED]
+    return next((f / n for f in folders for n in names if (f / n).is_file()), None)
 
 
 def resolve(name: str) -> Path:
-    """The file that a name stands for, downloaded if it is a known release.
+    """Find the file of a name, downloading it if it is a known release.
 
     Raises:
-        WeightsError: There is no such file and it cannot be had, or it isn't what its card says.
+        WeightsError: There is no such file, it cannot be downloaded, or its sha256 is not the one
+            in its model card.
     """
     if path := find(name):
         check_card(path)
@@ -97,28 +100,28 @@ def resolve(name: str) -> Path:
         return download(name)
     shipped = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.safetensors")))
     raise WeightsError(
-        f"no weights {name!r}: not a file, and not in ./weights or {folder()}; give a path, one of "
-        f"the shipped ({shipped or 'none'}) or a known release ({', '.join(KNOWN)})"
+        f"no weights {shown(name)}: not a file, and not in ./weights or {folder()}; give a path, "
+        f"one of the shipped ({shipped or 'none'}) or a known release ({', '.join(KNOWN)})"
     )
 
 
 def download(name: str) -> Path:
-    """Fetch a known release into ``folder()``; a file that is there already is checked and kept.
+    """Download a known release into ``folder()``, unless a file with its sha256 is already there.
 
-    ``$IRVIS_DOWNLOADS`` names another server or mirror with the releases' layout.
+    ``$IRVIS_DOWNLOADS`` names another server with the same layout as the releases.
 
     Raises:
-        WeightsError: The name isn't known, the server can't be reached, or the sha256 is another.
+        WeightsError: The name is unknown, the server cannot be reached, or the sha256 differs.
     """
     file_name = _release_name(name)
     if file_name not in KNOWN:
-        raise WeightsError(f"{name!r} is not a known release; choose from {', '.join(KNOWN)}")
+        raise WeightsError(f"{shown(name)} is not a known release; choose from {', '.join(KNOWN)}")
     release, target = KNOWN[file_name], folder() / file_name
     if target.is_file() and sha256(target) == release.sha256:
         return target
     url = f"{os.environ.get('IRVIS_DOWNLOADS', RELEASES).rstrip('/')}/{release.path}"
     if not url.startswith(("http://", "https://")):
-        raise WeightsError(f"IRVIS_DOWNLOADS must be an http or https address, not {url!r}")
+        raise WeightsError(f"IRVIS_DOWNLOADS must be an http or https address, not {shown(url)}")
     log.info("downloading %s to %s", url, target)
     try:
         return _keep(url, target, release.sha256)
@@ -132,12 +135,17 @@ def download(name: str) -> Path:
 def _keep(url: str, target: Path, expected: str) -> Path:
     """Download to the target if the sha256 is the expected one."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    for stale in target.parent.glob("tmp*.part"):
+        if time.time() - stale.stat().st_mtime > MOST_S:  # of a process that was killed
+            stale.unlink(missing_ok=True)
     # A temporary file beside the target: a broken transfer never leaves a file of the final name.
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".part", delete=False) as part:
         try:
-            found = _fetch(url, part)
-            if found != expected:
-                raise WeightsError(f"{url} has sha256 {found}, expected {expected}; it wasn't kept")
+            actual = _fetch(url, part)
+            if actual != expected:
+                raise WeightsError(
+                    f"{url} has sha256 {actual}, expected {expected}; it was not kept"
+                )
             part.flush()
             Path(part.name).replace(target)
         finally:
@@ -150,10 +158,20 @@ def _release_name(name: str) -> str:
 
 
 def _fetch(url: str, file: IO[bytes]) -> str:
-    """Copy what the address gives into the file; its sha256."""
-    digest = hashlib.sha256()
+    """Copy what the address gives into the file; its sha256.
+
+    Raises:
+        WeightsError: It gives too much or takes too long.
+    """
+    digest, size, end = hashlib.sha256(), 0, time.monotonic() + MOST_S
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310
-        while block := response.read(1 << 20):
+        while block := response.read1(1 << 20):  # what has come: a slow server can't hold it back
+            size += len(block)
+            if size > MOST_BYTES or time.monotonic() > end:
+                raise WeightsError(
+                    f"{url} gives more than {MOST_BYTES >> 20} MB or takes over {MOST_S // 60} "
+                    "minutes; nothing was kept: put the file into the weights folder yourself"
+                )
             digest.update(block)
             file.write(block)
     return digest.hexdigest()

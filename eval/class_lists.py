@@ -10,9 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from common.errors import ConfigError, DataError
+from common.files import parse_yaml, read_text
 from eval.class_names import fold
 from eval.system_files import is_system_file
 
@@ -33,9 +32,9 @@ def read_class_list(path: Path) -> ClassList:
     """
     try:
         names = _read(path)
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file of class names") from error
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+    except DataError as error:
+        raise ConfigError(f"a list of class names: {error}") from error
+    except (ValueError, RecursionError) as error:
         text = " ".join(str(error).split())[:80]
         raise ConfigError(f"{path}: can't be read as a list of class names ({text})") from error
     if not names:
@@ -109,19 +108,17 @@ def _found(path: Path) -> ClassList:
     """Those of a file that nobody named; none where it is something else, or empty."""
     try:
         return _read(path)
-    except (OSError, ValueError, yaml.YAMLError, RecursionError):
+    except (DataError, ValueError, RecursionError):
         if is_text_list(path):
             return read_class_list(path)
         return {}
 
 
 def _read(path: Path) -> ClassList:
-    if path.stat().st_size > _LARGEST:
-        raise ValueError("the file is too large")
-    text = path.read_text(encoding="utf-8-sig")
+    text = read_text(path, _LARGEST)
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml"):
-        data = yaml.safe_load(text)
+        data = parse_yaml(text)
         return _checked(data.get("names", data) if isinstance(data, dict) else data)
     if suffix == ".json":
         data = json.loads(text)

@@ -1,11 +1,11 @@
 """The JSON forms of ground truth and predictions (COCO's), and reading them with every check."""
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, NotRequired, TypedDict, cast, get_args
 
 from common.errors import DataError
+from common.files import load_json as load_json
 from eval.coco_checks import (
     box_problem,
     check_dataset,
@@ -73,25 +73,6 @@ def image_key(file_name: str) -> str:
     """An image's path without its suffix, with forward slashes."""
     path = PurePosixPath(file_name.replace("\\", "/"))
     return path.with_suffix("").as_posix() if path.name else path.as_posix()
-
-
-def load_json(path: Path) -> object:
-    """Parse a JSON file.
-
-    Raises:
-        errors.DataError: It is missing or malformed; the text names the line.
-    """
-    try:
-        data: object = json.loads(path.read_text(encoding="utf-8-sig"))
-        return data
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: does not exist; give the path of a JSON file") from error
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path}:{error.lineno}: not JSON ({error.msg}); repair the file or write it again"
-        ) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
 
 
 def read_ground_truth(

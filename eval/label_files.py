@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
+from common.files import read_text
 from eval.class_lists import is_class_list
 from eval.coco_checks import numbers
 from eval.coco_files import load_json
@@ -17,7 +18,7 @@ from eval.kaist_files import HEADER, read_kaist
 from eval.labelled_image import LabelledImage
 from eval.system_files import is_system_file
 from eval.voc_files import read_voc
-from eval.yolo_files import read_text, read_yolo
+from eval.yolo_files import read_yolo
 
 Read = Callable[[Path], LabelledImage]
 _GIVE = "give a COCO .json, a folder of Pascal VOC .xml or of YOLO .txt"

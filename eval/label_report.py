@@ -86,7 +86,7 @@ def counted_text(counted: Mapping[str, int], not_counted: Mapping[str, int]) -> 
 
 def describe_files(
     files: LabelFiles,
-    keys: Collection[str] | None,
+    images: Mapping[str, Collection[str]] | None,
     listed: Mapping[int, str] | None,
     list_file: Path | None,
 ) -> Iterator[str]:
@@ -94,18 +94,18 @@ def describe_files(
 
     Args:
         files: What was read.
-        keys: The images that there are, None where that isn't known.
+        images: By the key of each image, its names; None where that isn't known.
         listed: The labels' list of classes.
         list_file: Where it was found, None where it was given.
     """
     if listed is not None and list_file is not None:
         yield f"the labels' classes are {known(listed)} (from {list_file.name})"
-    if keys is not None:
+    if images is not None:
         have = {nfc(key) for key in files.images} | {PurePosixPath(k).name for k in files.images}
-        without = sum(nfc(key) not in have for key in keys)
+        without = sum(have.isdisjoint(map(nfc, called)) for called in images.values())
         if without:
             what = "are not in the labels" if files.form == "coco" else "have no label file"
-            yield f"{without} of {len(keys)} images {what} and count as background"
+            yield f"{without} of {len(images)} images {what} and count as background"
     for left, what in (
         (files.strays, "label file(s) of images that are not there"),
         (files.no_labels, "text file(s) that are no labels"),

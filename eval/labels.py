@@ -98,7 +98,7 @@ class LabelSet:
         path: Path,
         *,
         names: Mapping[int, str] | None,
-        images: Collection[str] | None = None,
+        images: Mapping[str, Collection[str]] | None = None,
         class_map: Given | None = None,
         class_names: Mapping[int, str] | None = None,
         box_origin: int = 0,
@@ -110,8 +110,8 @@ class LabelSet:
         Args:
             path: A COCO ``.json``, a folder of Pascal VOC ``.xml``, of YOLO ``.txt`` or of KAIST's.
             names: The known classes, name by id; None to take the labels' own.
-            images: Keys of the images that there are; labels of others are left out. None keeps
-                all.
+            images: By the key of each image that there is, the names that labels may call it;
+                labels of others are left out. None keeps all.
             class_map: Class by the labels' own class name or id; None drops a class. What it lacks
                 goes by name; a bare id that it lacks is an error.
             class_names: The labels' own list of classes, name by id; default: the list that lies
@@ -127,7 +127,8 @@ class LabelSet:
         """
         if names is not None:
             ClassMap.of(names, class_map)  # a wrong map is said before the labels are read
-        files = read_labels(path, images, box_origin=box_origin)
+        called = None if images is None else set().union(*images.values())
+        files = read_labels(path, called, box_origin=box_origin)
         if not defer_errors:
             for image in files.images.values():
                 if image.problem is not None:

@@ -1,17 +1,15 @@
 """Pascal VOC xml, as LabelImg, LLVIP, M3FD, FLIR, CVAT and KAIST's authors write it."""
 
-import re
 from pathlib import Path
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from common.errors import DataError
+from common.files import check_file, decode_xml
 from eval.class_map import SourceClass
 from eval.coco_checks import numbers
 from eval.kaist_files import is_neither_way
 from eval.labelled_image import LabelledImage
-
-_ENCODING = re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.-]+)[\"']")
 
 
 def read_voc(path: Path, box_origin: int) -> LabelledImage:
@@ -83,20 +81,10 @@ def _voc_size(root: Element) -> tuple[int, int] | None:
     return (height, width) if height > 0 and width > 0 else None
 
 
-def _utf8(data: bytes) -> bytes:
-    """The text in UTF-8: expat knows few of the encodings that files declare, GBK is none."""
-    declared = _ENCODING.match(data)
-    if declared is not None:
-        return data.decode(declared[1].decode()).encode()
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16").encode()
-    return data
-
-
 def _parse_xml(path: Path) -> Element:
     """Parse one file into elements that know their ``line``, with no DOCTYPE and so no entities."""
     builder = TreeBuilder()
-    parser = expat.ParserCreate("utf-8")
+    parser = expat.ParserCreate()
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         builder.start(tag, {**attributes, "line": str(parser.CurrentLineNumber)})
@@ -110,10 +98,9 @@ def _parse_xml(path: Path) -> Element:
     parser.EndElementHandler = builder.end
     parser.CharacterDataHandler = builder.data
     parser.StartDoctypeDeclHandler = refuse
+    check_file(path)
     try:
-        if not path.is_file():
-            raise DataError(f"{path}: is no file; remove it")
-        parser.Parse(_utf8(path.read_bytes()), True)
+        parser.Parse(decode_xml(path.read_bytes()), True)
     except (OSError, expat.ExpatError, ValueError, LookupError) as error:
         raise DataError(f"{path}: not readable as XML ({error}); repair or remove it") from error
     return builder.close()

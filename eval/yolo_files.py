@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
+from common.files import read_text
 from eval.class_map import SourceClass
 from eval.labelled_image import LabelledImage
 
@@ -23,20 +24,6 @@ class Line(NamedTuple):
     class_id: int
     xyxy: tuple[float, float, float, float]
     score: float | None
-
-
-def read_text(path: Path) -> str:
-    """The text of a label file.
-
-    Raises:
-        errors.DataError: It is no regular file or no text.
-    """
-    try:
-        if not path.is_file():
-            raise DataError(f"{path}: is no file; remove it")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read as text ({error})") from error
 
 
 def read_yolo(path: Path, text: str) -> LabelledImage:

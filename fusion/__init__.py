@@ -1,1 +1,1 @@
-"""Infrared/visible fusion: the networks, the fusers, and what they need."""
+"""Infrared/visible fusion: fusers, networks, the selective scan and weights."""

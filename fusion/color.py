@@ -3,8 +3,8 @@
 Y = 0.299 R + 0.587 G + 0.114 B, Cb = (B − Y) / 1.772, Cr = (R − Y) / 1.402 (ITU-T T.871, 2011,
 section 7). Chroma has no offset here: it is in [−0.5, 0.5] and 0 for grey.
 
-Y is computed as G + 0.299 (R − G) + 0.114 (B − G). That is the same number, but for grey it is
-exact in every dtype, so grey stays grey to the last bit.
+Y is computed as G + 0.299 (R − G) + 0.114 (B − G), which is equal but exact for grey in every
+dtype, so that grey pixels stay grey.
 """
 
 from typing import Protocol
@@ -62,7 +62,7 @@ def fuse_luminance(fuse: LuminanceFuser, *, ir: Tensor, vis: Tensor) -> Tensor:
     """Fuse the infrared image with the visible luminance and keep the visible chroma.
 
     Args:
-        fuse: What fuses the two luminances.
+        fuse: The fuser of the two luminances.
         ir: float [B, 1, H, W] in [0, 1].
         vis: float [B, 3, H, W] in [0, 1], RGB.
 
@@ -74,17 +74,17 @@ def fuse_luminance(fuse: LuminanceFuser, *, ir: Tensor, vis: Tensor) -> Tensor:
 
 
 def check_range(name: str, image: Tensor) -> None:
-    """Raise where an image isn't one.
+    """Check that an image has no values outside [0, 1].
 
     Args:
-        name: What the message calls it.
+        name: Name of the image in the message.
         image: float [...].
 
     Raises:
         ValueError: Values are NaN or outside [0, 1].
     """
     low, high = torch.aminmax(image.detach())
-    # a NaN makes both of them NaN, and no comparison with it is true
+    # a NaN pixel makes both NaN, and comparisons with NaN are false
     if not (low >= 0 and high <= 1):
         raise ValueError(
             f"{name} has NaN or values outside [0, 1]: it spans {low.item()} to {high.item()}"

@@ -8,8 +8,8 @@ from torch import Tensor
 class Fuser(Protocol):
     """Turns a pair into one image, differentiably.
 
-    A fuser that holds weights is a ``torch.nn.Module``, so that whoever uses it can move it to a
-    device; one that holds none works on whatever device its inputs are on.
+    A fuser with weights is a ``torch.nn.Module``, so that it can be moved to a device. A fuser
+    without weights runs on the device of its inputs.
     """
 
     def __call__(self, *, ir: Tensor, vis: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""Reflect padding at the bottom and right to a multiple, for any size, and cropping back.
+"""Reflect padding at the bottom and right to a multiple, and cropping back.
 
-``torch.nn.functional.pad`` refuses a reflection that is longer than the image; the index is built
-here, so that a 1 x 1 image pads as well as any other.
+The index is computed here because ``torch.nn.functional.pad`` rejects a reflection that is longer
+than the image. Any size works, also 1 x 1.
 """
 
 import torch
@@ -9,25 +9,25 @@ from torch import Tensor
 
 
 def reflected_index(size: int, before: int, after: int, device: torch.device) -> Tensor:
-    """The pixel that each place of a reflected axis shows, the edge pixel not repeated.
+    """Source pixel of each pixel of a reflect-padded axis; the edge pixel is not repeated.
 
-    The reflection has the period 2 (size − 1); an axis of one pixel repeats it.
+    The reflection has the period 2 (size − 1); a single pixel is repeated.
 
     Args:
         size: Pixels of the axis, at least 1.
-        before: Places wanted before the first pixel.
-        after: Places wanted after the last pixel.
-        device: Where the index is made.
+        before: Pixels to add before the first one.
+        after: Pixels to add after the last one.
+        device: Device of the index.
 
     Returns:
         int64 [before + size + after], each in [0, size).
     """
-    place = torch.arange(-before, size + after, device=device)  # [before + size + after]
+    index = torch.arange(-before, size + after, device=device)  # [before + size + after]
     if size == 1:
-        return torch.zeros_like(place)
+        return torch.zeros_like(index)
     period = 2 * (size - 1)
-    place = place.remainder(period)
-    return torch.minimum(place, period - place)
+    index = index.remainder(period)
+    return torch.minimum(index, period - index)
 
 
 def pad_to_multiple(image: Tensor, multiple: int = 32) -> Tensor:
@@ -35,7 +35,7 @@ def pad_to_multiple(image: Tensor, multiple: int = 32) -> Tensor:
 
     Args:
         image: [..., H, W], H and W at least 1.
-        multiple: What the sides become multiples of.
+        multiple: Both padded sides are multiples of it.
 
     Returns:
         [..., H', W'] with the image in its top left corner; the image itself where nothing is

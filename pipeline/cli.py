@@ -1,44 +1,66 @@
-"""The command line `irvis`: arguments in, exit code out.
+"""The command line `irvis`.
 
-Exit code 0: done; 1: a bug, with its traceback; 2: the user's mistake, one line; 130: Ctrl-C;
-143: SIGTERM.
+Exit codes: 0 success; 1 a bug, with its traceback; 2 an error in the user's input, in one line;
+130 Ctrl-C; 143 SIGTERM.
 """
 
 import argparse
 import importlib
+import io
 import logging
+import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Never
 
 from rich.console import Console
 from rich.logging import RichHandler
 
-from common.errors import IrvisError
+from common.errors import DeviceError, IrvisError, mask, one_line
 
 COMMANDS = {  # each is a module of pipeline.commands
     "run": "run a configuration: fuse, detect, evaluate",
-    "demo": "generate a drive, fuse it, detect, say what helped",
+    "demo": "generate a drive, fuse, detect, evaluate",
     "fuse": "only fuse: two folders, two videos or two images",
     "sweep": "run a configuration at several values of a key",
     "show": "all tables of a finished run",
     "report": "a page of a run, of several, or of a sweep",
-    "compare": "runs on the same images against each other",
+    "compare": "compare runs on the same images",
     "evaluate": "score COCO predictions made by any program",
     "train": "train the fuser on pairs of images and recordings",
     "quality": "measure fused images made by any program",
-    "calibrate": "estimate how two cameras lie to each other",
-    "download": "fetch known weights, checked by sha256",
-    "bench": "how fast the fusers are here and where time goes",
-    "doctor": "what is installed, what is missing, what to do",
+    "calibrate": "estimate the registration of two cameras",
+    "download": "download known weights, checked by sha256",
+    "bench": "measure the speed of the fusers on this machine",
+    "doctor": "list what is installed and what is missing",
 }
+
+
+# What libraries say, in errors of their own, where the system gives no more memory.
+_NO_MEMORY = re.compile(
+    r"failed to map segment|not enough memory|can.?t allocate memory|cannot allocate memory"
+    r"|out of memory|bad_alloc|insufficient memory|unable to allocate",
+    re.IGNORECASE,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # it may lack a character, or be ASCII
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        return _run(_parse(sys.argv[1:] if arguments is None else arguments))
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # as of `| head -1`: whoever reads has enough, and the work is done
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        return 0
     except (KeyboardInterrupt, _Terminated) as stop:
         print("irvis: stopped; run.resume=true continues an unfinished run", file=sys.stderr)
         return 143 if isinstance(stop, _Terminated) else 130
@@ -65,34 +87,89 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parsed
 
 
-def _run(parsed: argparse.Namespace) -> int:
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        parsed = _parse(arguments)
+    except IrvisError as error:
+        return _refused(str(error))
     errors = Console(stderr=True)
     handler = RichHandler(console=errors, show_time=False, show_path=False, markup=False)
+    handler.addFilter(_masked)
     level = logging.INFO if parsed.verbose else logging.WARNING
     logging.basicConfig(level=level, handlers=[handler], format="%(message)s", force=True)
     try:
         parsed.command(parsed)
     except IrvisError as error:
-        print(f"irvis: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        return _refused(str(error))
+    except BrokenPipeError:
+        raise
     except OSError as error:  # no permission, no space: not ours, and no bug either
         if parsed.verbose:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"irvis: {where}{error.strerror or error}", file=sys.stderr)
-        return 2
+        return _refused(f"{where}{error.strerror or error}")
+    except (MemoryError, RuntimeError) as error:  # torch's own are RuntimeErrors
+        if parsed.verbose or not _lacks_memory(error):
+            raise
+        return _refused(str(_too_little_memory(error)))
     return 0
+
+
+def _refused(message: str) -> int:
+    """Say what the user can mend; the exit code."""
+    print(f"irvis: {one_line(message)}", file=sys.stderr)
+    return 2
+
+
+def _lacks_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
+
+
+def _too_little_memory(error: Exception) -> DeviceError:
+    reason = str(error).partition("\n")[0] or "no detail"
+    return DeviceError(
+        f"the system gives no more memory ({reason}); free some, raise the limit (ulimit -v), or "
+        "take smaller images or compute.batch=1"
+    )
+
+
+def _masked(record: logging.LogRecord) -> bool:
+    """Hide what is secret in the addresses of a warning."""
+    record.msg, record.args = mask(record.getMessage()), None
+    return True
+
+
+class _Parser(argparse.ArgumentParser):
+    """Quotes no secret and nothing long of the arguments that are wrong."""
+
+    def error(self, message: str) -> Never:
+        """Print usage and message, and exit with 2."""
+        super().error(one_line(message))
+
+
+def _import(command: str) -> ModuleType:
+    """The module of a command.
+
+    Raises:
+        DeviceError: There isn't enough memory for the libraries.
+    """
+    try:
+        return importlib.import_module(f"pipeline.commands.{command}")
+    except (ImportError, MemoryError, OSError) as error:
+        if _lacks_memory(error):
+            raise _too_little_memory(error) from error
+        raise
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     """All commands; the one that is asked for with its arguments."""
-    parser = argparse.ArgumentParser(prog="irvis", description=__doc__.splitlines()[0])
+    parser = _Parser(prog="irvis", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text)
         if name in arguments[:1]:
             # no other is imported: `irvis --help` shouldn't wait for torch
-            module = importlib.import_module(f"pipeline.commands.{name}")
+            module = _import(name)
             module.add_arguments(command)
             command.set_defaults(command=module.run)
         command.add_argument("-v", "--verbose", action="store_true", help="say more")

@@ -15,7 +15,7 @@ from eval.light import Light
 
 Modality = Literal["ir", "vis"]
 MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
-Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16, as decoded
+Image = NDArray[Any]  # HWC RGB uint8 | HW uint8 | HW uint16 | HW float32, as decoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,8 +50,10 @@ class WholePair(NamedTuple):
 class FramePair:
     """The infrared and the visible frame of one moment; at least one of them is there.
 
+    Files are named by the key; where it holds a `/`, in folders below.
+
     Raises:
-        DataError: The key is no plain file name; files are named by it.
+        DataError: The key is no path below a folder.
     """
 
     key: str
@@ -61,8 +63,9 @@ class FramePair:
     def __post_init__(self) -> None:
         if self.ir is None and self.vis is None:
             raise ValueError(f"pair {self.key!r} has no frame")
-        if self.key in ("", ".", "..") or any(c in self.key for c in "/\\\0"):
-            raise DataError(f"pair {self.key!r}: a key becomes a file name, it can't hold a folder")
+        parts = self.key.split("/")
+        if {"", ".", ".."}.intersection(parts) or any(c in self.key for c in "\\\0"):
+            raise DataError(f"pair {self.key!r}: a key becomes a file name below a folder")
 
     def whole(self) -> "WholePair":
         """Both frames; for pairs without a ``problem``."""

@@ -1,4 +1,4 @@
-"""Everybody and everything on a street at one moment, drawn and ready to be put on the canvas."""
+"""All objects on a street at one time, drawn as sprites for the canvas."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from scenes.props import Picture, draw_tree, lamp_shapes, place
 from scenes.street import STRETCH_M, TREE_KINDS, Street
 from scenes.traffic import CAR, PERSON, Pose
 
-_PEOPLE_M = 68.0  # beyond this nobody is drawn: they are smaller than any label
+_PEOPLE_M = 68.0  # people beyond this are not drawn: they are smaller than any label
 _CARS_M = 85.0
 _NEAREST_M = 0.8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Actor:
-    """Something drawn.
+    """A drawn object.
 
     Attributes:
-        class_id: COCO's, None for what isn't labelled.
-        track: Of the person or car; 0 for what isn't labelled.
+        class_id: COCO class id, None for unlabelled objects.
+        track: Track id of the person or car; 0 for unlabelled objects.
         place: World x and z in metres.
-        speed: Along z in m/s.
-        sprite: Its picture.
-        lights: Polygons of it that shine.
-        ground: The polygon (k, 3) of its shadow on the ground, None without one.
-        ground_k: How warm that ground is over the air, None where it isn't warmed.
-        beams: x and z of the heading of its headlights, None where they are off.
+        speed: Speed along z in m/s.
+        sprite: The drawn object.
+        lights: Its polygons that emit light.
+        ground: Polygon (k, 3) of its shadow on the ground, None without one.
+        ground_k: Least temperature of that ground over the air, in kelvin; None if not warmed.
+        beams: x and z of the heading of its headlights, None if they are off.
     """
 
     class_id: int | None
@@ -57,7 +57,7 @@ class Props:
         self._tree = lru_cache(maxsize=TREE_KINDS)(self._draw_tree)
 
     def actors(self, camera: Camera, moment: Moment) -> Iterator[Actor]:
-        """Those that the camera may see."""
+        """The trees and lamps that may be in view."""
         first = int((camera.z + _NEAREST_M) // STRETCH_M)
         for number in range(first, first + 4):
             for tree in self._street.stretch(number).trees:
@@ -76,14 +76,14 @@ class Props:
 
 
 def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int, sunlit: float) -> Actor | None:
-    """Somebody or a car as the camera sees them; None where it doesn't.
+    """Draw a person or car; None if it is out of view.
 
     Args:
-        pose: Who and where.
-        camera: The view.
+        pose: The person or car and its position.
+        camera: The camera.
         moment: Temperatures, and whether lamps are on.
-        sun: Side, -1 or 1, away from which shadows fall.
-        sunlit: Share of the sun's warmth that falls there.
+        sun: Side of the sun, -1 or 1; shadows fall to the other.
+        sunlit: Share of the sun's warmth at the place, 0 to 1.
     """
     away = pose.place[1] - camera.z
     if isinstance(pose.figure, Vehicle):
@@ -97,7 +97,7 @@ def draw_pose(pose: Pose, camera: Camera, moment: Moment, sun: int, sunlit: floa
 
 
 def _in_view(camera: Camera, x: float, z: float, radius: float) -> bool:
-    """Whether something this wide may reach the canvas."""
+    """Whether an object of this radius may be on the canvas."""
     depth = max(z + radius - camera.z, 0.5)
     middle, half = camera.focal * (x - camera.x), camera.focal * radius
     left, right = -camera.centre_x * depth, (camera.canvas[1] - camera.centre_x) * depth

@@ -1,4 +1,4 @@
-"""The empty street as the camera sees it: the stretches' textures, warped into the picture."""
+"""The empty street in the camera's view: the textures of its stretches, warped to the canvas."""
 
 import math
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from scenes.street import STRETCH_M, Block, Street
 from scenes.surfaces import ACROSS, ALONG, HALF_M, TOP_M, WALL, Exposure, Map
 from scenes.textures import AHEAD, Textures, warp
 
-FAR_M = 118.0  # the last that is painted; beyond it there is the skyline
-# Depths where the textures' resolution changes; each band is drawn from copies shrunk for it.
+FAR_M = 118.0  # largest depth of the street; beyond it is the skyline
+# Depths where the textures' resolution changes; each band has its own shrunk copies.
 _GROUND_BANDS = (0.5, 6.0, 9.0, 13.0, 19.0, 28.0, 42.0, 63.0, FAR_M)
 _WALL_BANDS = (2.0, 7.0, 11.0, 17.0, 26.0, 40.0, 62.0, FAR_M)
-_GABLE_M = 14.0  # how much of a house's side is seen over a lower one, or past a side street
+_GABLE_M = 14.0  # largest visible width of a house's gable
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """An empty street on the canvas, and at the size of the image.
+    """An empty street, at canvas size [h, w] and at image size [H, W].
 
     Attributes:
         planes: uint8 [h, w, 4]: red, green, blue, temperature code.
-        light: uint8 [H, W, 4]: as ``Texture.light``.
+        light: uint8 [H, W, 4], as ``Texture.light``.
         depth: float32 [H, W], metres; infinite in the sky.
-        wall: bool [h, w], where the facades of the two sides are.
-        wall_depth: float32 [w], metres to the plane of the facades by column.
+        wall: bool [h, w], mask of the facades of both sides.
+        wall_depth: float32 [w], distance to the plane of the facades by column, metres.
     """
 
     planes: NDArray[np.uint8]
@@ -42,7 +42,7 @@ class View:
 
 
 class Backdrop:
-    """Draws the street without anybody on it; keeps the textures near the camera."""
+    """Draws the street without actors; caches the textures near the camera."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Backdrop:
         self._sky = Sky(np.random.default_rng([*seed, 8]), canvas)
 
     def view(self, camera: Camera, moment: Moment) -> View:
-        """The street from a camera."""
+        """Draw the street from a camera."""
         h, w = camera.canvas
         small = (h // SUPERSAMPLING, w // SUPERSAMPLING)
         view = View(
@@ -70,7 +70,7 @@ class Backdrop:
         )
         self._sky.paint(view.planes, camera, moment)
         self._draw_ground(view, camera)
-        # What stands behind the facades is drawn before them: they hide it.
+        # gables first, because the facades hide parts of them
         for side in (-1, 1):
             self._draw_gables(view, camera, side)
         for side in (-1, 1):
@@ -98,7 +98,7 @@ class Backdrop:
         to_canvas = np.array([[f, camera.centre_x, 0], [0, camera.horizon, f * camera.height],
                               [0, 1, 0]])  # fmt: skip
         for near, far in pairwise(_GROUND_BANDS):
-            # The last band is continued to the horizon.
+            # the last band extends to the horizon
             low = camera.horizon + (f * camera.height / far if far < FAR_M else 0)
             high = camera.horizon + f * camera.height / near
             middle = math.sqrt(near * far)
@@ -119,16 +119,16 @@ class Backdrop:
         f, x = camera.focal, side * self._street.wall - camera.x
         across = (np.arange(camera.canvas[1]) + 0.5 - camera.centre_x) * side
         metres = f * abs(x) / np.maximum(across, 1e-3)
-        seen = (across > 0) & (metres < FAR_M)
+        visible = (across > 0) & (metres < FAR_M)
         heights = _along([block for _, block in self._blocks(camera, side)], camera.z + metres)
         roof = camera.horizon + f * (camera.height - heights) / metres
         base = camera.horizon + f * camera.height / metres
-        columns = np.flatnonzero(seen)
+        columns = np.flatnonzero(visible)
         step = SUPERSAMPLING
         part = slice(columns[0] // step * step, -(-(columns[-1] + 1) // step) * step)
         small = slice(part.start // step, part.stop // step)
         rows = np.arange(camera.canvas[0])[:, None] + 0.5
-        mask = (rows >= roof[part]) & (rows < base[part]) & (seen & (heights > 0))[part]
+        mask = (rows >= roof[part]) & (rows < base[part]) & (visible & (heights > 0))[part]
         cover = largest(mask.view(np.uint8))
         planes, light = np.empty_like(view.planes), np.empty_like(view.light)
         self._warp_side(planes, light, camera, side)
@@ -137,12 +137,12 @@ class Backdrop:
         away = np.minimum(metres, FAR_M)[part][::step].astype(np.float32)
         np.copyto(view.depth[:, small], away[None], where=cover > 0)
         view.wall[:, part] = mask
-        view.wall_depth[seen] = metres[seen]
+        view.wall_depth[visible] = metres[visible]
 
     def _warp_side(
         self, planes: NDArray[np.uint8], light: NDArray[np.uint8], camera: Camera, side: int
     ) -> None:
-        """Draw the facades, up to where no house is taller."""
+        """Draw the facades up to the height of the textures; the caller masks them."""
         f, first = camera.focal, self._first(camera)
         x = side * self._street.wall - camera.x
         to_canvas = np.array([[camera.centre_x, 0, f * x], [camera.horizon, -f, f * camera.height],
@@ -164,7 +164,7 @@ class Backdrop:
             warp(texture, to_canvas @ to_world, planes, light, box)
 
     def _draw_gables(self, view: View, camera: Camera, side: int) -> None:
-        """Sides of houses that stand over the one before them, or beyond a side street."""
+        """Draw the gables of houses taller than the next nearer one, or beyond a side street."""
         blocks = self._blocks(camera, side)
         for (_, before), (number, block) in reversed(list(pairwise(blocks))):
             away = block.start - camera.z
@@ -189,7 +189,7 @@ class Backdrop:
         box: NDArray[np.float64],
         away: float,
     ) -> None:
-        """The house's front once more, on its side that faces the camera."""
+        """Draw a gable, with the texture of the house's front."""
         number, block = house
         scale = (box[3] - box[1]) / block.height
         factor = _power(WALL / scale)
@@ -201,7 +201,7 @@ class Backdrop:
         matrix = np.array([[by * side, 0, shift], [0, by, box[1] - top * by], [0, 0, 1]])
         whole = tuple(np.rint(box).astype(int).tolist())
         warp(texture, matrix, view.planes, view.light, whole)
-        # Every pixel that it covers in part is of its light, not of the sky's.
+        # partly covered pixels take the light of the gable, not of the sky
         step = SUPERSAMPLING
         x0, y0 = (max(edge // step, 0) for edge in whole[:2])
         x1, y1 = (max(-(-edge // step), 0) for edge in whole[2:])
@@ -210,7 +210,7 @@ class Backdrop:
 
 
 def _power(ratio: float) -> int:
-    """The power of two, at most 16, by which a texture is shrunk."""
+    """The power of two, 1 to 16, by which a texture is shrunk."""
     return 1 << min(max(math.floor(math.log2(max(ratio, 1e-6)) + 0.3), 0), 4)
 
 

@@ -1,4 +1,4 @@
-"""The canvas: the empty street, and everybody put on it, deepest first."""
+"""The canvas: the empty street and all actors, painted from far to near."""
 
 import math
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ _Part = tuple[NDArray[np.uint8], tuple[slice, slice], NDArray[np.bool_]]
 
 
 class Canvas:
-    """A moment's picture before the sensors.
+    """The composed scene at one time, before the sensors.
 
     Attributes:
         view: The empty street.
-        camera: Where from.
-        moment: Light and warmth.
-        actors: All that was put on it, deepest first.
+        camera: The camera.
+        moment: Light and temperatures.
+        actors: All actors, from far to near.
         planes: uint8 [h, w, 4]: red, green, blue, temperature code.
-        owner: uint8 [h, w], whose a pixel is: index into ``actors`` plus 1.
-        small_owner: uint8 [H, W], the same at the image's size.
+        owner: uint8 [h, w], index into ``actors`` plus 1 of the actor at each pixel, or 0.
+        small_owner: uint8 [H, W], ``owner`` at the image's size.
         depth: float32 [H, W] in metres, infinite in the sky.
-        shadows: float32 [H, W], 1 where there is none.
+        shadows: float32 [H, W], factor of the light, 1 without shadow.
         shine: float32 [H, W, 3], light of lamps.
-        speed: Of the camera, in m/s along the street.
+        speed: Speed of the camera along the street, in m/s.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Canvas:
         self.depth: Map = np.where(self.small_owner > 0, away[self.small_owner], view.depth)
 
     def flow(self) -> Map:
-        """Pixels of the image, float32 [H, W, 2], that each place moves in a second."""
+        """Optical flow in image pixels per second, float32 [H, W, 2]."""
         speeds = np.array([0.0] + [actor.speed for actor in self.actors], np.float32)
         rate = (np.float32(self.speed) - speeds[self.small_owner]) / self.depth
         height, width = rate.shape
@@ -62,7 +62,7 @@ class Canvas:
         return flow
 
     def _put(self, actor: Actor, number: int) -> None:
-        """Lay a sprite over what is deeper, and its lamps over it."""
+        """Paint an actor's sprite, then its lamps."""
         planes, roi, mask = self._in_view(actor.sprite, actor.place[1] - self.camera.z)
         if planes.size == 0:
             return
@@ -92,7 +92,7 @@ class Canvas:
         np.maximum(target, shrunk, out=target)
 
     def _in_view(self, sprite: Sprite, depth: float) -> _Part:
-        """A sprite's part on the canvas, its place there, and where no house stands before it."""
+        """The part of a sprite on the canvas, its slices, and its mask without hidden pixels."""
         height, width = self.camera.canvas
         y0, x0 = max(sprite.top, 0), max(sprite.left, 0)
         y1 = max(min(sprite.top + sprite.planes.shape[0], height), y0)
@@ -101,8 +101,8 @@ class Canvas:
         planes = sprite.planes[
             y0 - sprite.top : y1 - sprite.top, x0 - sprite.left : x1 - sprite.left
         ]
-        before = self.view.wall[roi] & (self.view.wall_depth[roi[1]] < depth)
-        return planes, roi, (planes[:, :, 3] > 0) & ~before
+        hidden = self.view.wall[roi] & (self.view.wall_depth[roi[1]] < depth)
+        return planes, roi, (planes[:, :, 3] > 0) & ~hidden
 
     def _cast_shadow(self, actor: Actor) -> None:
         if actor.ground is None:
@@ -126,7 +126,7 @@ class Canvas:
         self.shadows[top:bottom, left:right] *= 1 - np.float32(0.55) * dark
 
     def _warm(self, corners: NDArray[np.float64], kelvin: float) -> None:
-        """Ground that an engine warms."""
+        """Warm the ground under a running car."""
         h, w = self.camera.canvas
         left, top, right, bottom = _box(corners, 0, (h, w))
         if right <= left or bottom <= top:
@@ -142,7 +142,7 @@ class Canvas:
 def _box(
     corners: NDArray[np.float64], margin: int, size: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """Left, top, right and bottom of a polygon's part in a picture, ``margin`` wider."""
+    """Bounding box of a polygon, enlarged by ``margin`` and clipped: left, top, right, bottom."""
     (x0, y0), (x1, y1) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
     left, top = max(math.floor(x0) - margin, 0), max(math.floor(y0) - margin, 0)
     return (

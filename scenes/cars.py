@@ -17,20 +17,20 @@ _TYRE: RGB = (28, 28, 30)
 _RIM: RGB = (120, 122, 126)
 _GLASS: RGB = (48, 58, 68)
 _TRIM: RGB = (38, 38, 41)
-# Radius in metres, colour, how far it stands out, and kelvins over the tyre where it is warm.
+# Radius in metres, colour, protrusion in metres, and kelvins over the temperature of the tyre.
 _WHEEL = ((0.33, _TYRE, 0.0, 0.0), (0.21, _RIM, 0.01, 2.0), (0.08, _TYRE, 0.015, 4.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The side view of a car, in metres from the middle of its footprint, forward and up.
+    """The side view of a car, in metres forward and up from the middle of its footprint.
 
     Attributes:
         body: Outline of the lower body, from the rear bottom over the top to the front bottom;
             the third point is the boot's edge, the fifth the bonnet's front edge.
         cabin: Rear base, rear roof, front roof, front base.
-        axles: Of the rear and the front wheels.
-        half_width: Of the body.
+        axles: Positions of the rear and the front axle.
+        half_width: Half the width of the body.
     """
 
     body: tuple[tuple[float, float], ...]
@@ -65,16 +65,16 @@ PROFILES = (
 
 @dataclass(frozen=True, slots=True)
 class Car:
-    """How a car looks; temperatures in Celsius.
+    """The appearance of a car; temperatures in Celsius.
 
     Attributes:
         profile: Its shape.
         paint: Colour, 0 to 255.
-        body_c: Of the paint far from the engine.
-        glass_c: Of the windows, which mirror the cold sky.
-        engine_c: Of the grille; the bonnet lies between it and the body.
-        wheel_c: Of the wheels.
-        lamps: Whether the lamps are lit.
+        body_c: Temperature of the body away from the engine.
+        glass_c: Apparent temperature of the windows, which reflect the cold sky.
+        engine_c: Temperature of the grille; that of the bonnet is between grille and body.
+        wheel_c: Temperature of the wheels.
+        lamps: Whether the lamps are on.
     """
 
     profile: Profile
@@ -87,7 +87,7 @@ class Car:
 
 
 class _Frame:
-    """The car's own axes: forward, up, left; and which of its faces the camera sees."""
+    """The car's coordinates (forward, up, left), and which of its faces are visible."""
 
     def __init__(self, place: Plan, heading: Plan, camera: Camera) -> None:
         dx, dz = heading
@@ -110,13 +110,13 @@ def car_shapes(
     """Draw a car.
 
     Args:
-        car: Which.
+        car: The car.
         place: World x and z of the footprint's middle, in metres.
         heading: Unit vector, x and z, of its front.
-        camera: Decides which faces show.
+        camera: The camera, which determines the visible faces.
 
     Returns:
-        The polygons in painting order, and those that shine (a part of the silhouette too).
+        The polygons in painting order, and those that emit light, inside the silhouette.
     """
     frame = _Frame(place, heading, camera)
     sides = [side for side in (1, -1) if side * frame.eye[2] > car.profile.half_width]
@@ -156,7 +156,7 @@ def _wheels(car: Car, frame: _Frame, side: int) -> list[Shape]:
 
 
 def _disc(x: float, y: float, radius: float, left: float) -> Points:
-    """Outline (k, 3) of a disc that stands along the car."""
+    """Outline (k, 3) of a vertical disc parallel to the car's side."""
     flat = ellipse(radius, radius)
     points = np.full((len(flat), 3), left)
     points[:, :2] = flat
@@ -166,7 +166,7 @@ def _disc(x: float, y: float, radius: float, left: float) -> Points:
 
 
 def _below(car: Car, frame: _Frame) -> list[Shape]:
-    """The tyres' treads and the dark below the body."""
+    """The treads of the tyres and the dark gap below the body."""
     w, half = car.profile.half_width, car.profile.body[-1][0] - 0.25
     end = half if frame.eye[0] > 0 else -half
 
@@ -189,7 +189,7 @@ def _bonnet_and_boot(car: Car, frame: _Frame) -> list[Shape]:
     for (x0, y0), (x1, y1), bright, celsius in spans:
         top = [(x0, y0, -w), (x1, y1, -w), (x1, y1, w), (x0, y0, w)]
         shapes.append(Shape(frame.world(top), tint(car.paint, bright), celsius))
-    # Where the bonnet meets the bumper, so that no gap is seen through.
+    # the slopes between bonnet or boot and bumper, to close the gap
     for (x0, y0), (x1, y1), celsius in (
         (body[4], body[5], car.engine_c),
         (body[2], body[1], car.body_c),
@@ -273,7 +273,7 @@ def _cabin(car: Car, frame: _Frame, sides: Sequence[int]) -> list[Shape]:
         glass = quad + (quad.mean(axis=0) - quad) * inset
         shapes.append(Shape(frame.world(quad), tint(car.paint, shade), car.body_c))
         shapes.append(Shape(frame.world(glass), _GLASS, car.glass_c))
-        # A reflection of the sky in the glass's upper corner.
+        # reflection of the sky in the upper corner
         gleam = [
             glass[1],
             glass[2],

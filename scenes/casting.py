@@ -1,4 +1,4 @@
-"""Who is on a street: lots drawn for the looks and the warmth of people and cars."""
+"""Random appearance and temperatures of people and cars."""
 
 from dataclasses import dataclass, replace
 
@@ -30,11 +30,11 @@ def _choose(rng: np.random.Generator, colours: tuple[RGB, ...]) -> RGB:
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """A person and how far the outside of the clothes is from the air's to the skin's warmth.
+    """A person, and the temperature of the clothes' surface between that of air and skin.
 
     Attributes:
-        person: At no particular temperature.
-        top, legs: 0 for air to 1 for skin.
+        person: The person; its temperatures are not set.
+        top, legs: Temperature of top and trousers, from 0 (air) to 1 (skin).
     """
 
     person: Person
@@ -42,11 +42,11 @@ class Outfit:
     legs: float
 
     def at(self, moment: Moment, sunlit: float = 1.0) -> Person:
-        """The person at a moment's temperatures, where this share of the sun's warmth falls."""
-        # Skin sweats, but in air as warm as itself it grows warmer.
+        """The person with the temperatures of a moment, at this share of the sun's warmth."""
+        # sweating cools skin, but it still warms in air that is as warm
         skin = SKIN_C + 0.5 * max(moment.air_c - (SKIN_C - 1), 0.0)
         body = max(SKIN_C - moment.air_c, 1.0)
-        # The sun warms cloth as it does metal, but the body under it doesn't let it cool.
+        # the sun warms cloth like metal, but the body keeps it from cooling below the air
         sun = 0.25 * max(moment.quick_k, 0.0) * sunlit
         return replace(
             self.person,
@@ -58,15 +58,15 @@ class Outfit:
 
 @dataclass(frozen=True, slots=True)
 class Vehicle:
-    """A car and what its temperatures follow.
+    """A car and the parameters of its temperatures.
 
     Attributes:
-        car: At no particular temperature.
+        car: The car; its temperatures are not set.
         running: Whether its engine runs.
-        rests: How far a parked car has taken the street's temperature, 0 to 1.
-        engine, wheel: Of the grille and the wheels over the body, in kelvin.
-        glass: Of the windows below the body, in kelvin.
-        bias: Of the body, in kelvin.
+        rests: How far a parked car has reached the street's temperature, 0 to 1.
+        engine, wheel: Temperatures of the grille and the wheels over the body's, in kelvin.
+        glass: Temperature of the windows below the body's, in kelvin.
+        bias: Offset of the body's temperature, in kelvin.
     """
 
     car: Car
@@ -78,9 +78,9 @@ class Vehicle:
     bias: float
 
     def at(self, moment: Moment, sunlit: float = 1.0) -> Car:
-        """The car at a moment's temperatures, where this share of the sun's warmth falls.
+        """The car with the temperatures of a moment, at this share of the sun's warmth.
 
-        Those parked have no lamps on.
+        The lamps of parked cars are off.
         """
         warm = max(moment.quick_k, 0.0) * sunlit + min(moment.quick_k, 0.0)
         metal = warm * (0.5 if self.running else 0.8)
@@ -97,8 +97,8 @@ class Vehicle:
 
 
 def draw_outfit(rng: np.random.Generator, climate: Climate) -> Outfit:
-    """Draw somebody, dressed for the weather."""
-    # Clothes' outside lies between the air and the skin; nearer the skin where they are thin.
+    """Draw a random person, dressed for the weather."""
+    # the surface of thin clothes is closer to skin temperature
     thin = float(rng.uniform(0.42, 0.7)) + (0.15 if climate.air_c > 20 else 0.0)
     thin *= 0.7 if climate.wet else 1.0
     coat = climate.air_c < 20 and rng.random() < 0.25
@@ -122,7 +122,7 @@ def draw_outfit(rng: np.random.Generator, climate: Climate) -> Outfit:
 
 
 def draw_vehicle(rng: np.random.Generator, climate: Climate, *, running: bool) -> Vehicle:
-    """Draw a car, warm from running or parked for long."""
+    """Draw a random car, with a running engine or parked."""
     profile = PROFILES[int(rng.choice(len(PROFILES), p=(0.35, 0.3, 0.2, 0.15)))]
     car = Car(profile, _choose(rng, _PAINTS), 0.0, 0.0, 0.0, 0.0, lamps=False)
     dry = 0.5 if climate.wet else 1.0
@@ -130,7 +130,7 @@ def draw_vehicle(rng: np.random.Generator, climate: Climate, *, running: bool) -
         engine, wheel = dry * float(rng.uniform(6, 17)), dry * float(rng.uniform(4, 13))
         bias, glass = float(rng.uniform(0, 3)), float(rng.uniform(2, 7))
         return Vehicle(car, True, 0.0, engine, wheel, dry * glass, bias)
-    # A car that has stood for hours takes the street's temperature: hard to see in infrared.
+    # after hours, a parked car has the street's temperature and is hard to see in infrared
     rests = float(rng.uniform(0.75, 1.0) if rng.random() < 0.5 else rng.uniform(0.0, 0.5))
     cooling = float(rng.uniform(3, 8)) if rng.random() < 0.2 else 0.0
     glass, bias = dry * float(rng.uniform(0.8, 5)), float(rng.uniform(-0.7, 0.7))

@@ -1,4 +1,4 @@
-"""Time of day and weather: what lights a street and what warms it, as a function of time."""
+"""Time of day and weather: light and temperatures of a street as a function of time."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ Traffic = Literal["sparse", "normal", "dense"]
 
 _SUMMER: tuple[Time, ...] = ("afternoon", "afternoon_to_night")
 _LAMP_RGB: RGB = (1.0, 0.86, 0.62)
-# The sky's colours, as the picture shows them, by the sun's height in degrees.
+# Colours of the sky in the picture, 0 to 255, by the sun's height in degrees.
 _HEIGHTS = (-14.0, -7.0, -2.0, 4.0, 16.0)
 _ZENITH = ((5, 7, 13), (17, 24, 46), (58, 78, 118), (104, 134, 180), (112, 158, 214))
 _HORIZON = ((11, 12, 18), (40, 38, 50), (186, 138, 112), (226, 190, 158), (202, 218, 232))
@@ -23,15 +23,15 @@ _CLOUD = ((9, 10, 15), (30, 30, 42), (112, 96, 102), (188, 168, 160), (214, 217,
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What a drive is to be like.
+    """The settings of a drive.
 
     Attributes:
         time: Time of day; ``dusk_to_night`` begins before sunset and ends in the dark. An
-            ``afternoon`` is a hot one, after hours of sun; ``afternoon_to_night`` goes on until the
-            night after it.
-        weather: Fog and rain have no sun.
-        traffic: How many cars and people there are.
-        span_s: Seconds that a drive into the night takes; the night lasts after it.
+            ``afternoon`` is hot, after hours of sun; ``afternoon_to_night`` continues into the
+            night.
+        weather: Weather; there is no sun in fog and rain.
+        traffic: Amount of cars and people.
+        span_s: Seconds until night in ``dusk_to_night`` and ``afternoon_to_night``.
     """
 
     time: Time = "day"
@@ -42,22 +42,23 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Light and warmth at one time; light is the share of its colour that a surface shows.
+    """Light and temperatures at one time; light is a factor of a surface's colour.
 
     Attributes:
-        height: Of the sun over the horizon, in degrees.
+        height: Height of the sun over the horizon, in degrees.
         sun: Light of the sun on a surface that faces it, red, green, blue.
         ambient: Light of the sky, red, green, blue.
-        lamps: Light under a street lamp, red, green, blue; 0 where they are off.
-        lit: How far lamps and windows are on, 0 to 1.
-        gain: Of the visible camera, which follows the daylight.
+        lamps: Light under a street lamp, red, green, blue; 0 if they are off.
+        lit: Brightness of lamps and windows, 0 (off) to 1.
+        gain: Gain of the visible camera, which follows the daylight.
         zenith, horizon, cloud: Colours of the sky, 0 to 255 in the picture.
         air_c: Temperature of the air in Celsius.
         sky_k: Apparent temperature of the sky over the air's, in kelvin; below 0.
-        heavy_k: By how much the sun has warmed road and walls where it reaches them fully.
-        quick_k: The same for sheet metal and cloth, which follow at once; at night, in the open,
-            they are colder than the air.
-        under_k: How warm the ground under a running car is at least, before the sun's warmth.
+        heavy_k: Temperature of road and walls in full sun over the air's, in kelvin.
+        quick_k: The same for sheet metal and cloth, which follow the sun at once; below 0 at
+            night, when they radiate to the sky.
+        under_k: Least temperature of the ground under a running car over the air's, in kelvin,
+            without the sun's share.
     """
 
     height: float
@@ -77,7 +78,7 @@ class Moment:
 
     @property
     def dark(self) -> bool:
-        """Whether cars have their lamps on."""
+        """Whether the lamps of cars are on."""
         return self.lit > 0.3
 
 
@@ -86,11 +87,11 @@ class Climate:
     """Season and weather of a clip.
 
     Attributes:
-        conditions: What was asked for.
+        conditions: The settings.
         first, last: Height of the sun at the start and at the end of the span, in degrees.
-        hot: Whether sun-heated walls and road come near the temperature of people.
-        air_c: Of the air at the start, in Celsius.
-        sunny: 0 overcast to 1 cloudless.
+        hot: Whether sun-heated walls and road are nearly as warm as people.
+        air_c: Temperature of the air at the start, in Celsius.
+        sunny: From 0 (overcast) to 1 (cloudless).
         fog: Extinction of visible light per metre.
         fog_ir: Extinction of long-wave infrared per metre.
     """
@@ -111,25 +112,25 @@ class Climate:
 
     @property
     def summer(self) -> bool:
-        """Whether it is a drive of a hot afternoon or of the night after it."""
+        """Whether the drive is in a hot afternoon or the night after it."""
         return self.conditions.time in _SUMMER
 
     def sunlit(self, share: float) -> float:
-        """How far the sun warms somebody or a car where this share of its light falls.
+        """Share of the sun's warmth for a person or car at this share of its light.
 
-        A mild sun warms all alike; a hot afternoon's tells who is in it from who is in the shade.
+        Only in summer does the shade make a difference.
         """
         return share if self.summer else 1.0
 
     def at(self, seconds: float) -> Moment:
-        """Light and warmth at a time."""
+        """Light and temperatures at a time."""
         part = min(max(seconds / self.conditions.span_s, 0.0), 1.0)
         height = self.first + (self.last - self.first) * part
         clear = self.conditions.weather == "clear"
         sky = 0.6 * smooth_step(-9, 14, height) * (1.0 if clear else 0.85)
         direct = 0.5 * smooth_step(0, 14, height) * self.sunny
         lit = 1 - smooth_step(-4.5, 0.5, height)
-        # Cameras reach full daylight brightness, but not at night: the gain has an end.
+        # the gain reaches daylight brightness in the day but is limited at night
         gain = min(1.0 / (0.12 + sky + 0.55 * direct), 1.75)
         low = 1 - smooth_step(2, 16, height)
         blue = 1 - smooth_step(-3, 6, height)
@@ -153,14 +154,14 @@ class Climate:
         )  # fmt: skip
 
     def _heat(self, height: float) -> Heat:
-        """What the sun has warmed."""
+        """The temperatures that follow the sun."""
         clear = self.conditions.weather == "clear"
         if self.summer:
             return hot_day(height, self.first, self.sunny)
         return mild_day(height, self.first, self.sunny, clear=clear, warm=self.air_c > 20)
 
     def _sky(self, table: tuple[RGB, ...], height: float) -> RGB:
-        """A colour of the sky; without the sun it is grey."""
+        """A colour of the sky at a height of the sun; nearly grey in fog and rain."""
         colour = [float(np.interp(height, _HEIGHTS, part)) for part in zip(*table, strict=True)]
         grey = 0.3 * colour[0] + 0.6 * colour[1] + 0.1 * colour[2]
         dull = 0.0 if self.conditions.weather == "clear" else 0.85
@@ -169,9 +170,10 @@ class Climate:
 
 
 def draw_climate(rng: np.random.Generator, conditions: Conditions) -> Climate:
-    """Draw a climate: half the days are hot and most dusks mild, when people hardly stand out.
+    """Draw a random climate.
 
-    Afternoons are hotter still: 30 to 36 degrees, and hardly a cloud.
+    Half the days are hot (27 to 31.5 degrees) and clear dusks are mild (22 to 27), so that people
+    have little contrast. Clear afternoons have 30 to 36 degrees and few clouds.
     """
     first, last = _heights(rng, conditions.time)
     clear = conditions.weather == "clear"
@@ -180,17 +182,17 @@ def draw_climate(rng: np.random.Generator, conditions: Conditions) -> Climate:
     hot = clear and (summer or (conditions.time == "day" and warm))
     air = float(rng.uniform(2, 17))
     if summer:
-        # Without its sun a summer's afternoon is mild.
+        # a summer afternoon without sun is mild
         air = float(rng.uniform(30, 36) if clear else rng.uniform(18, 24))
     elif hot:
         air = float(rng.uniform(27, 31.5))
     elif conditions.time in ("dusk", "dusk_to_night") and clear:
-        air = float(rng.uniform(22, 27))  # road and walls come from over 33 degrees down
+        air = float(rng.uniform(22, 27))  # road and walls cool from over 33 degrees
     sunny = float(rng.uniform(0.8 if summer else 0.55, 1.0)) if clear else 0.12
     sunny *= 0.8 if hot and not summer else 1.0  # hot days are hazy
     sight = {"clear": (700.0, 1100.0), "fog": (38.0, 75.0), "rain": (170.0, 300.0)}
     fog = 3.0 / float(rng.uniform(*sight[conditions.weather]))
-    # Long waves pass between the droplets of fog more easily; rain's drops stop both alike.
+    # fog attenuates long-wave infrared less than visible light; rain attenuates both
     share = {"clear": 0.3, "fog": 0.22, "rain": 0.6}[conditions.weather]
     return Climate(conditions, first, last, hot, air, sunny, fog, share * fog)
 
@@ -199,7 +201,7 @@ def _heights(rng: np.random.Generator, time: Time) -> tuple[float, float]:
     if time == "dusk_to_night":
         return 2.0, -13.0
     if time == "afternoon_to_night":
-        return 30.0, -30.0  # from about four o'clock to eleven, at the 40th parallel in summer
+        return 30.0, -30.0  # about 16:00 to 23:00 at the 40th parallel in summer
     low, high = {
         "day": (18.0, 50.0), "dusk": (-3.0, 0.5), "night": (-30.0, -14.0), "afternoon": (15.0, 40.0)
     }[time]  # fmt: skip

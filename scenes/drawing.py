@@ -1,4 +1,4 @@
-"""Polygons in the world, drawn as four planes at once: red, green, blue and temperature."""
+"""Drawing of 3D polygons into four planes: red, green, blue and temperature."""
 
 import math
 from collections.abc import Sequence
@@ -9,23 +9,23 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-SUPERSAMPLING = 2  # canvas pixels an image pixel, along each axis: the painters' antialiasing
+SUPERSAMPLING = 2  # canvas pixels per image pixel along each axis, for antialiasing
 _SUBPIXEL_BITS = 4
 _TURNS = np.linspace(-np.pi / 2, np.pi / 2, 5)
-_CAP = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)  # a rod's round end, to the right
-_NEAREST_M = 0.3  # points nearer than this, or behind the camera, are drawn as if at this depth
+_CAP = np.stack([np.cos(_TURNS), np.sin(_TURNS)], axis=1)  # the round end of a limb, to the right
+_NEAREST_M = 0.3  # least depth of points; nearer ones and those behind the camera are moved to it
 
-COLDEST_K = -40.0  # of the canvas, whose temperatures are over the air's
+COLDEST_K = -40.0  # temperature of code 1, over the air's
 _CODES_PER_KELVIN = 2.8
 
 RGB = tuple[float, float, float]
 
 
 def temperature_code(kelvin: ArrayLike) -> NDArray[np.uint8]:
-    """Temperatures as the canvas stores them: 1 to 255, so that 0 is left to mean *nothing here*.
+    """Code temperatures as 1 to 255; 0 is reserved for pixels without an object.
 
     Args:
-        kelvin: Over the air, any shape; -40 to 50.7 are kept apart, beyond them codes saturate.
+        kelvin: Temperatures over the air's, any shape; codes saturate outside -40 to 50.7.
     """
     scaled = (np.asarray(kelvin, np.float32) - COLDEST_K) * _CODES_PER_KELVIN + 1
     codes: NDArray[np.uint8] = np.clip(np.rint(scaled), 1, 255).astype(np.uint8)
@@ -33,7 +33,7 @@ def temperature_code(kelvin: ArrayLike) -> NDArray[np.uint8]:
 
 
 def temperature(code: NDArray[np.uint8] | NDArray[np.float32]) -> NDArray[np.float32]:
-    """Kelvins over the air of canvas codes, the inverse of ``temperature_code`` within 0.2 K."""
+    """Decode to kelvins over the air's temperature: inverts ``temperature_code`` within 0.2 K."""
     return (code.astype(np.float32) - 1) / np.float32(_CODES_PER_KELVIN) + np.float32(COLDEST_K)
 
 
@@ -60,7 +60,7 @@ class Camera:
     z: float = 0.0
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """World points (n, 3) in metres to canvas pixels (n, 2), column and row."""
+        """Project world points (n, 3) in metres to canvas pixels (n, 2), column and row."""
         depth = np.maximum(points[:, 2] - self.z, _NEAREST_M)
         column = self.centre_x + self.focal * (points[:, 0] - self.x) / depth
         row = self.horizon + self.focal * (self.height - points[:, 1]) / depth
@@ -73,7 +73,7 @@ class Shape:
 
     Attributes:
         points: float64 (k, 3), world coordinates in metres.
-        colour: Surface colour, each channel 0 to 255; for a lamp, its light.
+        colour: Surface colour, each channel 0 to 255; for a lamp, the light it emits.
         celsius: Apparent temperature.
     """
 
@@ -84,7 +84,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sprite:
-    """A drawn object, larger than the canvas where the object is.
+    """A drawn object, which may extend beyond the canvas.
 
     Attributes:
         left: Canvas column of the first column.
@@ -98,14 +98,14 @@ class Sprite:
 
     @property
     def silhouette(self) -> NDArray[np.bool_]:
-        """Bool (h, w): where the object is, whether the canvas shows it or not."""
+        """Bool (h, w), mask of the object, including parts that are hidden or off the canvas."""
         return self.planes[:, :, 3] > 0
 
 
 def draw(camera: Camera, shapes: Sequence[Shape], air_c: float = 0.0) -> Sprite:
-    """Paint polygons in the order given, the first one deepest; codes are over ``air_c``.
+    """Paint polygons in the given order, the farthest first; codes are relative to ``air_c``.
 
-    What lies over one canvas away from the canvas is cut off, which bounds the memory.
+    To bound the memory, parts more than one canvas size outside the canvas are cut off.
     """
     height, width = camera.canvas
     projected = camera.project(np.concatenate([shape.points for shape in shapes]))
@@ -117,14 +117,14 @@ def draw(camera: Camera, shapes: Sequence[Shape], air_c: float = 0.0) -> Sprite:
     right = _between(high[0] + 3, left + 1, 2 * width)
     bottom = _between(high[1] + 3, top + 1, 2 * height)
     planes = np.zeros((bottom - top, right - left, 4), np.uint8)
-    reach = 8 * max(width, height)  # keeps the fixed-point coordinates far from overflow
+    reach = 8 * max(width, height)  # avoids overflow of the fixed-point coordinates
     fixed = np.clip(projected - (left, top), -reach, reach) * (1 << _SUBPIXEL_BITS)
     vertices = np.rint(fixed).astype(np.int32)
     codes = temperature_code([shape.celsius - air_c for shape in shapes]).tolist()
     start = 0
     for shape, code in zip(shapes, codes, strict=True):
         end = start + len(shape.points)
-        paint = (*shape.colour, code)  # OpenCV saturates it
+        paint = (*shape.colour, code)  # saturated by OpenCV
         cv2.fillPoly(planes, [vertices[start:end]], paint, shift=_SUBPIXEL_BITS)
         start = end
     return Sprite(left, top, planes)
@@ -135,13 +135,13 @@ def _between(value: float, low: int, high: int) -> int:
 
 
 def tint(colour: RGB, factor: float) -> RGB:
-    """The colour made darker or brighter."""
+    """Make a colour darker or brighter by a factor."""
     red, green, blue = colour
     return red * factor, green * factor, blue * factor
 
 
 def upright(outline: ArrayLike, x: float, y: float, z: float) -> NDArray[np.float64]:
-    """Stand a flat outline (k, 2) of x and y up at a place, facing the camera: (k, 3)."""
+    """Place an outline (k, 2) of x and y in the world, facing the camera: (k, 3)."""
     flat = np.asarray(outline, np.float64)
     points = np.full((len(flat), 3), z)
     points[:, :2] = flat + np.array([x, y])
@@ -150,7 +150,7 @@ def upright(outline: ArrayLike, x: float, y: float, z: float) -> NDArray[np.floa
 
 @lru_cache(maxsize=512)
 def ellipse(radius_x: float, radius_y: float, count: int = 14) -> NDArray[np.float64]:
-    """Outline (count, 2) of an ellipse round the origin; shared, so it can't be written to."""
+    """Outline (count, 2) of an ellipse around the origin; cached, hence read-only."""
     angle = np.arange(count) * (2 * np.pi / count)
     outline = np.stack([radius_x * np.cos(angle), radius_y * np.sin(angle)], axis=1)
     outline.setflags(write=False)
@@ -160,7 +160,7 @@ def ellipse(radius_x: float, radius_y: float, count: int = 14) -> NDArray[np.flo
 def limb(
     start: NDArray[np.float64], end: NDArray[np.float64], radii: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """A tapered rod with round ends that faces the camera, from 3D point to 3D point: (10, 3)."""
+    """Outline (10, 3) of a tapered rod with round ends between two points, facing the camera."""
     dx, dy = float(end[0] - start[0]), float(end[1] - start[1])
     length = math.hypot(dx, dy)
     c, s = (dx / length, dy / length) if length > 0 else (1.0, 0.0)
@@ -173,10 +173,10 @@ def limb(
 
 
 def largest(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The largest of each image pixel's canvas pixels: [2 H, 2 W] to [H, W].
+    """The maximum of each image pixel's canvas pixels: [2 H, 2 W] to [H, W].
 
-    What covers a part of a pixel decides its light: half of a wall in the light of the sky behind
-    it would shine at night.
+    A pixel that is partly covered takes the light of the nearer object; with the light of the sky,
+    edges of walls would glow at night.
     """
     step = SUPERSAMPLING
     parts = [canvas[i::step, j::step] for i in range(step) for j in range(step)]

@@ -1,4 +1,4 @@
-"""The car that carries the cameras: where it is, and how it shakes."""
+"""The car that carries the cameras: its position and vibration."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from scenes.street import Street
 
 
 class Ego:
-    """A drive in the right-hand lane, in closed form: any moment can be asked for.
+    """A drive in the right-hand lane, in closed form as a function of time.
 
     Attributes:
         lane: x of the lane's middle, in metres.
@@ -30,26 +30,26 @@ class Ego:
         self._height = float(rng.uniform(1.3, 1.9))
 
     def z(self, seconds: float) -> float:
-        """Metres along the street."""
+        """Position along the street in metres."""
         wave = np.sin(self._beat * seconds + self._phase) - np.sin(self._phase)
         return float(self._start + self.cruise * seconds + self._surge / self._beat * wave)
 
     def speed(self, seconds: float) -> float:
-        """Metres a second."""
+        """Speed in m/s."""
         return float(self.cruise + self._surge * np.cos(self._beat * seconds + self._phase))
 
     def arrival(self, z: float) -> float:
-        """Seconds at which it reaches a place; negative for one behind its start."""
+        """Time in seconds at which the car reaches z; negative for places before the start."""
         low = high = (z - self._start) / self.cruise
         spread = 2 * self._surge / self._beat / self.cruise + 1
         low, high = low - spread, high + spread
-        for _ in range(30):  # it only ever goes forward, so halving finds the one moment
+        for _ in range(30):  # bisection: z increases with time
             middle = (low + high) / 2
             low, high = (middle, high) if self.z(middle) < z else (low, middle)
         return (low + high) / 2
 
     def camera(self, seconds: float) -> Camera:
-        """The cameras' view; springs and the driver's hands move it a little."""
+        """The cameras' position and direction, with small vibrations."""
         a, b, c, d = self._sway
         pitch = 0.0022 * np.sin(8.2 * seconds + a) + 0.0014 * np.sin(13.1 * seconds + b)
         yaw = 0.008 * np.sin(0.45 * seconds + c)

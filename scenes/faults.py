@@ -1,4 +1,4 @@
-"""What goes wrong with recordings: frames that are dropped, and frames that are frozen."""
+"""Faults of recordings: dropped and frozen frames."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,12 +11,12 @@ _NUMBERS: dict[Camera, int] = {"ir": 0, "vis": 1}
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Which frames a camera drops or freezes: a lot for each frame, whatever came before.
+    """Frames that a camera drops or freezes, drawn at random for each frame independently.
 
     Attributes:
-        seed: Of the run.
+        seed: Seed of the run.
         dropped: Share of a camera's frames that are missing.
-        frozen: Share of a camera's frames that show the one before once more.
+        frozen: Share of a camera's frames that repeat the previous image.
     """
 
     seed: int
@@ -28,11 +28,11 @@ class Faults:
         return self._lot(camera, index) < self.dropped
 
     def freezes(self, camera: Camera, index: int) -> bool:
-        """Whether a frame shows the picture before it; a clip's first frame can't."""
+        """Whether a frame repeats the previous image; the first frame of a clip cannot."""
         return self.dropped <= self._lot(camera, index) < self.dropped + self.frozen
 
     def shown(self, camera: Camera, index: int, first: int) -> int:
-        """The frame whose picture is seen at ``index``; ``first`` begins the clip."""
+        """The frame whose image is shown at ``index``; ``first`` is the first of the clip."""
         while index > first and self.freezes(camera, index):
             index -= 1
         return index

@@ -1,13 +1,13 @@
-"""How the sun warms air, road, walls and metal, by its height; light is ``climate``'s."""
+"""Temperatures of air, road, walls and metal by the sun's height."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-# A hot, clear day from four in the afternoon on, by the sun's height in degrees, in kelvin. Air is
-# against its warmest; road and metal are against the air, as one in full sun under a clear sky has
-# it. Metal follows the sun within minutes and ends below the air, for it radiates to a cold sky.
-# A road stores a day's heat: 20 K over the air in the sun, and 4 K over it at midnight.
+# A hot, clear day from 16:00 on, in kelvin, by the sun's height in degrees. Air is relative to its
+# maximum; road and metal, in full sun under a clear sky, are relative to the air. Metal follows the
+# sun within minutes and ends below the air, because it radiates to a cold sky. A road stores the
+# heat of the day: 20 K over the air in the sun, and 4 K at midnight.
 _HEIGHTS = (-30.0, -18.0, -8.0, 0.0, 8.0, 16.0, 25.0, 40.0)
 _AIR = (-14.0, -11.0, -8.0, -5.0, -2.8, -1.2, -0.3, 0.0)
 _ROAD = (4.0, 5.5, 7.5, 10.0, 13.5, 17.0, 20.5, 24.0)
@@ -16,13 +16,14 @@ _METAL = (-3.0, -3.0, -2.5, -1.0, 8.0, 18.0, 25.0, 29.0)
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """Warmth at one height of the sun; see ``climate.Moment``.
+    """Temperatures in kelvin at one height of the sun; see ``climate.Moment``.
 
     Attributes:
-        air_k: By how much the air has cooled since the drive began; 0 or below.
-        heavy_k: Of road and walls, where the sun reaches them fully, over the air.
-        quick_k: Of sheet metal and cloth over the air.
-        under_k: Least warmth of the ground under a running car, before the sun's.
+        air_k: Change of the air's temperature since the drive began; 0 or below.
+        heavy_k: Temperature of road and walls in full sun over the air's.
+        quick_k: Temperature of sheet metal and cloth over the air's.
+        under_k: Least temperature of the ground under a running car over the air's, without the
+            sun's share.
     """
 
     air_k: float
@@ -32,14 +33,14 @@ class Heat:
 
 
 def mild_day(height: float, first: float, sunny: float, *, clear: bool, warm: bool) -> Heat:
-    """A day of no particular heat.
+    """Temperatures on a day that is not hot.
 
     Args:
-        height: Of the sun, in degrees.
-        first: The same when the drive began.
-        sunny: 0 overcast to 1 cloudless.
+        height: Height of the sun, in degrees.
+        first: Height of the sun when the drive began, in degrees.
+        sunny: From 0 (overcast) to 1 (cloudless).
         clear: Whether there is neither fog nor rain.
-        warm: Whether it is over 20 degrees; the sun of cool days is weak.
+        warm: Whether it is over 20 degrees; on cool days the sun is weak.
     """
     dimmed, season = 1.0 if clear else 0.55, 1.0 if warm else 0.6
     heavy = (2.5 + 9.5 * smooth_step(-15, 12, height)) * sunny * season
@@ -49,20 +50,20 @@ def mild_day(height: float, first: float, sunny: float, *, clear: bool, warm: bo
 
 
 def hot_day(height: float, first: float, sunny: float) -> Heat:
-    """A hot afternoon and the night after it; clouds weaken the sun and keep the night warm.
+    """Temperatures on a hot afternoon and in the night after it; clouds reduce all changes.
 
     Args:
-        height: Of the sun, in degrees.
-        first: The same when the drive began.
-        sunny: 0 overcast to 1 cloudless.
+        height: Height of the sun, in degrees.
+        first: Height of the sun when the drive began, in degrees.
+        sunny: From 0 (overcast) to 1 (cloudless).
     """
     since, now = np.interp([first, height], _HEIGHTS, _AIR).tolist()
     road, metal = (float(np.interp(height, _HEIGHTS, table)) for table in (_ROAD, _METAL))
-    # The car shades the road under it: what the engine adds is all there is.
+    # the car shades the road under it, so only the engine warms it
     return Heat((now - since) * sunny, road * sunny, metal * sunny, 2.5)
 
 
 def smooth_step(low: float, high: float, value: float) -> float:
-    """0 below ``low`` to 1 above ``high``, smoothly."""
+    """The smoothstep function: 0 below ``low``, 1 above ``high``."""
     part = min(max((value - low) / (high - low), 0.0), 1.0)
     return part * part * (3 - 2 * part)

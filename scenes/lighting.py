@@ -1,4 +1,4 @@
-"""Light on the street and on those who are on it."""
+"""Light on the street and on actors."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,20 @@ from scenes.drawing import SUPERSAMPLING, Camera
 from scenes.street import Street
 from scenes.surfaces import LAMP_FULL, Map, lamp_light, sunlit
 
-_COARSE = 2  # image pixels between those for which headlights are worked out
+_COARSE = 2  # step in image pixels at which headlights are computed
 Beam = tuple[tuple[float, float], tuple[float, float]]  # place and heading, x and z
 
 
 def beams(actors: Sequence[Actor], camera: Camera, moment: Moment) -> list[Beam]:
-    """The headlights that are on, the camera's own car's first."""
+    """The headlights that are on, those of the camera's car first."""
     if not moment.dark:
         return []
-    # They sit before the camera, at the car's front.
     own: Beam = ((camera.x, camera.z), (0.0, 1.0))
     return [own] + [(actor.place, actor.beams) for actor in actors if actor.beams is not None]
 
 
 def beam_light(lit_by: Sequence[Beam], x: Map, z: Map) -> Map:
-    """How much of its colour each point, near the ground, shows in the headlights; 0 to about 1."""
+    """Light of the headlights at points near the ground, 0 to about 1."""
     light = np.zeros_like(z)
     for (place_x, place_z), (dx, dz) in lit_by:
         forward = (x - place_x) * dx + (z - place_z) * dz - 2.0
@@ -39,7 +38,7 @@ def beam_light(lit_by: Sequence[Beam], x: Map, z: Map) -> Map:
 
 
 def street_light(view: View, camera: Camera, moment: Moment, lit_by: Sequence[Beam]) -> Map:
-    """Share of its colour, float32 [H, W, 3], that each pixel of the empty street shows."""
+    """Light on each pixel of the empty street, float32 [H, W, 3], a factor of its colour."""
     matrix = np.zeros((3, 5))
     matrix[:, 1] = np.array(moment.sun) / 255
     matrix[:, 2] = np.array(moment.lamps) / LAMP_FULL
@@ -52,27 +51,27 @@ def street_light(view: View, camera: Camera, moment: Moment, lit_by: Sequence[Be
         up = (camera.horizon - rows * SUPERSAMPLING)[:, None] / camera.focal
         y = camera.height + up.astype(np.float32) * depth
         beam = beam_light(lit_by, x.astype(np.float32), depth + np.float32(camera.z))
-        beam *= np.exp(-np.maximum(y - 0.7, 0))  # low beams end at the height of a bonnet
+        beam *= np.exp(-np.maximum(y - 0.7, 0))  # low beams
         wide = cv2.resize(beam, (light.shape[1], light.shape[0]))
         light += np.asarray(wide, np.float32)[..., None]
-    light[np.isinf(view.depth)] = 1 / moment.gain  # the sky's colour is its light
+    light[np.isinf(view.depth)] = 1 / moment.gain  # the sky has its final colour
     return light
 
 
 def actor_light(
     actors: Sequence[Actor], street: Street, moment: Moment, lit_by: Sequence[Beam]
 ) -> NDArray[np.float32]:
-    """Share of its colour that each actor shows: float32 [n, 3]."""
+    """Light on each actor, float32 [n, 3], a factor of its colour."""
     if not actors:
         return np.zeros((0, 3), np.float32)
     place = np.array([actor.place for actor in actors], np.float32)
     x, z = place[:, :1], place[:, 1:]
     light = np.array(moment.ambient) + sunlit(street, x) * np.array(moment.sun)
     if moment.lit > 0:
-        # Clothes and paint stand upright and face the lamps less than the road does.
+        # upright surfaces face the lamps less than the road does
         under = lamp_light(street, x, np.ones_like(x), z)
         light += 0.75 * under * np.array(moment.lamps)
     if lit_by:
-        # Beams begin two metres before a car's middle: none lights its own car.
+        # beams begin two metres ahead of a car's middle, so none lights its own car
         light += 0.8 * beam_light(lit_by, x, z)
     return np.asarray(light, np.float32)

@@ -1,4 +1,4 @@
-"""A walking person as polygons: a skeleton with a gait, dressed."""
+"""A walking person as polygons: a skeleton with a gait, and clothes."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from scenes.drawing import RGB, Shape, ellipse, limb, tint, upright
 
-SKIN_C = 33.0  # of a face in mild air; the rest of the skin is near it
+SKIN_C = 33.0  # temperature of a face in mild air
 _STRIDE_M = 1.45  # two steps of an adult
 
 Points = NDArray[np.float64]
@@ -15,17 +15,17 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """How somebody looks and walks; lengths in metres, colours 0 to 255, temperatures in Celsius.
+    """The appearance and gait of a person; metres, colours 0 to 255, temperatures in Celsius.
 
     Attributes:
-        height: Head to foot.
-        girth: 1 for an average build.
+        height: Body height.
+        girth: Relative width, 1 for an average build.
         skin, hair, top, legs, shoes: Colours.
         skin_c: Temperature of the skin.
-        top_c, legs_c: Temperatures of the clothes' outside.
+        top_c, legs_c: Surface temperatures of the clothes.
         coat: Whether the top reaches the knees.
         pack: Colour of a backpack, None without one.
-        phase: Of the gait, in radians.
+        phase: Phase of the gait, in radians.
     """
 
     height: float
@@ -44,7 +44,7 @@ class Person:
 
 
 class _Body:
-    """Places points of the body, given as forward, up and right of its middle, in the world."""
+    """Converts points of the body (forward, up, right) to world coordinates."""
 
     def __init__(self, place: tuple[float, float], heading: tuple[float, float]) -> None:
         self.place = place
@@ -61,13 +61,13 @@ class _Body:
 def person_shapes(
     person: Person, place: tuple[float, float], heading: tuple[float, float], walked: float
 ) -> list[Shape]:
-    """Draw somebody in mid-step.
+    """Draw a walking person.
 
     Args:
-        person: Who.
+        person: The person.
         place: World x and z of the feet, in metres.
         heading: Unit vector, x and z, that the person faces.
-        walked: Metres since the walk began; standing still is any constant.
+        walked: Distance walked so far in metres, which determines the step.
 
     Returns:
         Polygons in painting order; the lower foot touches the ground.
@@ -79,7 +79,7 @@ def person_shapes(
     body.lift = 0.035 * person.height - min(ankle[1] for ankle in ankles)
     legs = [_leg(person, _leg_joints(body, person, angle, side)) for angle, side in steps]
     arms = [_arm(body, person, angle + np.pi, side) for angle, side in steps]
-    # The far limbs come first: of the pair, the one whose first polygon lies deeper.
+    # the farther limb of each pair is painted first
     legs.sort(key=lambda shapes: -shapes[0].points[:, 2].mean())
     arms.sort(key=lambda shapes: -shapes[0].points[:, 2].mean())
     back = _backpack(body, person)
@@ -139,7 +139,7 @@ def _arm(body: _Body, person: Person, swing: float, side: int) -> list[Shape]:
 def _torso(body: _Body, person: Person) -> list[Shape]:
     h = person.height
     dx, dz = body.heading
-    # Seen from the side a trunk is two thirds as wide as from the front.
+    # from the side, the trunk is about two thirds as wide as from the front
     half = h * person.girth * (0.078 * abs(dx) + 0.106 * abs(dz)) / max(abs(dx) + abs(dz), 1e-6)
     x, y, z = body.at(0.0, 0.0, 0.0)
     hem = 0.3 if person.coat else 0.465
@@ -148,7 +148,7 @@ def _torso(body: _Body, person: Person) -> list[Shape]:
     right_edge += [(0.9, 0.5), (flare, hem)]
     outline = [(a * half, b * h) for a, b in right_edge]
     outline += [(-a, b) for a, b in reversed(outline)]
-    # A lit side and a warmer chest give the trunk some form in both images.
+    # a brighter side and a warmer chest, for structure in both modalities
     lit = [(a * 0.55 - 0.3 * half, b * 0.94 + 0.035 * h) for a, b in outline]
     neck = limb(body.at(0.0, 0.8 * h, 0.0), body.at(0.0, 0.87 * h, 0.0), (0.035 * h, 0.033 * h))
     shapes = [
@@ -188,7 +188,7 @@ def _head(body: _Body, person: Person) -> list[Shape]:
     hair = Shape(
         upright(skull * 1.06, x + hair_shift, y + 0.012 * h, z), person.hair, person.skin_c - 3.0
     )
-    if dz > 0.3:  # from behind there is only hair, and the ears' warmth below it
+    if dz > 0.3:  # from behind: hair, and a warm nape
         nape = upright(skull * (0.7, 0.5), x, y - 0.035 * h, z)
         return [Shape(nape, tint(person.skin, 0.9), person.skin_c), hair]
     face = upright(skull * (0.86, 0.84), x + 0.02 * h * dx, y - 0.014 * h, z)

@@ -1,4 +1,4 @@
-"""What stands on the pavement: trees and street lamps; temperatures are over the air's."""
+"""Trees and street lamps; temperatures are over the air's."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,18 @@ from scenes.drawing import RGB, Camera, Shape, Sprite, draw, ellipse, limb, upri
 
 LAMP_HEIGHT_M = 5.2
 LAMP_LIGHT: RGB = (255, 222, 160)
-_DRAWN_M, _DENSITY = 7.0, 64.0  # height of the trees as drawn, pixels a metre
+_DRAWN_M, _DENSITY = 7.0, 64.0  # height of the trees as drawn, pixels per metre
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """Something flat that was drawn once, in ever smaller copies.
+    """A flat object, drawn once and stored in halving resolutions.
 
     Attributes:
-        planes: uint8 [h, w, 4] each, coloured outside the silhouette too, so that edges stay clean.
-        cover: uint8 [h, w] each, 255 inside the silhouette.
-        foot: Column and row, in the first copy, of the place where it stands.
+        planes: uint8 [h, w, 4] per resolution, coloured outside the silhouette too, so that
+            interpolation does not darken edges.
+        cover: uint8 [h, w] per resolution, 255 inside the silhouette.
+        foot: Column and row of its foot, in the first resolution.
     """
 
     planes: tuple[NDArray[np.uint8], ...]
@@ -29,7 +30,7 @@ class Picture:
 
 
 def draw_tree(rng: np.random.Generator) -> Picture:
-    """A tree of seven metres."""
+    """Draw a random tree of seven metres."""
     side = int(_DRAWN_M * _DENSITY * 1.15)
     camera = Camera((side, side), _DENSITY, side / 2, side - 4.0, 0.0, 0.0, z=-1.0)
     sprite = draw(camera, tree_shapes(_DRAWN_M, rng))
@@ -50,7 +51,7 @@ def draw_tree(rng: np.random.Generator) -> Picture:
 
 
 def place(picture: Picture, camera: Camera, x: float, z: float, height: float) -> Sprite | None:
-    """Stand a tree at x and z; only its part on the canvas is drawn, None where there is none."""
+    """Draw the part on the canvas of a tree at x and z; None if it is out of view."""
     per_metre = camera.focal / (z - camera.z)
     scale = per_metre * height / _DRAWN_M / _DENSITY
     level = int(np.clip(np.floor(-np.log2(scale)), 0, len(picture.planes) - 1))
@@ -97,7 +98,7 @@ def tree_shapes(height: float, rng: np.random.Generator) -> list[Shape]:
 
 
 def lamp_shapes(x: float, z: float, lit: float) -> tuple[list[Shape], list[Shape]]:
-    """A post with an arm over the road: its polygons, and the one that shines; ``lit`` 0 to 1."""
+    """The polygons of a street lamp, and those that emit light; ``lit`` is from 0 to 1."""
     steel: RGB = (96, 100, 104)
     arm = x - np.sign(x) * 1.2
     top = np.array([x, LAMP_HEIGHT_M, z])

@@ -1,4 +1,4 @@
-"""Clips: a drive seen by a visible and an infrared camera, with the truth about all it shows."""
+"""Clips: a drive seen by a visible and an infrared camera, with ground truth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ from scenes.surfaces import SUMMER, Exposure, Map, sunlit
 from scenes.traffic import Cast
 from scenes.truth import Truth, find_truth
 
-SMALLEST = 64  # pixels a side, below which nothing can be told apart
-_MOST_ACTORS = 254  # the canvas numbers them in 8 bit
+SMALLEST = 64  # least height and width, pixels
+_MOST_ACTORS = 254  # the canvas numbers them in 8 bits
 _TIMES = {
     "day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3, "afternoon": 4, "afternoon_to_night": 5
 }  # fmt: skip
@@ -33,11 +33,11 @@ _WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """One moment of a clip.
+    """One frame of a clip.
 
     Attributes:
-        ir: uint8 [H, W].
-        ir16: uint16 [H, W], what ``ir`` was made of: hundredths of a kelvin, absolute.
+        ir: uint8 [H, W], made from ``ir16``.
+        ir16: uint16 [H, W], absolute temperature in hundredths of a kelvin.
         vis: uint8 [H, W, 3], RGB.
         truth: Boxes, tracks, visibility and depth, in the visible image.
     """
@@ -54,7 +54,7 @@ class Scene:
 
 
 class Clip:
-    """A drive along a street; every frame is a pure function of the settings and its index."""
+    """A drive along a street; each frame depends on the settings and its index only."""
 
     def __init__(
         self,
@@ -71,21 +71,21 @@ class Clip:
         """Lay out the street; stretches of it are painted when they come into view.
 
         Args:
-            seed: Of the run, from 0.
-            number: Of the clip, from 0: each is another street.
+            seed: Seed of the run, from 0.
+            number: Number of the clip, from 0; each has a different street.
             size: Height and width in pixels, at least 64 each.
             frame_rate: Frames per second.
-            night: Short for the conditions of a clear night; else a clear day.
-            conditions: Time of day, weather and traffic; the street is the same under all, but
-                for its lamps: few in the night after a hot afternoon.
+            night: Clear night instead of clear day, if ``conditions`` is None.
+            conditions: Time of day, weather and traffic; they do not change the street, except
+                that there are fewer lamps in summer.
             ir_homography: 3x3, from pixels of the visible image to those of the infrared one.
-            ir_delay: Seconds by which the infrared camera's frames are later.
+            ir_delay: Delay of the infrared camera's frames in seconds.
 
         Raises:
             ValueError: The size is too small.
         """
         if min(size) < SMALLEST:
-            raise ValueError(f"a scene needs {SMALLEST} pixels a side, got {size[0]}x{size[1]}")
+            raise ValueError(f"a scene needs {SMALLEST} pixels per side, got {size[0]}x{size[1]}")
         self.size = size
         self.conditions = conditions or Conditions("night" if night else "day")
         street = (seed, number)
@@ -108,20 +108,20 @@ class Clip:
         self._infrared = InfraredSensor(np.random.default_rng([*self._seed, 3]), size, self.climate)
 
     def seconds(self, index: int) -> float:
-        """When the visible camera takes a frame."""
+        """Time of a visible frame."""
         return float(index / self._frame_rate)
 
     def actors(self, index: int) -> list[Actor]:
-        """Everything in front of the backdrop at a visible frame, deepest first."""
+        """All actors at a visible frame, from far to near."""
         seconds = self.seconds(index)
         return self._actors(seconds, self.ego.camera(seconds), self.climate.at(seconds))
 
     def scene(self, index: int) -> Scene:
-        """Frame ``index``, from 0, with its truth."""
+        """Render frame ``index``, from 0, with its ground truth."""
         canvas = self._compose(self.seconds(index))
         other = self._compose(self.seconds(index) + self._delay) if self._delay else canvas
         vis_rng, ir_rng = (np.random.default_rng([*self._seed, 4 + i, index]) for i in (0, 1))
-        counts = self._infrared.measure(self._warmth(other), other.moment, ir_rng)
+        counts = self._infrared.measure(self._temperature(other), other.moment, ir_rng)
         return Scene(
             ir=self._infrared.display(counts, other.moment),
             ir16=counts,
@@ -130,16 +130,16 @@ class Clip:
         )
 
     def truth(self, index: int) -> Truth:
-        """The truth about frame ``index`` alone."""
+        """The ground truth of frame ``index``, without rendering its images."""
         canvas = self._compose(self.seconds(index))
         return find_truth(canvas.actors, canvas.owner, canvas.camera)
 
     def labels(self, index: int) -> Labels:
-        """The labels of frame ``index`` alone."""
+        """The labels of frame ``index``, without rendering its images."""
         return self.truth(index).labels
 
     def mask(self, index: int) -> NDArray[np.int64]:
-        """Whose each canvas pixel is: track ids, int64 [2 H, 2 W], 0 for nobody's."""
+        """Track id at each canvas pixel, int64 [2 H, 2 W], 0 for none."""
         canvas = self._compose(self.seconds(index))
         return np.array([0] + [actor.track for actor in canvas.actors])[canvas.owner]
 
@@ -174,8 +174,8 @@ class Clip:
         colours = cv2.resize(canvas.planes, self.size[::-1], interpolation=cv2.INTER_AREA)
         colours = cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB)
         picture = cv2.multiply(colours, light, scale=moment.gain, dtype=cv2.CV_32F)
-        # By clear weather the sky has its haze already.
-        depth = canvas.depth if self.conditions.weather != "clear" else _seen(canvas.depth)
+        # in clear weather the sky's colours already include haze
+        depth = canvas.depth if self.conditions.weather != "clear" else _without_sky(canvas.depth)
         clear = np.exp(-np.float32(self.climate.fog) * depth)
         veil = [part + 13 * moment.lit for part in moment.horizon]
         image = np.asarray(picture, np.float32) * _three(clear) + _tinted(1 - clear, veil)
@@ -189,27 +189,27 @@ class Clip:
                 shine += _mirrored(shine, canvas)
         return self._visible.expose(image, shine, canvas.flow(), moment, rng)
 
-    def _warmth(self, canvas: Canvas) -> Map:
-        """Apparent temperature over the air's, float32 [H, W], as the infrared camera sees it."""
+    def _temperature(self, canvas: Canvas) -> Map:
+        """Apparent temperature over the air's in the infrared image, float32 [H, W]."""
         codes = canvas.planes[:, :, 3].astype(np.float32)
         codes = np.asarray(cv2.resize(codes, self.size[::-1], interpolation=cv2.INTER_AREA))
         kelvin = temperature(codes)
         warming = canvas.view.light[:, :, 0] * np.float32(canvas.moment.heavy_k / 255)
         kelvin += warming * (canvas.small_owner == 0)
-        # What is between is as warm as the air; the sky's temperature is apparent already.
-        kelvin *= np.exp(-np.float32(self.climate.fog_ir) * _seen(canvas.depth))
+        # the fog has the air's temperature; the sky's is already apparent
+        kelvin *= np.exp(-np.float32(self.climate.fog_ir) * _without_sky(canvas.depth))
         if self._homography is None:
             return kelvin
         return warp(kelvin, self._homography)
 
 
-def _seen(depth: Map) -> Map:
-    """Depth of the street, 0 for the sky, whose colour and temperature are apparent already."""
+def _without_sky(depth: Map) -> Map:
+    """Depth, with 0 for the sky, whose colour and temperature need no attenuation."""
     return np.asarray(cv2.threshold(depth, 1e6, 0, cv2.THRESH_TOZERO_INV)[1], np.float32)
 
 
 def _mirrored(shine: Map, canvas: Canvas) -> Map:
-    """Lights in the wet road: smeared downwards, for it is rough."""
+    """Reflections of lights in the wet road, smeared downwards because it is rough."""
     reach = canvas.depth.shape[0] // 5
     smeared = cv2.blur(shine, (3, reach), anchor=(1, reach - 1))
     ground = (canvas.small_owner == 0) & ~canvas.view.wall[::SUPERSAMPLING, ::SUPERSAMPLING]
@@ -220,17 +220,17 @@ def _mirrored(shine: Map, canvas: Canvas) -> Map:
 
 
 def _three(plane: NDArray[Any]) -> NDArray[Any]:
-    """Three channels of one; OpenCV is many times as fast on those as broadcasting is."""
+    """Repeat a plane in three channels, for which OpenCV is much faster than broadcasting."""
     return np.asarray(cv2.merge([plane, plane, plane]))
 
 
 def _tinted(plane: Map, colour: Sequence[float]) -> Map:
-    """A plane times a colour: three channels."""
+    """Multiply a plane by a colour, to three channels."""
     return np.asarray(cv2.merge([plane * np.float32(part) for part in colour]), np.float32)
 
 
 def warp(image: Map, homography: NDArray[np.float64]) -> Map:
-    """An image as seen through a 3x3 homography of pixel centres; the border is continued."""
+    """Warp an image by a 3x3 homography of pixel centres; border pixels are repeated."""
     size = (image.shape[1], image.shape[0])
     out = cv2.warpPerspective(
         image, homography, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE

@@ -1,4 +1,4 @@
-"""The two cameras' sensors: from light and temperature to images."""
+"""The sensors of both cameras: images from light and temperature."""
 
 import cv2
 import numpy as np
@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scenes.climate import Climate, Moment
 from scenes.surfaces import Map
 
-_SPARE = 64  # rows and columns of noise beyond an image's: each frame has another part of it
+_SPARE = 64  # extra rows and columns of noise, of which each frame uses a different part
 
 
 class _Noise:
-    """Noise drawn once a clip, of which each frame shows another part."""
+    """Noise drawn once per clip, of which each frame uses a different part."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, ...]) -> None:
         self._size = size
@@ -39,14 +39,14 @@ class VisibleSensor:
     def expose(
         self, picture: Map, shine: Map | None, flow: Map, moment: Moment, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
-        """Take a picture.
+        """Make the visible image.
 
         Args:
-            picture: float32 [H, W, 3], what the lens sees, 0 to 255 at the camera's gain.
-            shine: float32 [H, W, 3], own light of lamps and windows, None where all are off.
-            flow: float32 [H, W, 2], pixels that things move in a second.
+            picture: float32 [H, W, 3], light at the lens, 0 to 255 at the camera's gain.
+            shine: float32 [H, W, 3], light emitted by lamps and windows, None if all are off.
+            flow: float32 [H, W, 2], optical flow in pixels per second.
             moment: The light.
-            rng: Noise.
+            rng: Random generator of the noise.
 
         Returns:
             uint8 [H, W, 3], RGB.
@@ -68,7 +68,7 @@ class VisibleSensor:
         return np.asarray(cv2.cvtColor(np.asarray(decoded), cv2.COLOR_BGR2RGB), np.uint8)
 
     def _lamps(self, source: Map) -> Map:
-        """The lamps themselves, and the light that the lens and the air scatter round them."""
+        """Emitted light, and the glow that lens and air scatter around it."""
         height, width = self._size
         half = cv2.resize(source, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         eighth = cv2.resize(half, (width // 8, height // 8), interpolation=cv2.INTER_AREA)
@@ -107,7 +107,7 @@ class _Rain:
 
 
 def _blur_by(image: Map, flow: Map, shutter: float) -> Map:
-    """Mean of the image at three times while the shutter is open."""
+    """Motion blur: the mean of the image at three times while the shutter is open."""
     if float(np.abs(flow).max(initial=0)) * shutter < 0.7:
         return image
     height, width = image.shape[:2]
@@ -121,11 +121,11 @@ def _blur_by(image: Map, flow: Map, shutter: float) -> Map:
 
 
 class InfraredSensor:
-    """A long-wave camera, white hot: lens, fixed-pattern noise, and a window for 8 bit."""
+    """A long-wave camera, white hot: lens, fixed-pattern noise, and a window to 8 bits."""
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], climate: Climate) -> None:
         self._below = float(rng.uniform(7, 13))
-        # In the heat the window can't reach from the air up to skin: they are as warm.
+        # in warm air the window is not based on skin, which is hardly warmer
         self._hot = climate.air_c > 20
         self._above = float(rng.uniform(26, 34) if self._hot else rng.uniform(1, 8))
         height, width = size
@@ -138,15 +138,15 @@ class InfraredSensor:
         self._noise = _Noise(rng, size)
 
     def measure(self, kelvin: Map, moment: Moment, rng: np.random.Generator) -> NDArray[np.uint16]:
-        """Take a picture.
+        """Make the infrared image.
 
         Args:
             kelvin: float32 [H, W], apparent temperature over the air's.
-            moment: The air's.
-            rng: Noise.
+            moment: The air's temperature.
+            rng: Random generator of the noise.
 
         Returns:
-            uint16 [H, W]: hundredths of a kelvin, absolute.
+            uint16 [H, W], absolute temperature in hundredths of a kelvin.
         """
         image = np.asarray(cv2.GaussianBlur(kelvin, (0, 0), self._blur), np.float32)
         image = image + self._pattern + self._grain * self._noise.part(rng)
@@ -154,9 +154,9 @@ class InfraredSensor:
         return np.asarray(np.clip(np.rint(counts), 0, 65535), np.uint16)
 
     def display(self, counts: NDArray[np.uint16], moment: Moment) -> NDArray[np.uint8]:
-        """The same in 8 bit; the window follows the air's temperature."""
+        """Convert to 8 bits by a window that follows the air's temperature."""
         span = self._above if self._hot else 36.0 - moment.air_c + self._above
-        # Sun-baked road and metal must not all be white: it opens as far as they are hotter.
+        # widened when road and metal are hot in the sun, so that they do not saturate
         span += max(moment.heavy_k - 12.0, 0.0)
         low = 100 * (moment.air_c + 273.15 - self._below)
         levels = (counts.astype(np.float32) - np.float32(low)) * np.float32(2.55 / span)

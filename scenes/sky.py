@@ -1,4 +1,4 @@
-"""The sky: clouds and a skyline that never come nearer."""
+"""The sky: clouds and a skyline at infinite distance."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scenes.climate import Moment
 from scenes.drawing import Camera, temperature_code
 
-_BELOW = 12  # canvas rows below the horizon that no ground may cover
+_BELOW = 12  # canvas rows below the horizon that are painted too, where the ground may not reach
 
 
 class Sky:
@@ -17,7 +17,7 @@ class Sky:
         self._weights = _weights(rng, canvas)
 
     def paint(self, planes: NDArray[np.uint8], camera: Camera, moment: Moment) -> None:
-        """Fill the canvas, uint8 [h, w, 4], down to a little below the horizon."""
+        """Paint the canvas, uint8 [h, w, 4], down to a little below the horizon."""
         bottom = min(int(camera.horizon) + _BELOW, camera.canvas[0])
         shift = max(camera.canvas[0] // 2 - int(camera.horizon), 0)
         sky = moment.sky_k
@@ -29,7 +29,7 @@ class Sky:
 
 
 def _weights(rng: np.random.Generator, canvas: tuple[int, int]) -> NDArray[np.uint8]:
-    """Shares of zenith, horizon, cloud and skyline, uint8 [1.5 h, w, 4]; row h / 2 is level."""
+    """Shares of zenith, horizon, cloud and skyline, uint8 [1.5 h, w, 4]; the horizon is h / 2."""
     h, w = canvas
     rows = (h / 2 - np.arange(h + h // 2)) / h
     size = (w, len(rows))

@@ -1,4 +1,4 @@
-"""An endless street, laid out stretch by stretch as the drive comes to them."""
+"""An endless street, laid out in stretches on demand."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,14 +14,14 @@ _MOUTH_M = 8.5  # width of a side street
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One building of a side, from ``start`` to ``end`` metres along the street; none of height 0.
+    """One building of a side, or the mouth of a side street.
 
     Attributes:
-        start, end: Along z.
-        height: In metres; 0 is the mouth of a side street.
-        paint: Colour of its wall.
+        start, end: Extent along z in metres.
+        height: Height in metres; 0 for the mouth of a side street.
+        paint: Colour of the wall.
         storey, bay: Spacing of the windows in metres.
-        warmer: Its wall's temperature over the mean, in kelvin.
+        warmer: Temperature of the wall over the mean, in kelvin.
     """
 
     start: float
@@ -35,7 +35,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A tree at x and z, ``height`` metres tall; ``kind`` says which of the drawn crowns it has."""
+    """A tree at x and z, ``height`` metres tall; ``kind`` is the number of its drawing."""
 
     x: float
     z: float
@@ -48,10 +48,10 @@ class Stretch:
     """Forty metres of street.
 
     Attributes:
-        number: Its place; it begins at ``number * STRETCH_M``.
+        number: Its number; it begins at z = ``number * STRETCH_M``.
         sides: The buildings of the left and the right side, nearest first.
         junction: z of a side street's near and far edge, None without one.
-        trees: Those on the pavements.
+        trees: The trees on both pavements.
     """
 
     number: int
@@ -60,7 +60,7 @@ class Stretch:
     trees: tuple[Tree, ...]
 
     def in_mouth(self, z: float, margin: float = 1.5) -> bool:
-        """Whether a place on the kerb lies where the side street comes in."""
+        """Whether z on the kerb is at the mouth of the side street."""
         mouth = self.junction
         return mouth is not None and mouth[0] - margin < z < mouth[1] + margin
 
@@ -69,15 +69,15 @@ class Street:
     """A street's cross-section, and its stretches in any order.
 
     Attributes:
-        seed: Decides everything.
+        seed: Seed of all random choices.
         road: Half the road's width in metres.
-        wall: From the middle of the road to the facades.
-        sun: Side, -1 or 1, whose facade is in the sun.
-        asphalt: Grey of the road, 0 to 255.
+        wall: Distance from the middle of the road to the facades in metres.
+        sun: Side of the sun, -1 or 1; the opposite facades are in the sun.
+        asphalt: Grey level of the road, 0 to 255.
     """
 
     def __init__(self, seed: tuple[int, int], *, few_lamps: bool = False) -> None:
-        """Lay it out; ``few_lamps`` puts the lamps two and a half times as far apart."""
+        """Draw the cross-section; with ``few_lamps`` the lamps' spacing is 2.5 times as large."""
         rng = np.random.default_rng([*seed, 1])
         self.seed = seed
         self.road = float(rng.uniform(4.6, 5.8))
@@ -90,7 +90,7 @@ class Street:
         self.stretch = lru_cache(maxsize=16)(self._lay_out)
 
     def lamps(self, start: float, end: float) -> list[tuple[float, float]]:
-        """Places, x and z, of the street lamps between two z; the sides take turns."""
+        """Positions (x, z) of the street lamps between two z, alternating between the sides."""
         low = int(np.ceil((start - self._first) / self._spacing))
         high = int(np.ceil((end - self._first) / self._spacing))
         places = [(i % 2 * 2 - 1, self._first + i * self._spacing) for i in range(low, high)]
@@ -101,7 +101,7 @@ class Street:
         ]
 
     def _lay_out(self, number: int) -> Stretch:
-        # Numbers below 0 lie behind the start of the drive.
+        # numbers are negative behind the start of the drive
         rng = np.random.default_rng([*self.seed, 2, number + 1000])
         start = number * STRETCH_M
         junction = None
@@ -137,12 +137,12 @@ def _blocks(
         paint = (base * (1 + warm), base, base * (1 - warm * rng.uniform(0.7, 1.4)))
         look = (paint, float(rng.uniform(2.8, 3.6)), float(rng.uniform(2.0, 3.4)),
                 float(rng.normal(0, 1.3)))  # fmt: skip
-        # A house keeps what the mouth leaves of it, on one or on both of its sides.
+        # a side street cuts a house into one or two parts
         parts = [(low, high)] if junction is None else [(low, junction[0]), (junction[1], high)]
         for part_low, part_high in parts:
             a, b = max(part_low, low), min(part_high, high)
             if b - a > 0.3:
-                # What is too narrow for a house is a garden.
+                # parts too narrow for a house become gardens
                 blocks.append(Block(a, b, height if b - a > 4 else 2.4, *look))
     if junction is not None:
         blocks.append(Block(*junction, 0.0, (0.0, 0.0, 0.0), 3.0, 3.0, 0.0))

@@ -1,4 +1,4 @@
-"""Ground and facades of one stretch, painted once as textures in their own metres."""
+"""Textures of the ground and the facades of a stretch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,15 +12,15 @@ from scenes.street import STRETCH_M, Block, Street, Stretch
 
 Map = NDArray[np.float32]
 
-ACROSS, ALONG = 24.0, 16.0  # texels a metre of the ground: over the road, along it
-WALL = 20.0  # texels a metre of the facades
-HALF_M = 16.0  # the ground's texture reaches this far to both sides of the middle
-TOP_M = 17.5  # and the facades' this high
-LAMP_FULL = 100.0  # code of the light under a street lamp
+ACROSS, ALONG = 24.0, 16.0  # texels per metre of the ground: across and along the road
+WALL = 20.0  # texels per metre of the facades
+HALF_M = 16.0  # half the width of the ground's texture
+TOP_M = 17.5  # height of the facades' texture
+LAMP_FULL = 100.0  # code of full light under a street lamp
 _HEDGE = np.array([62, 92, 48], np.float32)
 _FRAME = np.array([188, 184, 176], np.float32)
 _GLASS = np.array([0.85, 1.0, 1.15], np.float32)
-_TILE = 256  # samples a side of the tiles of noise
+_TILE = 256  # side of the noise tiles, samples
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,8 +29,8 @@ class Texture:
 
     Attributes:
         paint: uint8 [rows, columns, 4]: red, green, blue, temperature code over the air's.
-        light: uint8 [rows, columns, 4]: how far the sun's warmth reaches it, how much sunlight does
-            (255: all), light of the street lamps (``LAMP_FULL`` is full), own light of windows.
+        light: uint8 [rows, columns, 4]: share of the sun's warmth and of its light (255: all),
+            light of the street lamps (``LAMP_FULL``: full), light emitted by windows.
     """
 
     paint: NDArray[np.uint8]
@@ -39,13 +39,13 @@ class Texture:
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """How far the sun's warmth reaches what a street is made of; 1 is a road in full sun.
+    """Warming of surfaces by the sun, relative to a road in full sun.
 
     Attributes:
-        shade: A road in the shade of the houses.
-        pavement: Times as much as the road beside it.
-        wall: A wall in the sun.
-        wall_shade: A wall on the other side.
+        shade: Warming of a road in the shade of the houses.
+        pavement: Ratio of a pavement's warming to that of the adjacent road.
+        wall: Warming of a wall in the sun.
+        wall_shade: Warming of a wall in the shade.
     """
 
     shade: float = 0.4
@@ -54,7 +54,7 @@ class Exposure:
     wall_shade: float = 0.5
 
 
-# On a hot day they differ: pale stone and upright walls take less than half of what asphalt takes.
+# On a hot day pale stone and upright walls warm less than asphalt.
 SUMMER = Exposure(shade=0.3, pavement=0.6, wall=0.5, wall_shade=0.2)
 
 
@@ -67,7 +67,7 @@ class SurfacePainter:
         self._rough, self._cloudy = _noise(rng, 0.0), _noise(rng, 9.0)
 
     def ground(self, stretch: Stretch) -> Texture:
-        """Road, pavements and side street: rows along z, nearest first; columns along x."""
+        """Paint road, pavements and side street: rows along z, nearest first; columns along x."""
         street, start = self._street, stretch.number * STRETCH_M
         x = _centres(-HALF_M, HALF_M, ACROSS)[None, :]
         z = _centres(start, start + STRETCH_M, ALONG)[:, None]
@@ -92,9 +92,9 @@ class SurfacePainter:
         return Texture(_paint(rgb, kelvin), _light(warming, sun, lamps, 0.0 * sun))
 
     def facade(self, stretch: Stretch, side: int) -> Texture:
-        """One side's houses: rows from ``TOP_M`` down to the ground, columns along z.
+        """Paint the houses of a side: rows from ``TOP_M`` down to the ground, columns along z.
 
-        They are painted to the top whatever their height: the backdrop cuts them.
+        All are painted up to ``TOP_M``; the backdrop masks them at their height.
         """
         start = stretch.number * STRETCH_M
         z = _centres(start, start + STRETCH_M, WALL)[None, :]
@@ -115,7 +115,7 @@ class SurfacePainter:
         return Texture(_paint(rgb, kelvin), _light(warming, sun, lamps, glow))
 
     def _house(self, block: Block, z: Map, y: Map) -> tuple[Any, Any, Any, Any]:
-        """Colour, kelvins, glow of windows, and what the sun warms, of a block's columns."""
+        """Colour, temperature in kelvin, glow of windows, and share of warming, of a block."""
         stain, grain = self._sample(self._cloudy, y, z, 3.0), self._sample(self._rough, y, z, 7.0)
         if block.height < 3.1:  # a hedge along a garden
             leaves = 1 + 0.3 * grain + 0.22 * stain
@@ -124,18 +124,18 @@ class SurfacePainter:
         tone = np.where((y > block.height - 0.35) | (y < 0.5), 0.78 * tone, tone)
         rgb = tone[..., None] * np.asarray(block.paint, np.float32)
         kelvin = block.warmer + 0.8 * stain + 0.4 * grain
-        frame, pane, lot, height = _windows(z, y, block)
+        frame, pane, random, height = _windows(z, y, block)
         rgb[frame] = _FRAME
-        glass = (40 + 55 * lot + 40 * height)[..., None] * _GLASS
+        glass = (40 + 55 * random + 40 * height)[..., None] * _GLASS
         rgb[pane] = glass[pane]
-        # Panes mirror the cold sky; a few rooms behind them are heated.
+        # panes reflect the cold sky; some rooms are heated
         kelvin = np.where(frame, kelvin + 0.5, kelvin)
-        kelvin = np.where(pane, 3.0 * lot - 2.0 * height - 4.0, kelvin)
-        glow = np.where(pane & (lot > 0.8), 0.25 + 0.4 * (lot * 57 % 1), 0)
+        kelvin = np.where(pane, 3.0 * random - 2.0 * height - 4.0, kelvin)
+        glow = np.where(pane & (random > 0.8), 0.25 + 0.4 * (random * 57 % 1), 0)
         return rgb, kelvin, glow, np.where(pane, 0.15, 1.0)
 
     def _sample(self, tile: Map, rows: Map, columns: Map, scale: float) -> Map:
-        """The noise at a grid of surface coordinates in metres, ``scale`` samples a metre."""
+        """Noise at surface coordinates in metres, with ``scale`` samples per metre."""
         u, v = np.broadcast_arrays(columns * scale % _TILE, rows * scale % _TILE)
         u, v = np.ascontiguousarray(u, np.float32), np.ascontiguousarray(v, np.float32)
         return np.asarray(
@@ -143,7 +143,7 @@ class SurfacePainter:
         )
 
     def _lamp_light(self, x: Map, y: Map, z: Map) -> Map:
-        """Light of the street lamps, 1 at the brightest; drawn coarsely, for it is smooth."""
+        """Light of the street lamps, computed at every fourth texel because it is smooth."""
         rows, columns = np.broadcast_shapes(x.shape, y.shape, z.shape)
         x, y, z = (part[:: 4 if len(part) > 1 else 1, :: 4 if part.shape[1] > 1 else 1]
                    for part in (x, y, z))  # fmt: skip
@@ -162,18 +162,18 @@ def lamp_light(street: Street, x: Map, y: Map, z: Map) -> Map:
 
 
 def shadow_edge(street: Street) -> float:
-    """How far, towards the sunny side, the shadow of the houses reaches over the ground."""
+    """Edge of the houses' shadow on the ground, as x times the street's ``sun``."""
     return -0.35 * street.road
 
 
 def sunlit(street: Street, x: Map) -> Map:
-    """Share of the sun's light, 0.15 to 0.9, that falls on who stands at x."""
+    """Share of the sun's light on an actor at x, 0.15 to 0.9."""
     share: Map = 0.15 + 0.75 / (1 + np.exp(-(x * street.sun - shadow_edge(street)) / 0.4))
     return share
 
 
 def _noise(rng: np.random.Generator, blur: float) -> Map:
-    """A tile of noise that wraps, of mean 0 and deviation 1."""
+    """A periodic tile of noise with mean 0 and standard deviation 1."""
     tile: Map = rng.standard_normal((_TILE, _TILE), np.float32)
     if blur:
         wide = np.asarray(cv2.GaussianBlur(np.tile(tile, (2, 2)), (0, 0), blur), np.float32)
@@ -205,7 +205,7 @@ def _light(warming: Map, sun: Map, lamps: Map, glow: Map) -> NDArray[np.uint8]:
 def _markings(
     street: Street, stretch: Stretch, on_road: NDArray[np.bool_], x: Map, z: Map
 ) -> NDArray[np.bool_]:
-    """Where the road is painted white: dashes, edge lines, and a crossing before a junction."""
+    """Mask of the white markings: dashes, edge lines, and a crossing before a junction."""
     clear_of_mouth = np.ones_like(z, bool)
     crossing = np.zeros_like(on_road)
     if stretch.junction is not None:
@@ -220,11 +220,11 @@ def _markings(
 
 
 def _windows(z: Map, y: Map, block: Block) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Map, Map]:
-    """Windows of a facade: where frames and panes are, a lot drawn for each, height in it."""
+    """Masks of window frames and panes, a random number per window, and the height in it."""
     column, storey = np.floor(z / block.bay), np.floor(y / block.storey)
     in_u, in_y = z / block.bay - column, y / block.storey - storey
     frame = (np.abs(in_u - 0.5) < 0.31) & (np.abs(in_y - 0.55) < 0.29) & (y < block.height - 0.5)
     pane = (np.abs(in_u - 0.5) < 0.26) & (np.abs(in_y - 0.55) < 0.25) & frame
     pane &= np.abs(in_u - 0.5) > 0.02
-    lot = np.sin(column * 12.9898 + storey * 78.233 + block.start) * 437.585453 % 1
-    return frame, pane, lot.astype(np.float32), np.broadcast_to(in_y, frame.shape)
+    random = np.sin(column * 12.9898 + storey * 78.233 + block.start) * 437.585453 % 1
+    return frame, pane, random.astype(np.float32), np.broadcast_to(in_y, frame.shape)

@@ -1,4 +1,4 @@
-"""The painted surfaces near the camera, in ever coarser copies, and their way into the picture."""
+"""Textures near the camera at several resolutions, and their warping to the canvas."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -11,13 +11,14 @@ from scenes.drawing import SUPERSAMPLING
 from scenes.street import Street
 from scenes.surfaces import Exposure, SurfacePainter, Texture
 
-AHEAD = 4  # stretches that are kept ready: from the camera's own on
+AHEAD = 4  # stretches in view, from the camera's on
 
 
 class Textures:
-    """The textures of a street; part 0 is the ground, -1 and 1 are the sides.
+    """The cached textures of a street.
 
-    Factors are those by which rows and columns are shrunk.
+    ``part`` is 0 for the ground, -1 and 1 for the sides. ``factors`` are the integers by which rows
+    and columns are shrunk.
     """
 
     def __init__(self, street: Street, *, wet: bool, exposure: Exposure) -> None:
@@ -32,7 +33,7 @@ class Textures:
         return self._painter.facade(stretch, part) if part else self._painter.ground(stretch)
 
     def _shrink(self, number: int, part: int, factors: tuple[int, int]) -> Texture:
-        """One stretch's."""
+        """The shrunk texture of one stretch."""
         texture = self._painted(number, part)
         if factors == (1, 1):
             return texture
@@ -45,7 +46,7 @@ class Textures:
         return Texture(paint, light)
 
     def _join(self, first: int, part: int, factors: tuple[int, int]) -> Texture:
-        """Those of a stretch and of the next ones, as one."""
+        """The joined textures of ``AHEAD`` stretches from ``first`` on."""
         parts = [self.shrunk(number, part, factors) for number in range(first, first + AHEAD)]
         axis = 1 if part else 0
         return Texture(
@@ -80,7 +81,7 @@ def warp(
         x0, x1, y0, y1 = max(x0, 0), min(x1, width), max(y0, 0), min(y1, height)
         if x1 <= x0 or y1 <= y0:
             continue
-        # Coordinates are of pixels' edges, OpenCV's of their centres.
+        # the matrix is for pixel edges, OpenCV's is for pixel centres
         to_box = np.array([[1 / scale, 0, -x0 - 0.5], [0, 1 / scale, -y0 - 0.5], [0, 0, 1]])
         target[y0:y1, x0:x1] = cv2.warpPerspective(
             source, to_box @ matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR,

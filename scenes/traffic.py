@@ -1,4 +1,4 @@
-"""Who is on a street when: the ways of people and cars, each a function of time."""
+"""The paths of people and cars as functions of time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,24 +12,24 @@ from scenes.ego import Ego
 from scenes.street import STRETCH_M, Street, Stretch
 
 PERSON, CAR = 0, 2  # COCO's class ids
-_SEEN_M = 85.0  # cars farther ahead are left out
+_FARTHEST_M = 85.0  # cars farther ahead are left out
 _AMOUNT = {"sparse": 0.5, "normal": 1.0, "dense": 1.9}
-# Track ids: the kind of way times this, plus its number.
+# Track ids are the kind of path times this, plus a number.
 _KIND = 10_000_000
 _PARKED, _WALKING, _CROSSING, _AHEAD, _ONCOMING, _SIDE = range(1, 7)
 
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Somebody's place at one time.
+    """The position of a person or car at one time.
 
     Attributes:
-        track: The same number for the same person or car throughout the clip.
-        figure: Who or what it is.
+        track: Track id, constant throughout the clip.
+        figure: The person or car.
         place: World x and z in metres.
         heading: Unit vector, x and z.
-        speed: Along z in m/s.
-        walked: Metres on foot so far; 0 for cars.
+        speed: Speed along z in m/s.
+        walked: Distance walked so far in metres; 0 for cars.
     """
 
     track: int
@@ -42,7 +42,7 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class _Stroll:
-    """Along the pavement, there and back, with a turn on the spot at each end."""
+    """A walk along the pavement and back, with a turn on the spot at each end."""
 
     figure: Outfit
     x: float
@@ -56,7 +56,7 @@ class _Stroll:
         leg, along = divmod(walked, self.reach)
         back = leg % 2 == 1
         z = self.z + (self.reach - along if back else along)
-        # Half a turn is spread over the last and the first four tenths of a metre.
+        # the half turn takes the last and the first 0.4 m
         turned = max(0.0, (along - self.reach + 0.4) / 0.8) - max(0.0, 0.5 - along / 0.8)
         angle = np.pi * (float(back) + (turned if self.speed else 0.0))
         heading = (float(np.sin(angle)) * float(-np.sign(self.x)), float(np.cos(angle)))
@@ -66,7 +66,7 @@ class _Stroll:
 
 @dataclass(frozen=True, slots=True)
 class _Crossing:
-    """Over the road in front of the camera: waits at the kerb, crosses, stays beyond it."""
+    """A crossing of the road ahead: waits at the kerb, crosses, then stands still."""
 
     figure: Outfit
     z: float
@@ -84,7 +84,7 @@ class _Crossing:
 
 @dataclass(frozen=True, slots=True)
 class _Company:
-    """Who belongs to a stretch.
+    """The people and cars of a stretch.
 
     Attributes:
         parked, strolls, crossings: Parked cars and people.
@@ -98,10 +98,10 @@ class _Company:
 
 
 class Cast:
-    """Everybody on a street.
+    """All people and cars of a street.
 
-    Cars ahead keep their distance from the camera's car, oncoming ones share one speed, and who
-    crosses does so before the camera's car comes: nobody is ever run over, and nobody jumps.
+    Cars ahead keep their distance from the camera's car, oncoming ones have one speed, and
+    crossings end before the camera's car arrives, so that there are no collisions or jumps.
     """
 
     def __init__(self, street: Street, ego: Ego, climate: Climate) -> None:
@@ -115,7 +115,7 @@ class Cast:
         self._vehicle = lru_cache(maxsize=32)(self._draw_oncoming)
 
     def poses(self, seconds: float) -> Iterator[Pose]:
-        """All who may be seen at a time."""
+        """All people and cars that may be in view at a time."""
         z = self._ego.z(seconds)
         here = int(z // STRETCH_M)
         for number in range(here - 1, here + 4):
@@ -137,12 +137,12 @@ class Cast:
         """Cars in the two lanes."""
         z = self._ego.z(seconds)
         for i, (vehicle, gap, phase) in enumerate(self._ahead):
-            apart = gap * (1 + 0.15 * float(np.sin(0.35 * seconds + phase)))
-            place = (self._ego.lane, z + apart)
+            distance = gap * (1 + 0.15 * float(np.sin(0.35 * seconds + phase)))
+            place = (self._ego.lane, z + distance)
             yield Pose(_AHEAD * _KIND + i, vehicle, place, (0.0, 1.0), self._ego.speed(seconds))
         come = self._oncoming * seconds
         first = int((z - 4 + come) // self._spacing)
-        for i in range(first, int((z + _SEEN_M + come) // self._spacing) + 1):
+        for i in range(first, int((z + _FARTHEST_M + come) // self._spacing) + 1):
             other, shift = self._vehicle(i)
             place = (-self._ego.lane, (i + shift) * self._spacing - come)
             if other is not None:
@@ -202,7 +202,7 @@ class Cast:
         return poses
 
     def _group(self, rng: np.random.Generator, stretch: Stretch) -> Iterator[_Stroll]:
-        """Somebody on a pavement, or two abreast."""
+        """One person on a pavement, or two side by side."""
         side = float(rng.choice([-1, 1]))
         x = float(rng.uniform(self._street.road + 0.7, self._street.wall - 0.6))
         z = (stretch.number + float(rng.uniform(0, 1))) * STRETCH_M
@@ -214,14 +214,14 @@ class Cast:
             yield _Stroll(outfit, side * inward, z + 0.3 * abreast, reach, start, speed)
 
     def _cross(self, rng: np.random.Generator, stretch: Stretch) -> _Crossing | None:
-        """Somebody who crosses in time; None where cars are in the way whenever they go."""
+        """A crossing that ends in time; None if cars are in the way at all tried times."""
         mouth = stretch.junction
         z = (stretch.number + float(rng.uniform(0.1, 0.9))) * STRETCH_M
         if mouth is not None:
             z = mouth[0] - 2.2 + float(rng.uniform(-1, 1))
         reach, side = self._street.road + 0.7, int(rng.choice([-1, 1]))
         speed, outfit = float(rng.uniform(1.1, 1.8)), draw_outfit(rng, self._climate)
-        to_clear = reach - side * self._ego.lane + 1.6  # metres to beyond the camera's lane
+        to_clear = reach - side * self._ego.lane + 1.6  # metres until past the camera's lane
         for _ in range(4):
             leaves = self._ego.arrival(z) - float(rng.uniform(1.2, 4.5)) - to_clear / speed
             if self._free(z, -reach, reach, leaves, speed):
@@ -229,7 +229,7 @@ class Cast:
         return None
 
     def _free(self, z: float, low: float, high: float, leaves: float, speed: float) -> bool:
-        """Whether no car comes within 5 m of the line of a crossing while it lasts."""
+        """Whether no car comes within 5 m of a crossing while it lasts."""
         for seconds in np.arange(leaves, leaves + (high - low) / speed, 0.4):
             if any(abs(pose.place[1] - z) < 5 for pose in self._driving(float(seconds))):
                 return False

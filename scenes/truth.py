@@ -1,4 +1,4 @@
-"""What is where in a picture: boxes, tracks, visibility and depth."""
+"""Ground truth of a frame: boxes, tracks, visibility and depth."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from eval.labels import Labels
 from scenes.actors import Actor
 from scenes.drawing import SUPERSAMPLING, Camera
 
-LABELLED, IGNORED = 0.35, 0.05  # visible share from which an object counts, and is ignored
-_SMALLEST_PX, _OF_ROWS = 10.0, 256.0  # least height of a label, in an image of so many rows
+LABELLED, IGNORED = 0.35, 0.05  # least visible share of a labelled and of an ignored object
+_SMALLEST_PX, _OF_ROWS = 10.0, 256.0  # least height of a label in an image of 256 rows
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """Everything labelled in a picture; arrays go with ``labels.xyxy``.
+    """The labelled objects of a frame; arrays are in the order of ``labels.xyxy``.
 
-    An object counts from a visible share of 0.35 and a height of 10 pixels at 256 rows, scaled
-    with the rows but never under 8 pixels; what is seen of others is a region to ignore. A box is
-    tight round the pixels that are seen. The share is of the whole silhouette, the part outside the
-    image included.
+    An object is labelled from a visible share of 0.35 and a height of 10 pixels at 256 rows; the
+    height scales with the rows and is at least 8 pixels. The visible part of others is a region to
+    ignore. A box is tight around the visible pixels. The share is of the whole silhouette,
+    including the part outside the image.
 
     Attributes:
         labels: Boxes and COCO class ids (0 person, 2 car).
-        track: int64 (n,), the same for the same object throughout the clip.
-        visible: float64 (n,), share of its silhouette that is seen, 0.35 to 1.
-        depth: float64 (n,), metres from the camera, along the street.
+        track: int64 (n,), track ids, constant throughout the clip.
+        visible: float64 (n,), visible share of the silhouette, 0.35 to 1.
+        depth: float64 (n,), metres from the camera along the street.
     """
 
     labels: Labels
@@ -37,20 +37,20 @@ class Truth:
 
 
 def find_truth(actors: Sequence[Actor], owner: NDArray[np.uint8], camera: Camera) -> Truth:
-    """Read the truth off the canvas.
+    """Compute the ground truth from the canvas.
 
     Args:
-        actors: All that was put there.
-        owner: uint8 [h, w], whose a canvas pixel is: index into ``actors`` plus 1.
-        camera: For the depth.
+        actors: All actors on the canvas.
+        owner: uint8 [h, w], index into ``actors`` plus 1 of the actor at each canvas pixel.
+        camera: The camera, for the depth.
     """
-    seen = np.bincount(owner.ravel(), minlength=256)
+    visible = np.bincount(owner.ravel(), minlength=256)
     least = max(_SMALLEST_PX * owner.shape[0] / SUPERSAMPLING / _OF_ROWS, 8.0)
-    boxes, about, ignored = [], [], []
+    boxes, attributes, ignored = [], [], []
     for number, actor in enumerate(actors, start=1):
-        if actor.class_id is None or not seen[number]:
+        if actor.class_id is None or not visible[number]:
             continue
-        share = seen[number] / np.count_nonzero(actor.sprite.silhouette)
+        share = visible[number] / np.count_nonzero(actor.sprite.silhouette)
         if share < IGNORED:
             continue
         box = _extent(actor, owner, number)
@@ -58,8 +58,8 @@ def find_truth(actors: Sequence[Actor], owner: NDArray[np.uint8], camera: Camera
             ignored.append(box)
         else:
             boxes.append(box)
-            about.append((actor.class_id, actor.track, share, actor.place[1] - camera.z))
-    columns = np.array(about, np.float64).reshape(-1, 4)
+            attributes.append((actor.class_id, actor.track, share, actor.place[1] - camera.z))
+    columns = np.array(attributes, np.float64).reshape(-1, 4)
     labels = Labels(
         np.array(boxes, np.float64).reshape(-1, 4),
         columns[:, 0].astype(np.int64),
@@ -71,7 +71,7 @@ def find_truth(actors: Sequence[Actor], owner: NDArray[np.uint8], camera: Camera
 def _extent(
     actor: Actor, owner: NDArray[np.uint8], number: int
 ) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of what is seen of an actor, in image pixels."""
+    """Left, top, right and bottom of an actor's visible pixels, in image pixels."""
     height, width = actor.sprite.planes.shape[:2]
     top, left = max(actor.sprite.top, 0), max(actor.sprite.left, 0)
     part = owner[top : actor.sprite.top + height, left : actor.sprite.left + width] == number

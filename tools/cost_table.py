@@ -1,7 +1,7 @@
-"""What the networks cost: `python tools/cost_table.py`.
+"""Prints the cost of the networks: `python tools/cost_table.py`.
 
-Parameters, multiply-adds of one 256x256 pair (the scan's own not among them, as in the counters of
-the papers) and milliseconds on this machine. All weights are random.
+Parameters, multiply-adds for one 256x256 pair (without the scan's, as in the papers' counters) and
+milliseconds on this machine. All weights are random.
 """
 
 import statistics

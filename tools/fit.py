@@ -1,11 +1,11 @@
-"""How well fusers fit the labelled pairs that they were trained on.
+"""Scores fusers on the labelled pairs that they were trained on.
 
     python tools/fit.py WEIGHTS [WEIGHTS...] [--detector yolov5s.pt]
 
 Scores the mean of the pair, late fusion and the fuser of each weights file or name by `paper-msrs`
-on the pairs of configs/train_irvis.yaml that have labels, and prints how much of the gap between
-mean and late each closes in mAP@.5. The labels leave out some small objects, so only differences
-count, and of pairs that were trained on they say nothing about new ones.
+on the labelled pairs of configs/train_irvis.yaml, and prints how much of the gap in mAP@.5 between
+mean and late each closes. The labels omit some small objects, so only differences are meaningful,
+and scores on training pairs do not predict those on new pairs.
 """
 
 import argparse
@@ -33,7 +33,7 @@ PROTOCOL, CLASSES = "paper-msrs", (0, 2)
 
 
 def fuser_of(weights):
-    """The fuser of a weights file or name, whatever network it is of."""
+    """The fuser of a weights file or name, by the network in its metadata."""
     kind = checkpoint.read(checkpoint.find(weights)).metadata.get("network")
     kinds = {"fusionmamba": fusionmamba, "gate_unet": gate_unet}
     if kind not in kinds:
@@ -42,7 +42,7 @@ def fuser_of(weights):
 
 
 def labelled(overrides):
-    """The labelled pairs of the recipe, scaled as they were trained on."""
+    """The labelled pairs of the recipe, scaled as in training."""
     for pairs in open_sources(config.load(RECIPE, overrides)).values():
         for index, truth in enumerate(pairs.truth):
             if truth is not None and not pairs.complete:
@@ -68,16 +68,16 @@ def main():
     arms = {n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()}
     arms["late"] = late.LateArm(late.Config())
     compute = Compute(arms, detector, device=device, batch=1)
-    found, truth = {name: [] for name in arms}, []
+    detections, truth = {name: [] for name in arms}, []
     overrides = [f"detectors.yolov5s.weights={arguments.detector}"]
     for item in labelled(overrides):
         result = compute([item], 0)[0]
         truth.append(item.labels)
         for name in arms:
-            found[name].append(result.detections[name])
+            detections[name].append(result.detections[name])
     objects = sum(len(labels) for labels in truth)
     print(f"{len(truth)} pairs, {objects} labelled objects, {arguments.detector}")
-    scores = {name: evaluate_yolo(some, truth) for name, some in found.items()}
+    scores = {name: evaluate_yolo(of_arm, truth) for name, of_arm in detections.items()}
     low, high = scores["average"].map50, scores["late"].map50
     for name, score in scores.items():
         closed = (score.map50 - low) / (high - low)

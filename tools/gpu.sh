@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Tests, measures and trains on a machine with a GPU, without network, in one go:
+# Runs tests, benchmarks and training on a machine with a GPU, without network:
 #
 #     tools/gpu.sh [tests] [speed] [train] [key=value ...]
 #
-# It needs the checkout's files and the folder that tools/gpu_pack.sh made; docs/training.md tells more.
-# All three steps are done where none is named; one that fails doesn't keep the next from its turn.
+# It needs the checkout's files and the folder made by tools/gpu_pack.sh; see docs/training.md.
+# Without named steps all three run; a failed step does not stop the next.
 #
-#     tests  the tests that need a GPU, a file at a time        at most a fifth of the time
-#     speed  fusers and detector, there and on its CPU          at most a third
-#     train  in as many steps as fit                            all the rest
+#     tests  the tests that need a GPU, one file at a time      at most a fifth of the time
+#     speed  fusers and detector, on the GPU and on the CPU     at most a third
+#     train  as many steps as fit                               the rest
 #
-# key=value changes the packed configuration over RECIPE below. Where Triton's scan fails its tests,
-# training takes the reference, which is slow but right, and the log says so.
+# key=value overrides the packed configuration and RECIPE below. If Triton's scan fails its tests,
+# training uses the slower reference, and the log says so.
 #
-#     IRVIS_GPU_SECONDS  for all of it, default 520
+#     IRVIS_GPU_SECONDS  total time, default 520
 #     IRVIS_GPU_PACK     the packed folder, default runs/gpu-pack
 #     OUT                folder of logs and weights, default runs/gpu-out: at most eight files
 set -uo pipefail
@@ -61,7 +61,7 @@ irvis() {
 
 left() { echo $((budget - SECONDS)); }
 
-# whether Triton's scan is right here; asked once
+# whether Triton's scan passes its tests; run once
 triton_works() {
     [[ -n ${triton:-} ]] || { run tests $((budget / 5)) "$python" -m pytest -q -m gpu "$SCAN"; triton=$?; }
     [[ $triton == 0 ]]
@@ -82,12 +82,12 @@ step_tests() {
     return "$failed"
 }
 
-# speeds SECONDS [--quick]: a size at a time, for the table comes last
+# speeds SECONDS [--quick]: one size at a time, because the table is printed at the end
 speeds() {
     local until=$((SECONDS + $1)) failed=0 size
     run speed "$(($1 / 3))" "$python" benchmarks/detector.py || failed=1
     for size in tiny small base; do
-        irvis speed $((until - SECONDS)) bench fuser --size "$size" "${@:2}" || failed=1
+        irvis speed $((until - SECONDS)) bench --size "$size" "${@:2}" || failed=1
     done
     return "$failed"
 }

@@ -1,15 +1,15 @@
-"""Packs what a training reads, small, into one folder: `tools/gpu_pack.sh` runs it.
+"""Packs all inputs of a training into one small folder; run by `tools/gpu_pack.sh`.
 
     python tools/gpu_pack.py CONFIG FOLDER QUALITY [key=value ...]
 
-The folder then holds `config.yaml`, a training configuration as CONFIG that reads nothing outside
-the folder and the checkout: the pairs of its sources, scaled as they are trained on, in lossy WebP;
-what the detectors find in the originals; the sets that are scored and the sheet's pairs, lossless;
-the detectors' weights. Generated streets
-are generated again there, and weights that ship with the project stay where they are.
+The folder then has `config.yaml`, the training configuration CONFIG changed to read nothing outside
+the folder and the checkout: the pairs of its sources, scaled as in training, in lossy WebP; the
+detections in the originals; the scored sets and the sheet's pairs, lossless; the detectors'
+weights. Generated streets are drawn again on the other machine, and weights that ship with the
+project are not packed.
 
-What lossy costs: on the dev set the mean of the pair scores .761 / .500 by YOLOv5s, .762 / .499 in
-WebP of quality 92, .758 / .494 of 85, .749 / .487 of 75 and .717 / .468 of 60.
+Effect of lossy compression: on the dev set the mean of the pair scores .761 / .500 by YOLOv5s,
+.762 / .499 in WebP of quality 92, .758 / .494 of 85, .749 / .487 of 75 and .717 / .468 of 60.
 """
 
 import argparse
@@ -28,14 +28,14 @@ from training import config, targets
 from training.pairs import open_sources
 from training.source_config import FilesConfig
 
-SETS = ("ir", "vi")  # folders of images of a set in MSRS's layout
+SETS = ("ir", "vi")  # image folders of a set in MSRS's layout
 ABOUT = "# Made by tools/gpu_pack.sh of {}; tools/gpu.sh trains by it.\n"
 
 
 def pack(path, overrides, folder, quality):
-    """Write the folder anew."""
+    """Write the folder, replacing an earlier one."""
     checked = config.load(path, overrides)
-    sources = open_sources(checked)  # refuses pairs that are held out; their folders stay here
+    sources = open_sources(checked)  # checks for held-out pairs, which are not packed
     if folder.exists():
         if not (folder / "config.yaml").is_file() and any(folder.iterdir()):
             raise ConfigError(f"{folder} was not made by this program; name another folder")
@@ -43,22 +43,22 @@ def pack(path, overrides, folder, quality):
     settings = checked.dump()
     for name, source in checked.sources.items():
         if isinstance(source, FilesConfig):
-            where = folder / "sources" / name
-            write_pairs(sources[name], where, quality)
+            target = folder / "sources" / name
+            write_pairs(sources[name], target, quality)
             kept = {"kind": "files", "weight": source.weight, "detector": source.detector}
-            packed = {part.name: str(part) for part in where.iterdir()}
+            packed = {part.name: str(part) for part in target.iterdir()}
             settings["data"]["sources"][name] = kept | packed | {"stems_are_ids": True}
     settings["data"] |= {"held_out": {}, "cache": str(folder / "cache")}
     pack_targets(checked, sources, folder / "cache")
-    for name, judge in checked.detectors.items():
-        settings["detectors"][name]["weights"] = carried(judge.weights, folder)
+    for name, detector in checked.detectors.items():
+        settings["detectors"][name]["weights"] = pack_weights(detector.weights, folder)
     pack_sets(checked, settings, folder)
     text = yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(ABOUT.format(path) + text, encoding="utf-8")
 
 
 def write_pairs(pairs, folder, quality):
-    """The decoded pairs of a source as images named by their ids, and their labels."""
+    """Write the decoded pairs of a source as images named by their ids, and their labels."""
     for name in ("ir", "vis"):
         (folder / name).mkdir(parents=True)
     for index, (stem, truth) in enumerate(zip(pairs.ids, pairs.truth, strict=True)):
@@ -73,26 +73,26 @@ def write_pairs(pairs, folder, quality):
 
 
 def pack_targets(checked, sources, folder):
-    """Copy what the detectors find in the originals: of lossy copies they find less."""
+    """Copy the detections in the original images; lossy copies would have fewer."""
     folder.mkdir(parents=True)
     for name, source in checked.sources.items():
         if source.detector is not None and not sources[name].complete:
-            judge, cache = checked.detectors[source.detector], checked.data.cache
-            targets.of_source(sources[name], judge, cache, torch.device("cpu"))
-            path = targets.cache_file(judge, cache)
+            detector, cache = checked.detectors[source.detector], checked.data.cache
+            targets.of_source(sources[name], detector, cache, torch.device("cpu"))
+            path = targets.cache_file(detector, cache)
             shutil.copyfile(path, folder / path.name)
 
 
 def yolo_lines(truth, size):
-    """Labels as YOLO has them: class, centre and size as shares of the image, a line each."""
+    """Labels in YOLO format: one line per object, class, centre and size relative to the image."""
     low, high = truth.xyxy[:, :2], truth.xyxy[:, 2:]
     shares = np.hstack(((low + high) / 2, high - low)) / np.tile(size[::-1], 2)
     rows = zip(truth.class_id, shares, strict=True)
     return "".join(f"{c} {' '.join(f'{v:.8f}' for v in row)}\n" for c, row in rows)
 
 
-def carried(name, folder):
-    """What the configuration is to call a detector's weights there."""
+def pack_weights(name, folder):
+    """Copy a detector's weights unless they ship; return their name for the configuration."""
     path = weights.resolve(name)
     if path.parent == weights.SHIPPED:
         return name
@@ -103,39 +103,39 @@ def carried(name, folder):
 
 
 def pack_sets(checked, settings, folder):
-    """Copy the sets of MSRS's layout that are scored, and point the sheet to them."""
+    """Copy the scored sets in MSRS's layout, and change the sheet's paths to the copies."""
     moved, originals = {}, jpegs(checked)
     for name, component in checked.scored.items():
         if component.kind != "msrs":
             continue
         root, target = component.config.root, folder / "sets" / name
-        for side in SETS:
-            (target / side).mkdir(parents=True)
-            for path in list_images(root / side).values():
-                copy_lossless(path, target / side, originals)
-            moved[str(root / side)] = str(target / side)
+        for modality in SETS:
+            (target / modality).mkdir(parents=True)
+            for path in list_images(root / modality).values():
+                copy_lossless(path, target / modality, originals)
+            moved[str(root / modality)] = str(target / modality)
         for extra in ("labels", "ignore.json"):
             copy = shutil.copytree if (root / extra).is_dir() else shutil.copyfile
             if (root / extra).exists():
                 copy(root / extra, target / extra)
         settings["scores"]["sets"][name]["root"] = str(target)
     if checked.sheet is not None:
-        folders = {side: moved.get(settings["sheet"][side]) for side in ("ir", "vis")}
+        folders = {name: moved.get(settings["sheet"][name]) for name in ("ir", "vis")}
         settings["sheet"] = settings["sheet"] | folders if all(folders.values()) else None
 
 
 def jpegs(checked):
     """The JPEG files of the sources' folders."""
     sources = [s for s in checked.sources.values() if isinstance(s, FilesConfig)]
-    files = [path for s in sources for side in (s.ir, s.vis) for path in side.iterdir()]
+    files = [path for s in sources for folder in (s.ir, s.vis) for path in folder.iterdir()]
     return [path for path in files if path.suffix.lower() in (".jpg", ".jpeg")]
 
 
 def copy_lossless(path, folder, originals):
-    """Copy an image, if it can be with the same pixels in fewer bytes.
+    """Copy an image with the same pixels in fewer bytes if possible.
 
-    The dev set's images are decoded JPEGs, whose stems theirs end with; those files are a fifth of
-    the size that lossless WebP has. Grey in colour is the same pixels.
+    The dev set's images are decoded JPEGs, and their stems end with the JPEGs' stems. A JPEG has a
+    fifth of the size of lossless WebP. Grey and grey stored as RGB count as equal.
     """
     image = read_image(path)
     for original in originals:

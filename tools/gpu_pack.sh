@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Packs what tools/gpu.sh needs beside the checkout on a machine with a GPU and no network:
+# Packs the inputs of tools/gpu.sh for a machine with a GPU and no network:
 #
 #     tools/gpu_pack.sh [CONFIG] [key=value ...]
 #
-# CONFIG is a training configuration, configs/train_irvis.yaml by default; name the detector's
+# CONFIG is a training configuration, configs/train_irvis.yaml by default; set the detector's
 # weights with detectors.yolov5s.weights=FILE if they are in no weights folder. The result is the
-# folder runs/gpu-pack, which git ignores and which must travel with the checkout's files: images
-# and weights (tools/gpu_pack.py says how), and wheels of the packages that such a machine lacks.
+# folder runs/gpu-pack, which git ignores and which must be copied with the checkout's files: images
+# and weights (see tools/gpu_pack.py), and wheels of packages that such a machine lacks.
 #
 #     IRVIS_GPU_PACK     the folder, default runs/gpu-pack
-#     IRVIS_GPU_QUALITY  of the training pairs' WebP, default 80
-#     IRVIS_GPU_PYTHON   version of Python there, default 3.12; none: no wheels
-#     IRVIS_GPU_LIMIT    most that may travel, MiB, default 64; if it is more, the exit code is 1
+#     IRVIS_GPU_QUALITY  quality of the training pairs' WebP, default 80
+#     IRVIS_GPU_PYTHON   Python version of the machine, default 3.12; none: no wheels
+#     IRVIS_GPU_LIMIT    largest size of folder and checkout, MiB, default 64; exit code 1 above
 set -euo pipefail
 cd "$(dirname "$0")/.."
 pack=${IRVIS_GPU_PACK:-runs/gpu-pack}
@@ -48,7 +48,7 @@ awk -v a="$packed" -v b="$tree" -v limit="$limit" 'BEGIN {
     printf "%.1f MiB packed and %.1f MiB of the checkout: %.1f of %d MiB\n", a / 2^20, b / 2^20, sum, limit
     exit sum > limit
 }' || {
-    echo "too much: empty what the training does without, as : > fusion/weights/tiny.safetensors" >&2
-    echo "(git brings it back), leave out sources, or lower IRVIS_GPU_QUALITY" >&2
+    echo "too large: empty files that the training does not read, e.g. : > fusion/weights/tiny.safetensors" >&2
+    echo "(git checkout restores them), leave out sources, or lower IRVIS_GPU_QUALITY" >&2
     exit 1
 }

@@ -1,8 +1,7 @@
-"""How far the network's 4x4 patches show: `python tools/grid.py WEIGHTS [WEIGHTS...]`.
+"""Prints how visible the network's 4x4 patches are: `python tools/grid.py WEIGHTS [WEIGHTS...]`.
 
-Fuses three generated pairs of seeds that nothing was trained on and prints, for each weights file
-or name, the square root of ``patch_variance`` in grey levels of 255: the spread of the sixteen
-places of a patch in what the network adds to the mean of the pair.
+Fuses three generated pairs with seeds outside training and prints, for each weights file or name,
+the square root of ``patch_variance`` in grey levels of 255.
 """
 
 import argparse
@@ -17,15 +16,15 @@ from fusion.fusers import fusionmamba
 from scenes.climate import Conditions
 from scenes.render import Clip
 
-PATCH, FIELD = 4, 8  # pixels of a patch; patches a side that a pattern is looked for in
+PATCH, FIELD = 4, 8  # side of a patch in pixels; side of a field in patches
 SCENES = ((12, Conditions("dusk")), (13, Conditions("night")), (15, Conditions("day", "fog")))
 
 
 def patch_variance(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """How strongly the network's patches show in what it adds to the mean of the two images.
+    """Variance over the positions in a patch of the fused image minus the mean of both images.
 
-    What is added is averaged over fields of 8 x 8 patches, each of the 16 places of a patch apart;
-    the result is the variance of the 16 averages, 0 where no place is brighter than another.
+    The difference is averaged over fields of 8 x 8 patches, separately for each of the 16 positions
+    in a patch. The result is the variance of the 16 averages, averaged over fields.
 
     Args:
         fused: float [B, 1, H, W], H and W multiples of 4, at least 32.
@@ -36,15 +35,15 @@ def patch_variance(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
         Scalar from 0.
     """
     added = fused - (first + second) / 2
-    places = functional.pixel_unshuffle(added, PATCH)  # [B, 16, H/4, W/4]
-    means = functional.avg_pool2d(places, FIELD, stride=FIELD // 2)  # [B, 16, h, w]
+    positions = functional.pixel_unshuffle(added, PATCH)  # [B, 16, H/4, W/4]
+    means = functional.avg_pool2d(positions, FIELD, stride=FIELD // 2)  # [B, 16, h, w]
     return means.var(dim=1, correction=0).mean()
 
 
 @torch.inference_mode()
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="How far the network's patches show.")
+    parser = argparse.ArgumentParser(description="How visible the network's patches are.")
     parser.add_argument("weights", nargs="+", help="names or files of FusionMamba weights")
     print(f"{'weights':60} {'dusk':>6} {'night':>6} {'fog':>6}")
     for weights in parser.parse_args().weights:

@@ -1,7 +1,7 @@
 """A run's arms as a Markdown table: `python tools/markdown_table.py RUN [--arms ARM,ARM...]`.
 
-One row an arm: P, R, mAP@.5 and mAP@.5:.95 with their 95% intervals, the differences of the first
-arms from it with theirs and, in bold, the verdict, and the time a pair. docs/results.md is made of
+One row per arm: P, R, mAP@.5 and mAP@.5:.95 with their 95% intervals, the differences of the arms
+--arms from it with intervals and, in bold, the verdict, and the time per pair. docs/results.md has
 these tables.
 """
 
@@ -17,9 +17,9 @@ def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) ->
     """The lines of the table.
 
     Args:
-        results: As ``results.json`` holds them, of a run with labels and a detector.
-        timing: As ``timing.json`` holds it.
-        firsts: The arms that all others are compared with.
+        results: Content of ``results.json`` of a run with labels and a detector.
+        timing: Content of ``timing.json``.
+        firsts: The arms that are compared with all others.
     """
     columns = ["arm", "P", "R", *NAMES.values()]
     columns += [f"{first} less it: {name}" for first in firsts for name in NAMES.values()]
@@ -40,9 +40,10 @@ def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) ->
 def _difference(differences: dict[str, Any] | None, name: str) -> str:
     if differences is None:
         return ""
-    found = differences[name]
-    text = _with_interval(found["difference"], found["ci95"], "+")
-    return text if found["verdict"] == "no evidence" else f"{text} **{found['verdict']}**"
+    difference = differences[name]
+    text = _with_interval(difference["difference"], difference["ci95"], "+")
+    verdict = difference["verdict"]
+    return text if verdict == "no evidence" else f"{text} **{verdict}**"
 
 
 def _with_interval(value: float, interval: list[float], sign: str) -> str:
@@ -54,7 +55,9 @@ def main() -> None:
     """Read a run folder and print."""
     parser = argparse.ArgumentParser(description="A run's arms as a Markdown table.")
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--arms", default="fused", help="those that the others are compared with")
+    parser.add_argument(
+        "--arms", default="fused", help="the arms that are compared with all others"
+    )
     arguments = parser.parse_args()
     results, timing = (
         json.loads((arguments.run / name).read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
 """Draws docs/fused.jpg, eight generated pairs fused: `python tools/sheet.py [--weights tiny]`.
 
-Seeds are those of no training. Each of the eight shows infrared, visible and fused, from left to
-right; two pairs a row.
+The seeds are outside training. Each pair shows infrared, visible and fused, from left to right; two
+pairs per row.
 """
 
 import argparse
@@ -29,7 +29,7 @@ SCENES = (
 
 
 def draw(seed: int, conditions: Conditions) -> Item:
-    """One moment of a street."""
+    """One frame of a street."""
     clip = Clip(seed, 0, size=(256, 320), frame_rate=Fraction(10), conditions=conditions)
     scene = clip.scene(30)
     pair = FramePair(str(seed), Frame(scene.ir, None, 0), Frame(scene.vis, None, 0))

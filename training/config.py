@@ -23,55 +23,61 @@ _Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class AugmentConfig(Section):
-    """What is done to crops."""
+    """Augmentation of the crops; all crops are also flipped at random."""
 
-    turned: bool = Field(True, description="quarter turns; all crops are flipped at random anyway")
-    shifted: _Share = Field(0.5, description="share whose infrared input is shifted; not its loss")
-    shift: int = Field(4, ge=0, le=64, description="most pixels of that shift, along each axis")
-    darkened: _Share = Field(0.3, description="share whose visible image becomes a night's")
-    zoomed: float = Field(
-        1.0, ge=1, le=4, description="crops show things up to so many times larger or smaller"
+    turned: bool = Field(True, description="rotate crops by random quarter turns")
+    shifted: _Share = Field(
+        0.5, description="share of crops whose infrared is misaligned for the network, not the loss"
     )
-    centred: _Share = Field(0.0, description="share of crops that have an object in their middle")
+    shift: int = Field(4, ge=0, le=64, description="largest misalignment along each axis, pixels")
+    darkened: _Share = Field(0.3, description="share of crops darkened to a night in visible")
+    zoomed: float = Field(
+        1.0, ge=1, le=4, description="largest factor by which crops are enlarged or shrunk"
+    )
+    centred: _Share = Field(0.0, description="share of crops with an object near the centre")
 
 
 class DetectorConfig(Section):
-    """A frozen detector; what it sees in the fused image is part of the loss."""
+    """A frozen detector whose loss on the fused image is part of the training loss."""
 
     weights: str = Field("yolov5s.pt", description="of an original YOLOv5, as detector.weights")
-    classes: tuple[int, ...] = Field((0, 2), min_length=1, description="class ids that matter")
+    classes: tuple[int, ...] = Field((0, 2), min_length=1, description="class ids to detect")
 
 
 class LossConfig(Section):
-    """What is minimised: the sum of these terms by their weights."""
+    """Weights of the terms whose sum is minimised."""
 
     paper: PaperLoss | None = Field("journal-ir-vis", description="preset of the paper's loss")
-    detector: float = Field(0.0, ge=0, description="what the source's detector misses or makes up")
-    outside: float = Field(0.0, ge=0, description="levels that neither camera shows, squared")
-    teacher: float = Field(0.0, ge=0, description="mean absolute difference from teacher's image")
+    detector: float = Field(0.0, ge=0, description="weight of the source's detector loss")
+    outside: float = Field(
+        0.0, ge=0, description="weight of the squared excess over the range of both modalities"
+    )
+    teacher: float = Field(
+        0.0, ge=0, description="weight of the mean absolute difference from the teacher's image"
+    )
 
 
 class DataConfig(Section):
-    """What is trained on."""
+    """The training pairs."""
 
-    cache: Path = Field(Path("runs/cache"), description="folder of decoded pairs, made once")
+    cache: Path = Field(Path("runs/cache"), description="folder of the decoded pairs")
     crop: int = Field(128, ge=32, le=1024, multiple_of=32, description="side, pixels")
     augment: AugmentConfig = AugmentConfig()
     sources: dict[str, dict[str, Any] | None]
     held_out: dict[str, dict[str, Any] | None] = Field(
-        {}, description="pairs that must not be trained on; compared by their pixels"
+        {}, description="pairs that must not be trained on, compared by their pixels"
     )
 
 
 class ScheduleConfig(Section):
-    """How long and how fast."""
+    """Steps, learning rate and optimizer settings."""
 
-    steps: int = Field(2600, ge=1, description="of the optimizer")
-    learning_rate: float = Field(2e-4, gt=0, le=1, description="highest one, of AdamW")
+    steps: int = Field(2600, ge=1, description="steps of the optimizer")
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="peak rate of AdamW")
     warmup: int = Field(100, ge=0, description="steps of linear increase before the cosine")
-    clip: float = Field(50.0, gt=0, description="largest norm of the gradient; longer ones shrink")
+    clip: float = Field(50.0, gt=0, description="largest norm of the gradient, clipped above")
     ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights, the result")
-    seed: int = Field(0, ge=0, description="of first weights and of the crops")
+    seed: int = Field(0, ge=0, description="seed of the initial weights and of the crops")
     decay: float = Field(0.0, ge=0, le=1, description="weight decay of AdamW")
 
     @model_validator(mode="after")
@@ -81,44 +87,44 @@ class ScheduleConfig(Section):
         return self
 
     def rate_at(self, step: int) -> float:
-        """Learning rate of a step, from 0: a linear warm-up, then half a cosine to a hundredth."""
+        """Learning rate of a step, from 0: linear warm-up, then half a cosine to 1 %."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
-        done = (step - self.warmup) / (self.steps - self.warmup)
-        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+        progress = (step - self.warmup) / (self.steps - self.warmup)
+        return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 class SheetConfig(Folders):
-    """Fixed pairs that are fused now and then."""
+    """Fixed pairs that are fused into a picture at regular steps."""
 
     keys: tuple[str, ...] = Field(min_length=1, max_length=32, description="stems of the pairs")
     every: int = Field(500, ge=1, description="steps")
 
 
 class ScoresConfig(Section):
-    """Labelled pairs that the averaged weights are scored on now and then, by ``paper-msrs``."""
+    """Labelled pairs that score the averaged weights at regular steps, by ``paper-msrs``."""
 
     every: int = Field(500, ge=1, description="steps")
-    detector: str = Field(description="name in detectors of the one that scores")
-    sets: dict[str, dict[str, Any]] = Field(min_length=1, description="sources of runs, by name")
+    detector: str = Field(description="name of the scoring detector, in detectors")
+    sets: dict[str, dict[str, Any]] = Field(
+        min_length=1, description="sources, as of runs, by name"
+    )
 
 
 class TrainRunConfig(RunConfig):
-    """The run itself; no pair is ever skipped in training."""
+    """The run; in training, a bad pair is always an error."""
 
     on_bad_pair: Literal["fail"] | None = None
     save_every: int = Field(200, ge=1, description="steps between checkpoints")
 
 
 class _File(Section):
-    """The top level of a configuration file; sources are checked by their kinds."""
+    """The top level of a configuration file; sources are checked later, by kind."""
 
     run: TrainRunConfig = TrainRunConfig(name="train")
     network: dict[str, Any] = {}
-    features: str | None = Field(
-        None, description="weights to begin with, but for the head, which is new"
-    )
-    teacher: str | None = Field(None, description="weights of a network that is imitated")
+    features: str | None = Field(None, description="initial weights of all layers but the head")
+    teacher: str | None = Field(None, description="weights of a network to imitate")
     loss: LossConfig = LossConfig()
     detectors: dict[str, DetectorConfig] = {}
     data: DataConfig
@@ -130,7 +136,7 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration: nothing in it is unknown."""
+    """A validated configuration."""
 
     run: TrainRunConfig
     kind: str
@@ -149,7 +155,7 @@ class Config:
     sheet: SheetConfig | None
 
     def dump(self) -> dict[str, Any]:
-        """As plain values that ``load`` reads back to the same configuration."""
+        """As plain values, from which ``check`` makes the same configuration."""
         kinds = {model: kind for kind, model in KINDS.items()}
         sources = {
             name: {"kind": kinds[type(source)], **source.model_dump(mode="json")}
@@ -157,7 +163,7 @@ class Config:
         }
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume", "on_bad_pair"}),
-            # weights say what network they are of: a default beside them would be a demand
+            # unset: the weights file determines them, and explicit defaults could contradict it
             "network": {
                 "kind": self.kind,
                 **self.network.model_dump(mode="json", exclude_unset=True),
@@ -196,7 +202,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     file = components.validate(_File, settings, "")
     sources = {name: given for name, given in file.data.sources.items() if given is not None}
     if not sources:
-        raise ConfigError("data.sources: there are none; add one, e.g. data.sources.a.kind=files")
+        raise ConfigError("data.sources is empty; add a source, e.g. data.sources.a.kind=files")
     if file.loss.teacher and file.teacher is None:
         raise ConfigError("loss.teacher: there is no teacher; give its weights, teacher=gate_unet")
     held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
@@ -244,8 +250,8 @@ def _source(settings: Mapping[str, Any], key: str) -> SourceConfig:
 
 
 def _known(key: str, name: object, choices: Mapping[str, object]) -> None:
-    """Refuse a name that is none of the choices."""
+    """Check that the name is one of the choices."""
     if not isinstance(name, str) or name not in choices:
         raise ConfigError(
-            f"{key}: {name!r} is none; {components.suggest(str(name), list(choices))}"
+            f"{key}: unknown {name!r}; {components.suggest(str(name), list(choices))}"
         )

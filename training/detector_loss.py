@@ -1,9 +1,9 @@
-"""The detector in the loop: it should find the targets in fused images, and nothing else.
+"""The loss of a frozen detector on fused images, whose gradient goes to the fused image.
 
-The loss is on what counts for average precision: for each target the few places of the detector's
-output (anchor and cell) that show it best, as "task-aligned" assignment chooses them (Feng et al.,
-TOOD, ICCV 2021), and all places where there is none, the surest most of all. The detector is
-frozen; the gradient goes through it to the fused image.
+The detector should find the targets and nothing else. As average precision depends on the best
+detection of each object and on confident false positives, each target is matched with the few
+predictions (anchor and cell) that fit it best, chosen by task-aligned assignment (Feng et al.,
+TOOD, ICCV 2021). Predictions without a target are penalised, confident ones most.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from detection.detectors import yolov5
 from training.config import DetectorConfig
 from training.targets import CLASS, WEIGHT
 
-PLACES = 3  # that show a target best
-SHARPNESS = 6  # power of the IoU in how well a place shows a target; of the score it is 1/2
-BOX = 4.0  # weight of the boxes beside the scores: most of mAP@.5:.95 is how exact they are
-REACHED = 0.3  # least IoU of such a place; an object that none reaches teaches nothing
-OVERLAP = 0.5  # IoU with a target from which a place is no false one; share of it within a region
-LEAST = 1e-6  # of a score: its logarithm must be finite
+MATCHES = 3  # predictions per target
+SHARPNESS = 6  # exponent of the IoU in the fit of a prediction; the score's is 1/2
+BOX = 4.0  # weight of boxes against scores: mAP@.5:.95 depends mostly on their accuracy
+REACHED = 0.3  # least IoU of a match; a target without one has no loss
+OVERLAP = 0.5  # predictions over this IoU with a target, or share in a region, are not false
+LEAST = 1e-6  # least score, so that its logarithm is finite
 
 
 class DetectorLoss:
-    """A scalar for fused crops; its gradient goes through the detector to the fused image."""
+    """The loss of one detector on fused crops, a scalar."""
 
     def __init__(
         self, config: DetectorConfig, device: torch.device, trunk: torch.dtype = torch.float32
@@ -34,12 +34,12 @@ class DetectorLoss:
         """Load the detector.
 
         Args:
-            config: Which, and which classes matter.
-            device: Where it computes.
-            trunk: The dtype of all its layers but the head.
+            config: Its weights and the classes to detect.
+            device: Device of the detector.
+            trunk: Dtype of all its layers but the head.
 
         Raises:
-            errors.IrvisError: Its weights are missing or wrong, or it lacks one of the classes.
+            errors.IrvisError: The weights are missing or invalid, or lack one of the classes.
         """
         settings = yolov5.Config(weights=config.weights, classes=config.classes)
         self._detector = yolov5.build(settings, device=device)
@@ -48,18 +48,18 @@ class DetectorLoss:
         self._classes = torch.tensor(config.classes, device=device)
 
     def __call__(self, fused: Tensor, targets: Sequence[Tensor]) -> Tensor:
-        """What the detector misses, and makes up, in the fused images.
+        """Compute the loss of missed targets and false predictions.
 
-        Σ over targets of w (mean over their places of −log p + 4 (1 − IoU)) plus Σ over other
-        places of −p² log(1 − p), divided by 1 + Σ w; w is a target's weight and p the score of its
-        class. The mean gives places the shares of how well they show the target, √p IoU⁶.
+        Σ over targets of w (mean over their matches of −log p + 4 (1 − IoU)) plus Σ over other
+        predictions of −p² log(1 − p), divided by 1 + Σ w; w is a target's weight and p the score of
+        its class. The mean is weighted by the fit √p IoU⁶ of the matches.
 
         Args:
             fused: float [B, 3, S, S] in [0, 1], RGB; S a multiple of 32.
-            targets: float [n, 6] a crop, see ``training.targets``.
+            targets: One float [n, 6] per crop; see ``training.targets``.
 
         Returns:
-            At least 0, where every target is found for sure and nothing else is.
+            Scalar from 0, reached if all targets have score and IoU 1 and all other scores are 0.
         """
         raw = self._detector.raw(fused.contiguous(memory_format=torch.channels_last), self._trunk)
         boxes = box_convert(raw[:, :4].transpose(1, 2), "cxcywh", "xyxy")  # [B, N, 4]
@@ -69,47 +69,48 @@ class DetectorLoss:
         return self._sum(boxes, scores, rows) / (1 + rows[..., WEIGHT].sum())
 
     def _sum(self, boxes: Tensor, scores: Tensor, rows: Tensor) -> Tensor:
-        """The sum over crops: boxes [B, N, 4], scores [B, N, K], targets [B, T, 6].
+        """The sum over crops of boxes [B, N, 4], scores [B, N, K] and targets [B, T, 6].
 
-        A row of zeros is a region without area, which changes nothing.
+        A padding row of zeros is a region without area, which has no effect.
         """
         objects, weights = rows[:, :, None, :4], rows[..., WEIGHT]  # [B, T, 1, 4], [B, T]
-        wanted = rows[..., CLASS, None] == self._classes  # [B, T, K]
-        column = wanted.int().argmax(dim=2, keepdim=True)  # [B, T, 1]
-        mine = scores.mT.gather(
-            1, column.expand(-1, -1, scores.shape[1])
-        )  # [B, T, N], of its class
+        is_class = rows[..., CLASS, None] == self._classes  # [B, T, K]
+        column = is_class.int().argmax(dim=2, keepdim=True)  # [B, T, 1]
+        # scores of each target's class
+        class_scores = scores.mT.gather(1, column.expand(-1, -1, scores.shape[1]))  # [B, T, N]
         with torch.no_grad():
-            everywhere = boxes[:, None]  # [B, 1, N, 4]
-            overlap = _iou(objects, everywhere)  # [B, T, N]
-            shown = mine.sqrt() * overlap**SHARPNESS  # [B, T, N]
-            shares, places = shown.topk(PLACES, dim=2)  # [B, T, PLACES] each
+            predictions = boxes[:, None]  # [B, 1, N, 4]
+            overlap = _iou(objects, predictions)  # [B, T, N]
+            fit = class_scores.sqrt() * overlap**SHARPNESS  # [B, T, N]
+            shares, matches = fit.topk(MATCHES, dim=2)  # [B, T, MATCHES] each
             shares = shares / shares.sum(dim=2, keepdim=True).clamp(min=LEAST)
             is_object = (weights > 0)[..., None]  # [B, T, 1]
             close = (overlap > OVERLAP) & is_object  # [B, T, N]
-            hit = (close[..., None] & wanted[:, :, None]).any(dim=1)  # [B, N, K]
-            inside = (_within(everywhere, objects) > OVERLAP) & ~is_object  # [B, T, N]
-            false = ~(hit | inside.any(dim=1)[..., None])  # [B, N, K]
-        near = _iou(objects, boxes[:, None].take_along_dim(places[..., None], dim=2))
-        score = mine.gather(2, places)  # [B, T, PLACES], as near
-        missed = torch.where(near > REACHED, BOX * (1 - near) - score.log(), 0)
-        made_up = torch.where(false, -(scores**2) * torch.log1p(-scores), 0)  # [B, N, K]
-        found: Tensor = (weights * (shares * missed).sum(dim=2)).sum()
-        return found + made_up.sum()
+            hit = (close[..., None] & is_class[:, :, None]).any(dim=1)  # [B, N, K]
+            inside = (_within(predictions, objects) > OVERLAP) & ~is_object  # [B, T, N]
+            is_false = ~(hit | inside.any(dim=1)[..., None])  # [B, N, K]
+        matched = boxes[:, None].take_along_dim(matches[..., None], dim=2)  # [B, T, MATCHES, 4]
+        matched_iou = _iou(objects, matched)  # [B, T, MATCHES]
+        score = class_scores.gather(2, matches)  # [B, T, MATCHES]
+        miss = torch.where(matched_iou > REACHED, BOX * (1 - matched_iou) - score.log(), 0)
+        false = torch.where(is_false, -(scores**2) * torch.log1p(-scores), 0)  # [B, N, K]
+        missed: Tensor = (weights * (shares * miss).sum(dim=2)).sum()
+        return missed + false.sum()
 
 
 def _iou(first: Tensor, second: Tensor) -> Tensor:
     """IoU of boxes [..., 4] that broadcast: [...]."""
-    shared = _shared(first, second)
-    return shared / (_area(first) + _area(second) - shared).clamp(min=LEAST)
+    intersection = _intersection(first, second)
+    union = _area(first) + _area(second) - intersection
+    return intersection / union.clamp(min=LEAST)
 
 
 def _within(boxes: Tensor, regions: Tensor) -> Tensor:
-    """The share of each box [..., 4] that lies in a region; both broadcast: [...]."""
-    return _shared(boxes, regions) / _area(boxes).clamp(min=LEAST)
+    """The share of each box [..., 4] that is inside a region; both broadcast: [...]."""
+    return _intersection(boxes, regions) / _area(boxes).clamp(min=LEAST)
 
 
-def _shared(first: Tensor, second: Tensor) -> Tensor:
+def _intersection(first: Tensor, second: Tensor) -> Tensor:
     low = torch.maximum(first[..., :2], second[..., :2])
     high = torch.minimum(first[..., 2:], second[..., 2:])
     width, height = (high - low).clamp(min=0).unbind(-1)

@@ -1,12 +1,12 @@
-"""Training of a fuser: AdamW on random crops, and the average of the weights as the result.
+"""Training of a fuser: AdamW on random crops; the result is the average of the weights.
 
-A run is a pure function of its configuration and pairs: the batch of a step is made from the
-step's number, and a checkpoint holds all else. So a run that was killed and goes on gives the
-weights of one that was not, to the last bit on a CPU with as many threads; on a GPU as far as its
-kernels repeat themselves (the Triton scan adds some gradients in an order that varies).
+A run depends only on its configuration and pairs: the batch of a step is a function of its number,
+and a checkpoint holds all other state. A resumed run therefore gives the same weights as an
+uninterrupted one, bit-exact on a CPU with the same number of threads. On a GPU some kernels are not
+deterministic (the Triton scan sums some gradients by atomic additions).
 
-paper: Adam (AdamW without decay), the rate 0.0002. settled here: the schedule, clipping, averaging,
-all about the data, all about the detector.
+From the paper: Adam (AdamW without decay), the learning rate 0.0002. Ours: the schedule, gradient
+clipping, averaging, data and detector.
 """
 
 import copy
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from common.checksums import sha256
-from common.errors import ConfigError
+from common.errors import ConfigError, WeightsError, cut
 from fusion.network import checkpoint
 from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import RunFolder, open_folder
@@ -37,19 +37,20 @@ from training.scores import Score, Scores
 from training.targets import Targets
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
-MOMENTS = "moments"  # folder of the weights that were scored, to choose from
-HELD, HELD_FROM = 8, 1_000_000_000  # batches that the loss is compared with the mean's on; no step
+MOMENTS = "moments"  # folder of the scored weights
+# batches on which the loss is compared with the mean's; their numbers are beyond those of steps
+HELD, HELD_FROM = 8, 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training left behind.
+    """The result of a training.
 
     Attributes:
         folder: The complete run folder.
-        weights: The averaged weights, 16-bit safetensors.
-        sha256: Of that file, in hex.
-        seconds: Time spent on steps, of all parts of a resumed run.
+        weights: File of the averaged weights, 16-bit safetensors.
+        sha256: Checksum of that file, in hex.
+        seconds: Time of all steps, including those before a resume.
     """
 
     folder: Path
@@ -62,14 +63,14 @@ def train(
     config: Config,
     on_progress: Callable[[int, int | None], None],
 ) -> Outcome:
-    """Train to the end, from the checkpoint where ``run.resume`` says so.
+    """Train all steps, continuing from the checkpoint if ``run.resume`` is set.
 
     Args:
-        config: What to train on and how.
-        on_progress: Called after each step with the steps done and their number.
+        config: The configuration.
+        on_progress: Called after each step with the number of finished steps and of all steps.
 
     Raises:
-        errors.IrvisError: The user's mistake, or losses that are no longer finite.
+        errors.IrvisError: The user's input is wrong, or a loss is not finite.
     """
     device = choose_device(config.compute.device)
     sources = open_sources(config)
@@ -93,7 +94,7 @@ def train(
 
 @dataclass(frozen=True, slots=True)
 class Watchers:
-    """What is looked at now and then."""
+    """Outputs written at regular steps."""
 
     sheet: Sheet | None
     scores: Scores | None
@@ -103,10 +104,10 @@ class Trainer:
     """Network, average and optimizer, and the steps that change them.
 
     Attributes:
-        network: What is trained.
-        average: Its exponential moving average.
-        step: Steps done.
-        seconds: Time that they took.
+        network: The trained network.
+        average: Exponential moving average of its weights.
+        step: Finished steps.
+        seconds: Time of the finished steps.
     """
 
     def __init__(
@@ -120,9 +121,9 @@ class Trainer:
         self._objective = Objective(config, device, self._dtype)
         self._save_every = config.run.save_every
         self._sample = Sampler(config, sources, _targets(config, sources, device))
-        # on a CPU the crops take a hundredth of a step's time, and there is no core to spare
+        # on a CPU the crops take 1 % of a step's time, and all cores are in use
         self._batches = Ahead(self._sample) if device.type == "cuda" else self._sample
-        self._about = _about(config, sources)
+        self._metadata = _metadata(config, sources)
         self._data = hashlib.sha256(_ids(sources).encode()).hexdigest()
         torch.manual_seed(config.schedule.seed)
         self.network = new_network(config).to(device).train()
@@ -138,7 +139,7 @@ class Trainer:
         watchers: Watchers,
         on_progress: Callable[[int, int | None], None],
     ) -> None:
-        """Go on to the last step; checkpoints, logs and sheets go to the folder."""
+        """Train the remaining steps, writing checkpoints, logs and sheets to the folder."""
         if (folder.path / CHECKPOINT).is_file():
             self.restore(folder.path / CHECKPOINT)
         began, steps = time.monotonic() - self.seconds, self._schedule.steps
@@ -151,12 +152,12 @@ class Trainer:
                 rate, values = self._schedule.rate_at(self.step), self.advance()
                 self.seconds = time.monotonic() - began
                 log.add(values, rate, self.seconds)
-                # first: a run that is resumed from the checkpoint must not score again
+                # before the checkpoint, so that a resumed run does not score this step again
                 if scores is not None and self._due(scores.every):
                     scored.add(self.step, self.judge(scores))
                     self.write(folder.path / MOMENTS / f"{self.step:06d}.safetensors")
                 if self._due(self._save_every):
-                    log.flush()  # first: a resumed run keeps the lines up to its checkpoint
+                    log.flush()  # before the checkpoint, up to which a resumed run keeps the lines
                     self.save(folder.path / CHECKPOINT)
                     folder.record(self.step)
                 if sheet is not None and self._due(sheet.every):
@@ -165,44 +166,44 @@ class Trainer:
                 on_progress(self.step, steps)
 
     def _due(self, every: int) -> bool:
-        """Whether it is time for what is done every so many steps and at the end."""
+        """Whether the step is a multiple of ``every``, or the last one."""
         return self.step % every == 0 or self.step == self._schedule.steps
 
     def advance(self) -> Tensor:
-        """Take one step; the values of ``records.COLUMNS``, float on the device."""
+        """Take one step and return the values of ``records.COLUMNS``, float on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._schedule.rate_at(self.step)
-        total, parts = self._objective(self.network, self._batches(self.step).to(self._device))
+        total, terms = self._objective(self.network, self._batches(self.step).to(self._device))
         self._optimizer.zero_grad()
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._schedule.clip)
         self._optimizer.step()
         self._follow()
         self.step += 1
-        return torch.stack([total.detach(), *parts, norm])
+        return torch.stack([total.detach(), *terms, norm])
 
     def judge(self, scores: Scores) -> list[Score]:
-        """Scores of the averaged weights, and their loss relative to the mean's on fixed crops."""
+        """Score the averaged weights, also by their loss relative to the mean's on fixed crops."""
         batches = (self._sample(HELD_FROM + number).to(self._device) for number in range(HELD))
-        relative = self._objective.over_mean(self.average, batches)
-        found = [] if relative is None else [Score("crops", "loss over the mean's", relative, None)]
-        return found + scores.fused(self.average)
+        ratio = self._objective.over_mean(self.average, batches)
+        on_crops = [] if ratio is None else [Score("crops", "loss over the mean's", ratio, None)]
+        return on_crops + scores.fused(self.average)
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Move the average towards the weights; closely at first, when it holds noise."""
+        """Update the average, at first with a small decay, since the first weights are random."""
         decay = min(self._schedule.ema, (1 + self.step) / (10 + self.step))
         means: list[Tensor] = list(self.average.parameters())
         values: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(means, values, 1 - decay)  # in a few calls, where each takes time
+        torch._foreach_lerp_(means, values, 1 - decay)  # one call instead of one per tensor
 
     def write(self, path: Path) -> None:
-        """Write the averaged weights, 16 bit, with what they were made from in the metadata."""
+        """Write the averaged weights in 16 bits, with recipe and training pairs as metadata."""
         path.parent.mkdir(exist_ok=True)
-        checkpoint.save(path, self.average, half=True, metadata=self._about)
+        checkpoint.save(path, self.average, half=True, metadata=self._metadata)
 
     def save(self, path: Path) -> None:
-        """Write all that the next step depends on; the file is old or new, never half."""
+        """Write the complete state of the training, replacing the file atomically."""
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
@@ -216,49 +217,61 @@ class Trainer:
         partial.replace(path)
 
     def restore(self, path: Path) -> None:
-        """Go back to a checkpoint.
+        """Load a checkpoint.
 
         Raises:
-            ConfigError: The pairs are no longer those that the run began with.
+            ConfigError: The pairs have changed since the run began.
         """
-        state = torch.load(path, map_location=self._device, weights_only=True)
-        if state["data"] != self._data:
+        try:
+            state = torch.load(path, map_location=self._device, weights_only=True)
+            data = state["data"]
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        except Exception as error:  # a damaged pickle raises nearly anything
+            raise _damaged(path, error) from error
+        if data != self._data:
             raise ConfigError(
-                "run.resume: the pairs of data.sources have changed since the run began; bring "
-                "them back or start a new run"
+                "run.resume: the pairs of data.sources have changed since the run began; restore "
+                "them or start a new run"
             )
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        try:
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> WeightsError:
+    reason = cut(str(error).partition("\n")[0])
+    return WeightsError(f"{path}: is no checkpoint of this training ({reason}); start a new run")
 
 
 def _targets(
     config: Config, sources: Mapping[str, Pairs], device: torch.device
 ) -> dict[str, Sequence[Targets]]:
-    """What detectors should see in the pairs of each source that one judges."""
-    found: dict[str, Sequence[Targets]] = {}
+    """The targets of each source that has a detector."""
+    by_source: dict[str, Sequence[Targets]] = {}
     for name, pairs in sources.items():
         detector = config.sources[name].detector
         if detector is not None:
-            judge = config.detectors[detector]
-            found[name] = targets.of_source(pairs, judge, config.data.cache, device)
-    return found
+            settings = config.detectors[detector]
+            by_source[name] = targets.of_source(pairs, settings, config.data.cache, device)
+    return by_source
 
 
 def _ids(sources: Mapping[str, Pairs]) -> str:
-    return " ".join(content for pairs in sources.values() for content in pairs.ids)
+    return " ".join(pair_id for pairs in sources.values() for pair_id in pairs.ids)
 
 
-def _about(config: Config, sources: Mapping[str, Pairs]) -> dict[str, str]:
-    """The metadata of the result; what earlier weights were trained on counts too."""
-    before, ids = {}, set(_ids(sources).split())
+def _metadata(config: Config, sources: Mapping[str, Pairs]) -> dict[str, str]:
+    """Metadata of the result; ``trained_on`` includes the training pairs of earlier weights."""
+    initial, ids = {}, set(_ids(sources).split())
     for role, path in earlier_weights(config).items():
         ids |= checkpoint.trained_on(path)
-        before[role] = sha256(path)
+        initial[role] = sha256(path)
     data = {name: len(pairs) for name, pairs in sources.items()}
     return {
-        **before,
+        **initial,
         "recipe": json.dumps(config.dump()),
         "data": json.dumps(data),
         "trained_on": " ".join(sorted(ids)),

@@ -1,10 +1,9 @@
 """The paper's loss on the luminance, Eq. 11 to 14 of the journal version, and its weights.
 
-paper: the three terms and their sum; the weights 100, 10, 1 for infrared and visible images.
-settled here (``spec/fusionmamba.md``): the squared distance is the mean over pixels; the gradient
-is |Sobel_x| + |Sobel_y|; SSIM has a Gaussian window of 11 x 11 with σ = 1.5. Also: gradients and
-SSIM are taken only where their window lies inside the image, since whatever is made up beyond the
-border would teach the network edges that are none.
+From the paper: the three terms and their sum; the weights 100, 10, 1 for infrared and visible.
+Not stated by the paper: the squared distance is the mean over pixels; the gradient is |Sobel_x| +
+|Sobel_y|; SSIM has a Gaussian window of 11 x 11 with σ = 1.5; gradients and SSIM use only windows
+inside the image, because padding would add edges that do not exist.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ C1, C2 = 0.01**2, 0.03**2  # of SSIM, for values in [0, 1]
 
 
 class Terms(NamedTuple):
-    """The three terms of Eq. 11 before they are weighted, scalars."""
+    """The three terms of Eq. 11 before weighting, scalars."""
 
     intensity: Tensor
     texture: Tensor
@@ -49,7 +48,7 @@ PRESETS: Mapping[str, Weights] = MappingProxyType(
 
 
 def fusion_terms(fused: Tensor, *, ir: Tensor, vis: Tensor) -> Terms:
-    """The three terms for a batch; float32 or float64.
+    """Compute the three terms of a batch, in float32 or float64.
 
     Args:
         fused: float [B, 1, H, W], luminance, not clamped; H and W at least 11.
@@ -86,8 +85,8 @@ def texture_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
     Returns:
         Scalar from 0; at most 6 where ``fused`` is in [0, 1]. Differentiable.
     """
-    wanted = torch.maximum(gradient(first), gradient(second))  # [B, 1, H-2, W-2]
-    return functional.l1_loss(gradient(fused), wanted)
+    target = torch.maximum(gradient(first), gradient(second))  # [B, 1, H-2, W-2]
+    return functional.l1_loss(gradient(fused), target)
 
 
 def structure_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
@@ -106,9 +105,9 @@ def structure_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
 
 
 def outside_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
-    """Mean square of how far each pixel is brighter or darker than in both images.
+    """Mean square of the distance of each pixel from the range between both images.
 
-    Not the paper's. It keeps a fuser that learns from a detector to what the cameras saw.
+    Not in the paper. It keeps a fuser that learns from a detector within the levels of its inputs.
 
     Args:
         fused: float [B, 1, H, W].
@@ -116,7 +115,7 @@ def outside_loss(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
         second: float [B, 1, H, W] in [0, 1].
 
     Returns:
-        Scalar from 0, which any choice between the images has. Differentiable.
+        Scalar from 0; 0 if each pixel is between those of the images. Differentiable.
     """
     low, high = torch.minimum(first, second), torch.maximum(first, second)
     return ((fused - fused.clamp(low, high)) ** 2).mean()
@@ -131,7 +130,7 @@ def gradient(image: Tensor) -> Tensor:
     Returns:
         float [B, 1, H − 2, W − 2], in [0, 6] for an image in [0, 1].
     """
-    # sums of shifted views: on a CPU faster than a convolution of one channel
+    # sums of shifted views are faster on a CPU than a convolution of one channel
     smooth_rows = image[:, :, :-2] + 2 * image[:, :, 1:-1] + image[:, :, 2:]  # [B, 1, H-2, W]
     x = smooth_rows[..., 2:] - smooth_rows[..., :-2]  # [B, 1, H-2, W-2]
     smooth_columns = image[..., :-2] + 2 * image[..., 1:-1] + image[..., 2:]  # [B, 1, H, W-2]
@@ -140,10 +139,11 @@ def gradient(image: Tensor) -> Tensor:
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
-    """Structural similarity: the mean of ((2 μ1 μ2 + C1)(2 σ12 + C2)) / ((μ1² + μ2² + C1)(...)).
+    """Structural similarity (SSIM), the mean over pixels of l · cs.
 
-    The second factor below the line is σ1² + σ2² + C2, C1 = 0.01², C2 = 0.03². Wang et al., "Image
-    quality assessment: from error visibility to structural similarity", IEEE TIP 13(4), 2004.
+    l = (2 μ1 μ2 + C1) / (μ1² + μ2² + C1), cs = (2 σ12 + C2) / (σ1² + σ2² + C2), C1 = 0.01²,
+    C2 = 0.03². Wang et al., "Image quality assessment: from error visibility to structural
+    similarity", IEEE TIP 13(4), 2004.
 
     Args:
         first: float [B, 1, H, W] in [0, 1], H and W at least 11.
@@ -162,19 +162,19 @@ def ssim(first: Tensor, second: Tensor) -> Tensor:
 
 
 def _blur(images: Tensor) -> Tensor:
-    """Gaussian means where the window lies inside: [B, n, H, W] to [B, n, H − 10, W − 10].
+    """Gaussian means in windows inside the image: [B, n, H, W] to [B, n, H − 10, W − 10].
 
-    By products with banded matrices: on a CPU far faster, backwards above all, than convolutions of
-    one channel, as long as images are crops of a few hundred pixels.
+    For crops of a few hundred pixels on a CPU, products with banded matrices are far faster than
+    convolutions of one channel, the gradient above all.
     """
     rows, columns = _bands(images.shape[2], images), _bands(images.shape[3], images)
     return rows @ images @ columns.T
 
 
 def _bands(size: int, like: Tensor) -> Tensor:
-    """[size − 10, size]: each row is the Gaussian window, one place further than the row before."""
-    place = torch.arange(size, dtype=like.dtype, device=like.device)  # [size]
-    centre = place[SSIM_WINDOW // 2 : size - SSIM_WINDOW // 2, None]  # [size - 10, 1]
-    far = (place - centre).abs()  # [size - 10, size]
-    window = torch.exp(-(far**2) / (2 * SSIM_SIGMA**2)) * (far <= SSIM_WINDOW // 2)
+    """Banded matrix [size − 10, size]: row i is the Gaussian window from pixel i on."""
+    pixel = torch.arange(size, dtype=like.dtype, device=like.device)  # [size]
+    centre = pixel[SSIM_WINDOW // 2 : size - SSIM_WINDOW // 2, None]  # [size - 10, 1]
+    distance = (pixel - centre).abs()  # [size - 10, size]
+    window = torch.exp(-(distance**2) / (2 * SSIM_SIGMA**2)) * (distance <= SSIM_WINDOW // 2)
     return window / window.sum(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Networks of a training: the new one, the one it begins from, the one it imitates."""
+"""The networks of a training: the trained one, and the teacher."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,25 +10,25 @@ from training.config import NETWORKS, Config
 
 
 def new_network(config: Config) -> checkpoint.Network:
-    """The network that is trained, with new weights or those that it begins with, on the CPU.
+    """Make the network to train, with random or initial weights, on the CPU.
 
     Raises:
-        errors.WeightsError: The weights are missing or another network's.
+        errors.WeightsError: The initial weights are missing or of another network.
     """
     network = _build(config.kind, config.network)
     if config.features is not None:
-        _take_features(network, config.features)
+        _load_features(network, config.features)
     return network
 
 
 def load_network(weights: str) -> checkpoint.Network:
-    """A trained network of any kind that can be trained, on the CPU, frozen.
+    """Load a trained network of any kind that can be trained, on the CPU, frozen.
 
     Args:
-        weights: Name of shipped weights, or a file that says its network in its metadata.
+        weights: Name of shipped weights, or a file whose metadata names its network.
 
     Raises:
-        errors.WeightsError: They are missing, or their file doesn't name such a network.
+        errors.WeightsError: They are missing, or their metadata names no such network.
     """
     path = checkpoint.find(weights)
     kind = checkpoint.read(path).metadata.get("network", "")
@@ -42,7 +42,7 @@ def load_network(weights: str) -> checkpoint.Network:
 
 
 def earlier_weights(config: Config) -> dict[str, Path]:
-    """Files that a training's result depends on, by role; what they were trained on counts too."""
+    """Weights files on which the result of a training depends, by role."""
     roles = {"begun_from": config.network.weights or config.features, "teacher": config.teacher}
     return {role: checkpoint.find(weights) for role, weights in roles.items() if weights}
 
@@ -54,17 +54,17 @@ def _build(kind: str, settings: object) -> checkpoint.Network:
     return fuser.network
 
 
-def _take_features(network: checkpoint.Network, weights: str) -> None:
-    """Take over all of a file's weights but those of its head.
+def _load_features(network: checkpoint.Network, weights: str) -> None:
+    """Load all weights of a file except those of the head.
 
     Raises:
-        errors.WeightsError: The rest is not this network's.
+        errors.WeightsError: They do not match the network.
     """
     stored = checkpoint.read(checkpoint.find(weights))
-    own = {key: value for key, value in network.state_dict().items() if _of_head(key)}
-    features = {key: value for key, value in stored.tensors.items() if not _of_head(key)}
-    checkpoint.load(network, replace(stored, tensors={**features, **own}))
+    head = {key: value for key, value in network.state_dict().items() if _is_of_head(key)}
+    features = {key: value for key, value in stored.tensors.items() if not _is_of_head(key)}
+    checkpoint.load(network, replace(stored, tensors={**features, **head}))
 
 
-def _of_head(key: str) -> bool:
+def _is_of_head(key: str) -> bool:
     return key.partition(".")[0] in ("head", "norm_last", "expand_last")

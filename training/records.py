@@ -1,4 +1,4 @@
-"""What a training leaves to look at: a log of every step, and sheets of fused pairs."""
+"""The records of a training: a log of every step, scores, and sheets of fused pairs."""
 
 import copy
 from collections.abc import Sequence
@@ -11,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from common.cells import cell
 from common.errors import DataError
+from common.files import read_text, write_text
+from common.numbers import whole
 from fusion.fuser import Fuser
 from fusion.fusers import ir_only, vis_only
 from fusion.network.network_fuser import NetworkFuser
@@ -25,25 +28,25 @@ from training.pairs import checked
 from training.scores import Score
 
 LOG = "log.csv"
-SCORES = "scores.csv"
+SCORES, HEADER = "scores.csv", "step,set,arm,map50,map50_95"
 COLUMNS = (
     "total", "intensity", "texture", "structure", "detector", "outside", "teacher", "gradient",
 )  # fmt: skip
-FLUSH_EVERY = 20  # steps between lines reaching the log: reading a loss waits for the device
-SHEET_WIDTH = 320  # pixels of each picture
+FLUSH_EVERY = 20  # steps; reading a loss synchronizes with the device
+SHEET_WIDTH = 320  # pixels of each image
 
 
 class Log:
-    """A line a step in ``log.csv``, and TensorBoard's events where that package is installed."""
+    """One line per step in ``log.csv``, and TensorBoard events if that package is installed."""
 
     def __init__(self, folder: Path, step: int) -> None:
-        """Keep the lines of ``step`` steps; later ones were of a run that was killed."""
+        """Keep the lines of the first ``step`` steps, and drop later ones of a killed run."""
         path, header = folder / LOG, ",".join(("step", *COLUMNS, "rate", "seconds"))
-        old = path.read_text(encoding="utf-8").splitlines()[1 : step + 1] if step else []
-        path.write_text("\n".join((header, *old)) + "\n", encoding="utf-8")
+        old = read_text(path).splitlines()[1 : step + 1] if step else []
+        write_text(path, "\n".join((header, *old)) + "\n")
         self._file = path.open("a", encoding="utf-8")
         self._events = _events(folder, step)
-        self._step, self._held = step, list[tuple[Tensor, float, float]]()
+        self._step, self._unwritten = step, list[tuple[Tensor, float, float]]()
 
     def __enter__(self) -> "Log":
         return self
@@ -54,24 +57,24 @@ class Log:
             self._events.close()
 
     def add(self, values: Tensor, rate: float, seconds: float) -> None:
-        """Take the values of one more step."""
-        self._held.append((values, rate, seconds))
-        if len(self._held) == FLUSH_EVERY:
+        """Add the values of the next step."""
+        self._unwritten.append((values, rate, seconds))
+        if len(self._unwritten) == FLUSH_EVERY:
             self.flush()
 
     def score(self, step: int, tag: str, value: float) -> None:
-        """Give TensorBoard a score of a step."""
+        """Write a score of a step to TensorBoard."""
         if self._events is not None:
             self._events.add_scalar(tag, value, step)
 
     def flush(self) -> None:
-        """Bring what is held to the disk.
+        """Write all added values.
 
         Raises:
             DataError: A loss is not finite.
         """
-        held, self._held = self._held, []
-        for values, rate, seconds in held:
+        unwritten, self._unwritten = self._unwritten, []
+        for values, rate, seconds in unwritten:
             self._step += 1
             numbers = values.tolist()
             line = (f"{self._step}", *(f"{n:.6g}" for n in (*numbers, rate)), f"{seconds:.1f}")
@@ -88,26 +91,32 @@ class Log:
 
 
 class ScoreLog:
-    """A line in ``scores.csv`` for each arm and set that was scored, and TensorBoard's events."""
+    """One line per scored arm and set in ``scores.csv``, and TensorBoard events."""
 
     def __init__(self, folder: Path, step: int, log: Log) -> None:
-        """Keep the lines up to ``step``; later ones were of a run that was killed."""
+        """Keep the lines up to ``step``, and drop later ones of a killed run."""
         self._path, self._log = folder / SCORES, log
         if not self._path.is_file():
             return
-        header, *lines = self._path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if int(line.partition(",")[0]) <= step]
-        self._path.write_text("\n".join((header, *kept)) + "\n", encoding="utf-8")
+        header, *lines = read_text(self._path).splitlines() or [HEADER]
+        try:
+            kept = [line for line in lines if whole(line.partition(",")[0]) <= step]
+        except ValueError as error:
+            raise DataError(
+                f"{self._path}: a line doesn't begin with a step ({error}); repair or remove it"
+            ) from error
+        write_text(self._path, "\n".join((header, *kept)) + "\n")
 
     def add(self, step: int, scores: Sequence[Score]) -> None:
-        """Write what was scored after a step."""
+        """Write the scores of a step."""
         if not self._path.is_file():
-            self._path.write_text("step,set,arm,map50,map50_95\n", encoding="utf-8")
+            write_text(self._path, HEADER + "\n")
         with self._path.open("a", encoding="utf-8") as file:
             for score in scores:
                 values = (score.value, score.strict)
                 cells = ["" if value is None else f"{value:.4f}" for value in values]
-                file.write(",".join((f"{step}", score.name, score.arm, *cells)) + "\n")
+                names = (str(cell(name)) for name in (score.name, score.arm))
+                file.write(",".join((f"{step}", *names, *cells)) + "\n")
                 for end, value in zip(("", " .5:.95"), values, strict=True):
                     if value is not None:
                         self._log.score(step, f"{score.name}/{score.arm}{end}", value)
@@ -122,32 +131,32 @@ def _events(folder: Path, step: int) -> Any:  # noqa: ANN401  (a package that ma
 
 
 class Sheet:
-    """Fixed pairs in a picture: a row each of infrared, visible and fused image."""
+    """A picture of fixed pairs, with the infrared, visible and fused image of a pair in a row."""
 
     def __init__(self, config: SheetConfig) -> None:
         """Read the pairs.
 
         Raises:
-            DataError: One is not there, or damaged.
+            DataError: A pair is missing or damaged.
         """
         self.every = config.every
         ir, vis = list_images(config.ir), list_images(config.vis)
         for key in config.keys:
             if not (key in ir and key in vis):
                 raise DataError(f"sheet.keys: {key!r} is not in {config.ir} and {config.vis}")
-        some = ImagePairs(
+        pairs = ImagePairs(
             {k: ir[k] for k in config.keys}, {k: vis[k] for k in config.keys}, None, None
         )
-        self._items = [Item(checked(pair), None, {}) for pair in some]
+        self._items = [Item(checked(pair), None, {}) for pair in pairs]
 
     def write(
         self, path: Path, network: nn.Module, device: torch.device, dtype: torch.dtype
     ) -> None:
-        """Fuse the pairs, as a run would, into a PNG."""
+        """Fuse the pairs as in a run, and write the picture as PNG."""
         fusers: dict[str, Fuser] = {
             "ir": ir_only.build(ir_only.Config()),
             "vis": vis_only.build(vis_only.Config()),
-            # a copy: an arm converts its layers for good
+            # a copy, because the arm converts the layers' dtype
             "fused": NetworkFuser(copy.deepcopy(network)),
         }
         arms = {k: FuserArm(fuser, device=device, dtype=dtype) for k, fuser in fusers.items()}

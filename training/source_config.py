@@ -22,13 +22,13 @@ class Folders(Section):
     """Two folders of images, paired by file stem."""
 
     ir: Path = Field(description="folder of infrared images or recordings")
-    vis: Path = Field(description="folder of visible ones with the same stems")
+    vis: Path = Field(description="folder of visible images or recordings with the same stems")
 
 
 class _Source(Section):
-    weight: float = Field(1.0, gt=0, description="crops from here, relative to other sources")
+    weight: float = Field(1.0, gt=0, description="number of crops relative to other sources")
     detector: str | None = Field(
-        None, description="name in detectors of the one that judges these crops; null: none does"
+        None, description="name of the detector of these crops, in detectors; null: no detector"
     )
 
 
@@ -36,28 +36,29 @@ class FilesConfig(_Source, Folders):
     """Folders of images or of recordings, paired by file stem."""
 
     labels: Path | None = Field(
-        None, description="folder of YOLO txt, COCO ids; a pair without a file there is unlabelled"
+        None, description="folder of YOLO txt with COCO ids; a pair without a file is unlabelled"
     )
     size: int | None = Field(
         None,
         ge=32,
         le=4096,
-        description="pixels that the longest side is scaled to; null: as it is",
+        description="longest side after scaling, pixels; null: not scaled",
     )
-    every: int = Field(1, ge=1, description="takes each n-th frame of a recording")
-    exclude: tuple[str, ...] = Field((), description="stems that are left out")
-    exclude_last: int = Field(0, ge=0, description="so many of the sorted stems are left out too")
+    every: int = Field(1, ge=1, description="use each n-th frame of a recording")
+    exclude: tuple[str, ...] = Field((), description="stems to leave out")
+    exclude_last: int = Field(0, ge=0, description="number of last stems, sorted, to leave out")
     stems_are_ids: bool = Field(
-        False, description="stems are the ids of the pairs that these are compressed copies of"
+        False,
+        description="stems are the ids of the original pairs; the files are compressed copies",
     )
 
 
 class GeneratedConfig(_Source):
-    """Generated streets, a seed each; ``training.streets`` says what each is like."""
+    """Generated streets, one per seed; see ``training.streets``."""
 
     seed: int = Field(streets.FIRST_SEED, ge=streets.FIRST_SEED, description="of the first street")
-    clips: int = Field(200, ge=1, description="streets")
-    frames: int = Field(4, ge=1, description="pairs a street, about two seconds apart")
+    clips: int = Field(200, ge=1, description="number of streets")
+    frames: int = Field(4, ge=1, description="pairs per street, 2.1 seconds apart")
     size: tuple[_Side, _Side] = Field(streets.SIZE, description="height, width, pixels")
 
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from common.errors import WeightsError
-from detection.checkpoint import read_checkpoint
+from common.tensors import check_header
+from detection.checkpoint import class_names, read_checkpoint, state_of
 
 # Depth and width multiples of the published sizes, by the letter of the package's yaml.
 SIZES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
@@ -93,11 +94,12 @@ def read(path: Path) -> WeightsFile:
 
 
 def _read_safetensors(path: Path) -> WeightsFile:
+    check_header(path)
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
         state = {key: value.float() for key, value in load_file(path).items()}
-        names = {int(k): v for k, v in json.loads(metadata["names"]).items()}
+        names = class_names(json.loads(metadata["names"]), path)
         return WeightsFile(path, state, names, metadata["model"])
     except (SafetensorError, OSError, KeyError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path}: not a detector's safetensors file ({error})") from error
@@ -108,11 +110,10 @@ def _read_pickle(path: Path) -> WeightsFile:
     module = saved.get("ema") or saved.get("model") if isinstance(saved, dict) else saved
     if not isinstance(module, nn.Module):
         raise WeightsError(f"{path}: not a YOLO checkpoint (it holds no model)")
-    state = {key: value.float() for key, value in module.state_dict().items()}
+    state = state_of(module, path)
     state = {key: value for key, value in state.items() if not key.endswith(".anchor_grid")}
     described: dict[str, Any] = getattr(module, "yaml", None) or {}
-    names = getattr(module, "names", None) or {}
-    names = dict(names) if isinstance(names, dict) else dict(enumerate(names))
+    names = class_names(getattr(module, "names", None) or {}, path)
     multiples = (described.get("depth_multiple"), described.get("width_multiple"))
     return WeightsFile(path, state, names, _yaml_name(path, described), multiples)
 

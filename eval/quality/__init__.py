@@ -1,1 +1,1 @@
-"""Fusion quality: how a fused image compares with its two sources, without a detector."""
+"""Fusion quality: metrics of a fused image and its two sources, without a detector."""

@@ -1,4 +1,4 @@
-"""Does a prettier image detect better? Rank correlation of metrics with what detection gained."""
+"""Rank correlation of image quality metrics with the gain in detection by fusion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm, spearmanr
 
-_LEAST_IMAGES = 5  # the interval's formula needs more than 3, and says nothing at 4
+_LEAST_IMAGES = 5  # the interval needs more than 3 images, and is meaningless with 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,10 +15,10 @@ class Correlation:
     """Spearman's rank correlation over images.
 
     Attributes:
-        rho: In [-1, 1]; None with fewer than five images, or where one side is constant.
+        rho: In [-1, 1]; None with fewer than five images, or if a variable is constant.
         ci95: Its 95% interval by Fisher's z with the variance 1.06 / (n - 3) (Fieller, Hartley and
-            Pearson 1957); None likewise, and where rho is 1 or -1, which has no z.
-        images: How many have both numbers.
+            Pearson 1957); None if rho is None, 1 or -1.
+        images: Number of images with both values.
     """
 
     rho: float | None
@@ -29,14 +29,14 @@ class Correlation:
 def detection_gain(
     fused: NDArray[np.float64], ir: NDArray[np.float64], vis: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What fusion gained on each image: its F1 less the mean of the two sources' F1, (n,)."""
+    """Gain by fusion on each image (n,): its F1 minus the mean of both sources' F1."""
     return fused - (ir + vis) / 2
 
 
 def correlate(
     metrics: Mapping[str, NDArray[np.float64]], gain: NDArray[np.float64]
 ) -> dict[str, Correlation]:
-    """Correlate each metric (n,) with the gain (n,); NaN where one isn't defined."""
+    """Correlate each metric (n,) with the gain (n,), without images where either is NaN."""
     return {name: _correlation(values, gain) for name, values in metrics.items()}
 
 
@@ -48,6 +48,6 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Correlation:
     rho = float(spearmanr(a, b).statistic)
     if 1 - abs(rho) < 1e-12:
         return Correlation(float(np.sign(rho)), None, n)
-    reach = norm.ppf(0.975) * np.sqrt(1.06 / (n - 3))
-    low, high = np.tanh(np.arctanh(rho) + np.array([-reach, reach]))
+    margin = norm.ppf(0.975) * np.sqrt(1.06 / (n - 3))
+    low, high = np.tanh(np.arctanh(rho) + np.array([-margin, margin]))
     return Correlation(rho, (float(low), float(high)), n)

@@ -1,7 +1,7 @@
-"""Metrics of edges: how much of the sources' edges is in the fused image, and what was added.
+"""Metrics of edges: Qabf, edges preserved from the sources, and Nabf, edges added by fusion.
 
 Both take ``images`` float32 [B, 3, H, W], whole luminance levels 0..255 (infrared, visible, fused),
-for which Sobel's sums and their squares are exact, and give float64 [B].
+for which Sobel sums and their squares are exact, and return float64 [B].
 """
 
 import math
@@ -17,18 +17,17 @@ Border = Literal["constant", "reflect", "replicate"]
 
 
 def edge_preservation(images: Tensor) -> Tensor:
-    """Qabf: the part of the sources' edges, weighted by their strength, that is in F.
+    """Qabf: the share of the sources' edges, weighted by their strength, preserved in F.
 
-    Per pixel and source S, with Sobel's strength g and orientation α = atan(sy / sx):
+    Per pixel and source S, with Sobel strength g and orientation α = atan(sy / sx):
     G = min(gS, gF) / max(gS, gF), A = 1 − |αS − αF| / (π/2),
     Q = 0.9994 / (1 + exp(−15 (G − 0.5))) · 0.9879 / (1 + exp(−22 (A − 0.8))),
     Qabf = Σ (QA gA + QB gB) / Σ (gA + gB).
 
     Xydeas and Petrović, "Objective image fusion performance measure", Electron. Lett. 36(4), 2000.
-    In [0, 0.975] (F equal to both sources gives the 0.975), higher is better. Dialect: outside the
-    image is 0, as in the field's code, so the border counts as an edge; the field's code has
-    another G where gS = gF (gF itself instead of 1, a change under 0.001). NaN where neither
-    source has an edge: both are black.
+    In [0, 0.975] (0.975 if F equals both sources), higher is better. Variant: zero padding, as in
+    common implementations, so that the border counts as an edge; those use G = gF instead of 1 if
+    gS = gF, a change under 0.001. NaN if neither source has an edge, that is, both are black.
     """
     strength, angle = _edges(images, "constant")  # [B, 3, H, W] each
     source, fused = strength[:, :2], strength[:, 2:]
@@ -40,18 +39,18 @@ def edge_preservation(images: Tensor) -> Tensor:
 
 
 def fusion_artifacts(images: Tensor) -> Tensor:
-    """Nabf: the part of F's edges that neither source has, where F's edge is the strongest.
+    """Nabf: the share of F's edges in neither source, where F's edge is the strongest.
 
-    With Sobel's strength g (divided by 8) and orientation α, and per source S:
+    With Sobel strength g (divided by 8) and orientation α, and per source S:
     G = min(gS, gF) / max(gS, gF), 0 where one is 0; A = ||αS − αF| − π/2| / (π/2),
     Q = sqrt(0.9999 / (1 + exp(−19 (G − 0.5))) · 0.9995 / (1 + exp(−22 (A − 0.5)))),
     w = g^1.5 where g >= 2, else 0.001,
     Nabf = Σ over pixels with gF > gA and gF > gB of ((1 − QA) wA + (1 − QB) wB) / Σ (wA + wB).
 
     Shreyamsha Kumar, "Multifocus and multispectral image fusion based on pixel significance using
-    discrete cosine harmonic wavelet transform", SIViP 7, 2013: his modification of Petrović's
-    fusion artifacts. In [0, 1], lower is better. Borders are mirrored, as in his release. NaN where
-    a side is one pixel.
+    discrete cosine harmonic wavelet transform", SIViP 7, 2013: a modification of Petrović's fusion
+    artifacts. In [0, 1], lower is better. Reflect padding, as in the author's release. NaN if
+    height or width is 1.
     """
     if min(images.shape[2:]) < 2:
         return images.new_full((len(images),), torch.nan, dtype=torch.float64)
@@ -68,11 +67,11 @@ def fusion_artifacts(images: Tensor) -> Tensor:
 
 
 def sobel(images: Tensor, border: Border) -> tuple[Tensor, Tensor]:
-    """Sobel's sums, not divided by 8, from left to right and from top to bottom.
+    """Sobel gradients, not divided by 8, from left to right and from top to bottom.
 
     Args:
         images: float [B, C, H, W].
-        border: What lies outside the image: zeros, its mirror image, or its outermost pixels.
+        border: Padding: zeros, reflection, or repeated border pixels.
 
     Returns:
         [B, C, H, W] each.
@@ -84,14 +83,14 @@ def sobel(images: Tensor, border: Border) -> tuple[Tensor, Tensor]:
 
 
 def _edges(images: Tensor, border: Border) -> tuple[Tensor, Tensor]:
-    """Strength and orientation, [B, C, H, W] each; π/2 where nothing changes from left to right."""
+    """Strength and orientation, [B, C, H, W] each; π/2 if the horizontal gradient is 0."""
     x, y = sobel(images, border)
     angle = torch.where(x == 0, HALF_TURN, torch.atan(y / x))
     return (x.square() + y.square()).sqrt(), angle
 
 
 def _ratio(a: Tensor, b: Tensor, *, equal_zeros: float) -> Tensor:
-    """The smaller over the larger strength, in [0, 1]."""
+    """Ratio of the smaller to the larger strength, in [0, 1]."""
     larger = torch.maximum(a, b)
     return torch.where(larger > 0, torch.minimum(a, b) / larger, equal_zeros)
 

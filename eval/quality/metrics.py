@@ -1,6 +1,6 @@
-"""The function that computes the fourteen metrics of fusion quality.
+"""Computes the fourteen metrics of fusion quality.
 
-Each metric's definition, source and dialect is in the docstring of its function.
+Definition, source and variant of each metric are in the docstring of its function.
 """
 
 import torch
@@ -24,20 +24,19 @@ def quality(*, ir: Tensor, vis: Tensor, fused: Tensor) -> dict[str, Tensor]:
     """Compare fused images with their sources.
 
     Args:
-        ir: uint8 [B, 1, H, W], luminance levels 0..255.
-        vis: uint8 [B, 1, H, W], likewise (BT.601, rounded).
-        fused: uint8 [B, 1, H, W], likewise.
+        ir: uint8 [B, 1, H, W], infrared levels 0..255.
+        vis: uint8 [B, 1, H, W], luminance (BT.601, rounded) 0..255.
+        fused: uint8 [B, 1, H, W], luminance (BT.601, rounded) 0..255.
 
     Returns:
         The metrics of ``eval.quality.names`` by key, in their order: float64 [B] each, on the same
-        device. NaN where a
-        metric isn't defined: the images are smaller than its windows (2 pixels a side for SF, AG
-        and Nabf, 3 for FMI, 11 for SSIM, 41 for VIF, 176 for MS-SSIM), or without what it needs (a
-        constant image for CC, a constant source or difference for SCD, a constant source for VIF,
-        two black sources for Qabf, an image equal to both sources for PSNR).
+        device. NaN if a metric is not defined: height or width is less than its window (2 pixels
+        for SF, AG and Nabf, 3 for FMI, 11 for SSIM, 41 for VIF, 176 for MS-SSIM), an image is
+        constant (CC), a source or a difference is constant (SCD), a source is constant (VIF), both
+        sources are black (Qabf), or the fused image equals both sources (PSNR).
 
     Raises:
-        ValueError: The tensors aren't uint8 [B, 1, H, W], are of different shapes, or are empty.
+        ValueError: A tensor is not uint8 [B, 1, H, W], shapes differ, or the images are empty.
     """
     _check(ir, vis, fused)
     levels = torch.cat((ir, vis, fused), dim=1)  # uint8 [B, 3, H, W]

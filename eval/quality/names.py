@@ -1,22 +1,19 @@
-"""The fourteen metrics of fusion quality: names, ranges, units.
-
-What only shows them needs nothing else, and so it starts without torch.
-"""
+"""The fourteen metrics of fusion quality: names, ranges, units; imports no torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What has to be known to show a metric.
+    """The properties of a metric.
 
     Attributes:
         key: Its name in files.
         name: Its name in papers.
-        low: The lowest value that it can have.
-        high: The highest one, or infinity.
-        unit: Empty for plain numbers.
-        higher_is_better: Or else lower.
+        low: Its lowest possible value.
+        high: Its highest possible value, or infinity.
+        unit: Its unit; empty for a plain number.
+        higher_is_better: Whether higher values are better.
     """
 
     key: str

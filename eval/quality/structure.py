@@ -13,13 +13,13 @@ from torch.nn import functional
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 SCALE_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 VISUAL_NOISE = 2.0  # variance, in squared levels
-FLAT = 1e-8  # a variance below it is rounding: 0
+FLAT = 1e-8  # a smaller variance is a rounding error, taken as 0
 SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
 VIF_WINDOWS = (17, 9, 5, 3)
 
 
 class Local(NamedTuple):
-    """Means, variances and covariances in a Gaussian window that is inside the image.
+    """Means, variances and covariances in Gaussian windows inside the image.
 
     Sources [B, 2, h, w], fused [B, 1, h, w].
     """
@@ -32,30 +32,30 @@ class Local(NamedTuple):
 
 
 def structural_similarity(sources: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
-    """SSIM and MS-SSIM, whose first scale is the same.
+    """SSIM and MS-SSIM, which share the first scale.
 
-    Per pixel and source S, in a Gaussian window of 11x11 with σ = 1.5 that lies inside the image:
+    Per pixel and source S, in a Gaussian window of 11x11 with σ = 1.5 inside the image:
     l = (2 μS μF + C1) / (μS² + μF² + C1), cs = (2 σSF + C2) / (σS² + σF² + C2),
     C1 = (0.01·255)², C2 = (0.03·255)².
 
     SSIM is the sum over the two sources of mean(l · cs). Wang et al., "Image quality assessment:
     from error visibility to structural similarity", IEEE TIP 13(4), 2004. In [−2, 2], higher is
-    better. NaN where a side is under 11.
+    better. NaN if height or width is under 11.
 
     MS-SSIM is the mean over the two sources of mean(l · cs)^0.1333 at the fifth scale times
-    mean(cs) to the powers 0.0448, 0.2856, 0.3001, 0.2363 at the first four. From scale to scale
-    2x2 pixels become their mean, an odd last row or column is dropped, and negative means count
-    as 0. Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality
-    assessment", Asilomar 2003. In [0, 1], higher is better. NaN where a side is under 176.
+    mean(cs) to the powers 0.0448, 0.2856, 0.3001, 0.2363 at the first four; negative means count
+    as 0. Each scale is the mean over 2x2 pixels of the one before; an odd last row or column is
+    dropped. Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality
+    assessment", Asilomar 2003. In [0, 1], higher is better. NaN if height or width is under 176.
     """
-    nothing = fused.new_full((len(fused),), torch.nan)
+    undefined = fused.new_full((len(fused),), torch.nan)
     first = None
     product = fused.new_ones(1)
     for scale, weight in enumerate(SCALE_WEIGHTS):
         if scale > 0:
             sources, fused = functional.avg_pool2d(sources, 2), functional.avg_pool2d(fused, 2)
         if min(fused.shape[2:]) < SSIM_WINDOW:
-            return nothing if first is None else first, nothing
+            return undefined if first is None else first, undefined
         similarity, contrast = _similarity(sources, fused)  # [B, 2] each
         if first is None:
             first = similarity.sum(dim=1)
@@ -66,17 +66,17 @@ def structural_similarity(sources: Tensor, fused: Tensor) -> tuple[Tensor, Tenso
 
 
 def visual_information_fidelity(sources: Tensor, fused: Tensor) -> Tensor:
-    """VIF: sum over the two sources S of VIFp(S, F), the information about S that is left in F.
+    """VIF: sum over the two sources S of VIFp(S, F), the share of the information of S kept in F.
 
-    At four scales, in Gaussian windows of N = 17, 9, 5, 3 pixels with σ = N / 5 that lie inside the
-    image (before scales 2, 3, 4 both images are blurred with that window and every second pixel is
+    At four scales, in Gaussian windows of N = 17, 9, 5, 3 pixels with σ = N / 5 inside the image
+    (before scales 2, 3, 4 both images are blurred with that window and every second pixel is
     kept): g = max(σSF, 0) / σS², v = σF² − g σSF,
     VIFp = Σ log(1 + g² σS² / (v + 2)) / Σ log(1 + σS² / 2), sums over all pixels and scales.
 
     Sheikh and Bovik, "Image information and visual quality", IEEE TIP 15(2), 2006, and their pixel
-    domain release. From 0 up (2 where F equals both; contrast added to a source gives more), higher
-    is better. Dialect: "valid" windows; others pad with zeros. NaN where a source is constant or a
-    side is under 41.
+    domain release. From 0 up (2 if F equals both; added contrast gives more), higher is better.
+    Variant: "valid" windows; others pad with zeros. NaN if a source is constant, or height or width
+    is under 41.
     """
     if min(fused.shape[2:]) < 41:
         return fused.new_full((len(fused),), torch.nan)
@@ -94,7 +94,7 @@ def visual_information_fidelity(sources: Tensor, fused: Tensor) -> Tensor:
         ratio = gain.square() * signal / (noise + VISUAL_NOISE)
         kept = kept + ratio.log1p().sum(dim=(2, 3))  # [B, 2]
         total = total + (signal / VISUAL_NOISE).log1p().sum(dim=(2, 3))
-    return (kept / total).sum(dim=1)  # 0 / 0 where a source is constant
+    return (kept / total).sum(dim=1)  # 0 / 0 if a source is constant
 
 
 def _similarity(sources: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
@@ -121,8 +121,8 @@ def _local(sources: Tensor, fused: Tensor, taps: list[float]) -> Local:
 def _blur(x: Tensor, taps: list[float]) -> Tensor:
     """Filter columns, then rows, "valid": [B, C, H, W] -> [B, C, H − n + 1, W − n + 1].
 
-    Sums of shifted images, one channel at a time so that it stays in the cache: on a CPU many times
-    faster than ``conv2d``, which is made for many channels.
+    Sums of shifted images, one channel at a time so that it stays in the cache, are many times
+    faster on a CPU than ``conv2d``.
     """
     blurred = []
     for part in torch.split(x, 1, dim=1):
@@ -137,7 +137,7 @@ def _blur(x: Tensor, taps: list[float]) -> Tensor:
 
 
 def _gaussian(window: int, sigma: float) -> list[float]:
-    """One side of a separable Gaussian window, sum 1."""
+    """The 1D kernel of a separable Gaussian window, sum 1."""
     offset = torch.arange(window, dtype=torch.float64) - (window - 1) / 2
     taps = torch.exp(-offset.square() / (2 * sigma**2))
     values: list[float] = (taps / taps.sum()).tolist()

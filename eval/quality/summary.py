@@ -1,4 +1,4 @@
-"""From the metrics of each image to what a run says of its arms."""
+"""Quality metrics of an arm: means over images, and correlation with the gain by fusion."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -15,10 +15,10 @@ def means(table: pd.DataFrame | None) -> dict[str, float | None]:
     """An arm's ``quality`` in ``results.json``: the mean of each metric over the images.
 
     Args:
-        table: One row an image, one column a metric, NaN where it isn't defined; None gives {}.
+        table: One row per image, one column per metric, NaN if not defined; None gives {}.
 
     Returns:
-        By metric; None where no image has it.
+        Mean by metric; None if it is defined for no image.
     """
     if table is None:
         return {}
@@ -35,19 +35,19 @@ def correlations(
     """``quality_correlation`` of ``results.json``: by arm and metric, over the images.
 
     Args:
-        tables: As ``means`` takes them, by arm; the images in the results' order.
-        results: The arms' detections, scored.
-        baselines: Names of the arms that show ``ir`` alone and ``vis`` alone; without both, or
-            without labels, there is no gain to correlate with.
+        tables: Tables as for ``means``, by arm; images in the order of the results.
+        results: Scored detections by arm.
+        baselines: Names of the arms of ``ir`` alone and of ``vis`` alone. Without both, or without
+            labels, there is no gain, and the result is empty.
     """
     ir, vis = (results.get(baselines[modality] or "") for modality in ("ir", "vis"))
     if ir is None or vis is None or ir.yolo.labels == 0:
         return {}
     sources = image_f1(ir.matches), image_f1(vis.matches)
-    found = {}
+    by_arm = {}
     for arm, table in tables.items():
         if arm in results and results[arm] not in (ir, vis):
             gain = detection_gain(image_f1(results[arm].matches), *sources)
             metrics = {str(name): table[name].to_numpy() for name in table}
-            found[arm] = {name: asdict(c) for name, c in correlate(metrics, gain).items()}
-    return found
+            by_arm[arm] = {name: asdict(c) for name, c in correlate(metrics, gain).items()}
+    return by_arm

@@ -1,1 +1,1 @@
-"""The report of a run: its tables, charts and page, from what its files hold."""
+"""The report of a run: tables, charts and page, made from the files of its folder."""

@@ -1,4 +1,4 @@
-"""The charts of a report, as matplotlib figures: for the page, and as PDF for a paper."""
+"""The charts of a report as matplotlib figures, for the page and as PDF."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,26 +17,26 @@ from eval.report.tables import ERRORS, MAPS, OUTCOMES, scored_arms
 Json = Mapping[str, Any]
 _Values = Sequence[float] | NDArray[np.float64]
 
-# Okabe and Ito's colours, which the colour-blind tell apart, darkened where white paper wants it.
+# Okabe and Ito's colours for colour-blind readers, some darkened for a white background.
 SERIES = (
     "#d55e00", "#0072b2", "#009e73", "#cc79a7", "#b8860b", "#56b4e9", "#7f5fbf", "#8c564b",
 )  # fmt: skip
 INK, RULE = "#1b1e23", "#c9ced6"
 _DASHES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _MARKERS = "osD^vPX*"
-# What fusion did: green for what it finds, red for what it loses.
+# Green for what fusion finds, red for what it loses.
 OUTCOME_COLOURS = {
     "kept_both": "#4f6d7a", "kept_ir": "#337199", "kept_vis": "#3d7385", "rescued": "#14763d",
     "lost_both": "#7f0000", "lost_ir": "#c02a18", "lost_vis": "#a8481a", "missed_by_all": "#656a73",
 }  # fmt: skip
-_MOST_CLASSES = 6  # that get curves of their own
+_MOST_CLASSES = 6  # with a plot of their own
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Settings under which the figures must be made and saved; the same bytes each time."""
+    """Matplotlib settings for making and saving the figures, reproducible to the byte."""
     settings: dict[Any, Any] = {
-        "svg.fonttype": "none",  # text stays text: it can be read aloud, found and restyled
+        "svg.fonttype": "none",  # text stays text, for screen readers, search and styles
         "svg.hashsalt": "irvis",
         "pdf.fonttype": 42,
         "font.family": "DejaVu Sans",
@@ -67,12 +67,12 @@ def style() -> Iterator[None]:
 def charts(
     results: Json, curves: Json | None, timing: Json | None, counts: CountsOverTime | None
 ) -> Iterator[tuple[str, str, Figure]]:
-    """All charts that a run has numbers for: name, what it shows in a sentence, figure.
+    """All charts for which a run has data: name, caption, figure.
 
     Args:
-        results: The contents of ``results.json``.
-        curves: Those of ``curves.json``, None where there is none.
-        timing: Those of ``timing.json``, likewise.
+        results: Content of ``results.json``.
+        curves: Content of ``curves.json``, None if missing.
+        timing: Content of ``timing.json``, None if missing.
         counts: Detections over the run, for runs without labels.
     """
     scored = scored_arms(results)
@@ -81,39 +81,39 @@ def charts(
         labels = next(iter(scored.values()))["yolo"]["per_class"]
         names = sorted(labels, key=lambda name: -labels[name]["labels"])[:_MOST_CLASSES]
         which = "each class" if len(names) == len(labels) else f"the {len(names)} commonest classes"
-        text = f"Precision over recall at IoU 0.5 for {which}, one line an arm."
+        text = f"Precision over recall at IoU 0.5 for {which}, one line per arm."
         yield "precision-recall", text, _precision_recall(curves, names, colours)
     for setting, part in _attributed(results).items():
-        text = "What became of each labelled object in each arm, as shares of all objects."
+        text = "Outcomes of the labelled objects in each arm, as shares of all objects."
         yield f"attribution-{setting}", text, _attribution(part)
     if scored and any(part["yolo"]["labels"] for part in scored.values()):
-        text = "What each kind of error costs in AP at IoU 0.5, one bar an arm."
+        text = "AP at IoU 0.5 lost by each kind of error, one bar per arm."
         yield "errors", text, _errors(scored, colours)
         times = (timing or {}).get("arms_ms_per_pair", {})
         if set(scored) <= set(times):
-            text = "mAP@.5:.95 with its 95% interval over milliseconds a pair, one point an arm."
+            text = "mAP@.5:.95 with its 95% interval over milliseconds per pair, one point per arm."
             yield "accuracy-time", text, _accuracy_time(results, times, colours)
     related = results.get("quality_correlation") or {}
-    if any(_known(mine) for mine in related.values()):
-        text = "Rank correlation of each image metric with what fusion gained, with 95% intervals."
+    if any(_defined(by_metric) for by_metric in related.values()):
+        text = "Rank correlation of each image metric with the gain by fusion, with 95% intervals."
         yield "quality", text, _quality(related, colours)
     if counts is not None and counts.counts:
-        text = "Detections an image over the run, one line an arm."
+        text = "Detections per image over the run, one line per arm."
         yield "counts", text, _counts(counts, colours)
 
 
 def colours_of(arms: Sequence[str]) -> dict[str, str]:
-    """Each arm's colour, by its place among all arms."""
-    return {arm: SERIES[place % len(SERIES)] for place, arm in enumerate(arms)}
+    """The colour of each arm, by its index among all arms."""
+    return {arm: SERIES[index % len(SERIES)] for index, arm in enumerate(arms)}
 
 
 def sweep(rows: Sequence[Json], key: str, arms: Sequence[str]) -> Figure:
     """Both mAPs over the values of a swept key, with their 95% intervals.
 
     Args:
-        rows: Of `sweep.csv`, numbers or None, the value as text under ``key``.
+        rows: Rows of `sweep.csv`: numbers or None, and the swept value as text under ``key``.
         key: The swept key.
-        arms: Those to draw.
+        arms: The arms to draw.
     """
     figure = Figure((7.2, 2.9), layout="constrained")
     values = list(dict.fromkeys(str(row[key]) for row in rows))
@@ -121,16 +121,16 @@ def sweep(rows: Sequence[Json], key: str, arms: Sequence[str]) -> Figure:
     for place, (name, title) in enumerate(MAPS.items(), 1):
         axes = figure.add_subplot(1, 2, place, title=title)
         for number, arm in enumerate(arms):
-            mine = [row for row in rows if row["arm"] == arm and row[name] is not None]
-            where = [values.index(str(row[key])) + 0.06 * (number - len(arms) / 2) for row in mine]
-            score = np.array([row[name] for row in mine], float)
+            of_arm = [row for row in rows if row["arm"] == arm and row[name] is not None]
+            x = [values.index(str(row[key])) + 0.06 * (number - len(arms) / 2) for row in of_arm]
+            score = np.array([row[name] for row in of_arm], float)
             low, high = (
                 np.array([row[f"{name}_{end}"] if row[f"{name}_{end}"] is not None else row[name]
-                          for row in mine], float)
+                          for row in of_arm], float)
                 for end in ("low", "high")
             )  # fmt: skip
             axes.errorbar(
-                where, score, _reach(score, low, high), label=arm,
+                x, score, _error_bars(score, low, high), label=arm,
                 color=colours[arm], marker=_MARKERS[number % 8], markersize=4, linewidth=1.3,
                 elinewidth=0.7, linestyle=_DASHES[number % 4],
             )  # fmt: skip
@@ -158,14 +158,14 @@ def _precision_recall(curves: Json, classes: Sequence[str], colours: Mapping[str
 
 
 def _attributed(results: Json) -> dict[str, dict[str, Json]]:
-    """By setting and arm: how many of all objects had each outcome; empty where there is none."""
-    found: dict[str, dict[str, Json]] = {}
+    """Number of objects with each outcome, by setting and arm; without arms that have none."""
+    by_setting: dict[str, dict[str, Json]] = {}
     for arm, part in results["attribution"].items():
         for setting in ("confidence", "false_positives"):
             counts = part[setting]["counts"].get("all", {})
             if sum(counts.values()):
-                found.setdefault(setting, {})[arm] = counts
-    return found
+                by_setting.setdefault(setting, {})[arm] = counts
+    return by_setting
 
 
 def _attribution(part: Mapping[str, Json]) -> Figure:
@@ -177,7 +177,7 @@ def _attribution(part: Mapping[str, Json]) -> Figure:
         share = np.array([part[arm][outcome] for arm in arms]) / total
         axes.barh(arms, share, left=left, label=label, color=OUTCOME_COLOURS[outcome], height=0.62)
         for place, width in enumerate(share):
-            if width > 0.035:  # there is room for the number
+            if width > 0.035:  # wide enough for the number
                 count = str(part[arms[place]][outcome])
                 middle = left[place] + width / 2
                 axes.text(
@@ -193,11 +193,11 @@ def _attribution(part: Mapping[str, Json]) -> Figure:
 def _errors(scored: Mapping[str, Json], colours: Mapping[str, str]) -> Figure:
     figure = Figure((7.2, 2.7), layout="constrained")
     axes = figure.add_subplot(ylabel="AP@.5 lost")
-    wide = 0.8 / len(scored)
+    bar = 0.8 / len(scored)
     for number, (arm, part) in enumerate(scored.items()):
         values = [part["errors"][kind]["gain"] or 0 for kind in ERRORS]
-        where = np.arange(len(ERRORS)) + wide * (number - (len(scored) - 1) / 2)
-        axes.bar(where, values, wide * 0.92, label=arm, color=colours[arm])
+        x = np.arange(len(ERRORS)) + bar * (number - (len(scored) - 1) / 2)
+        axes.bar(x, values, bar * 0.92, label=arm, color=colours[arm])
     axes.set_xticks(range(len(ERRORS)), list(ERRORS.values()))
     axes.grid(visible=False, axis="x")
     _legend(figure, axes)
@@ -208,12 +208,12 @@ def _accuracy_time(
     results: Json, times: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]
 ) -> Figure:
     figure = Figure((4.6, 2.9), layout="constrained")
-    axes = figure.add_subplot(xlabel="ms a pair, fusing and detecting", ylabel=MAPS["map50_95"])
+    axes = figure.add_subplot(xlabel="ms per pair, fuse and detect", ylabel=MAPS["map50_95"])
     for number, (arm, part) in enumerate(scored_arms(results).items()):
         score, interval = part["yolo"]["map50_95"], part["ci95"]["map50_95"]
-        reach = None if interval is None else _reach([score], *([end] for end in interval))
+        bars = None if interval is None else _error_bars([score], *([end] for end in interval))
         axes.errorbar(
-            cost(times, results["protocol"]["arms"], arm), score, reach, color=colours[arm],
+            cost(times, results["protocol"]["arms"], arm), score, bars, color=colours[arm],
             marker=_MARKERS[number % 8], markersize=6, linestyle="none", elinewidth=1, label=arm,
         )  # fmt: skip
     axes.set_xlim(left=0)
@@ -222,19 +222,20 @@ def _accuracy_time(
 
 
 def cost(times: Mapping[str, Mapping[str, float]], arms: Json, arm: str) -> float:
-    """Milliseconds a pair that an arm takes, with those of the arms that it merges.
+    """Milliseconds per pair of an arm, including the arms that it merges.
 
     Args:
         times: ``arms_ms_per_pair`` of ``timing.json``.
-        arms: ``protocol.arms`` of ``results.json``, the arms' settings.
-        arm: Whose.
+        arms: ``protocol.arms`` of ``results.json``, the settings of all arms.
+        arm: Name of the arm.
     """
     settings = arms.get(arm) or {}
     merged = settings.get("arms") or [] if "merge" in times.get(arm, {}) else []
     return sum(sum(times.get(name, {}).values()) for name in (arm, *merged))
 
 
-def _known(correlations: Json) -> list[tuple[str, Json]]:
+def _defined(correlations: Json) -> list[tuple[str, Json]]:
+    """Names and correlations of the metrics whose rho is defined."""
     return [
         (metric.name, correlations[metric.key])
         for metric in METRICS
@@ -246,18 +247,18 @@ def _quality(related: Json, colours: Mapping[str, str]) -> Figure:
     names = [metric.name for metric in METRICS]
     figure = Figure((7.2, 2.8), layout="constrained")
     axes = figure.add_subplot(ylabel="rank correlation")
-    for number, (arm, mine) in enumerate(related.items()):
-        known = _known(mine)
-        if not known:
+    for number, (arm, by_metric) in enumerate(related.items()):
+        defined = _defined(by_metric)
+        if not defined:
             continue
-        where = [
+        x = [
             names.index(name) + 0.7 * (number / max(1, len(related) - 1) - 0.5) * (len(related) > 1)
-            for name, _ in known
+            for name, _ in defined
         ]
-        rho = np.array([entry["rho"] for _, entry in known])
-        ends = np.array([entry["ci95"] or [entry["rho"]] * 2 for _, entry in known]).T
+        rho = np.array([entry["rho"] for _, entry in defined])
+        ends = np.array([entry["ci95"] or [entry["rho"]] * 2 for _, entry in defined]).T
         axes.errorbar(
-            where, rho, _reach(rho, *ends), label=arm, color=colours.get(arm, INK), markersize=3.5,
+            x, rho, _error_bars(rho, *ends), label=arm, color=colours.get(arm, INK), markersize=3.5,
             marker=_MARKERS[number % 8], linestyle="none", elinewidth=0.9,
         )  # fmt: skip
     axes.axhline(0, color=INK, linewidth=0.6)
@@ -269,7 +270,7 @@ def _quality(related: Json, colours: Mapping[str, str]) -> Figure:
 
 def _counts(counts: CountsOverTime, colours: Mapping[str, str]) -> Figure:
     figure = Figure((7.2, 2.5), layout="constrained")
-    axes = figure.add_subplot(xlabel="pair", ylabel="detections a pair")
+    axes = figure.add_subplot(xlabel="pair", ylabel="detections per pair")
     edges = counts.edges
     for number, (arm, values) in enumerate(counts.counts.items()):
         axes.stairs(values, edges, label=arm, color=colours[arm], linewidth=1.2,
@@ -280,14 +281,14 @@ def _counts(counts: CountsOverTime, colours: Mapping[str, str]) -> Figure:
     return figure
 
 
-def _reach(value: _Values, low: _Values, high: _Values) -> NDArray[np.float64]:
-    """How far error bars go down and up, (2, n); an interval may leave out its value."""
+def _error_bars(value: _Values, low: _Values, high: _Values) -> NDArray[np.float64]:
+    """Lengths of the error bars down and up, (2, n); 0 if the interval excludes the value."""
     middle = np.asarray(value, float)
     return np.stack([middle - np.asarray(low), np.asarray(high) - middle]).clip(0)
 
 
 def _legend(figure: Figure, axes: Axes) -> None:
-    """One for all axes, as wide as the figure has room for."""
+    """Add one legend for all axes, with as many columns as fit."""
     handles, labels = axes.get_legend_handles_labels()
-    room = int(figure.get_figwidth() / 1.2)
-    figure.legend(handles, labels, loc="outside upper left", ncols=min(room, max(1, len(labels))))
+    columns = min(int(figure.get_figwidth() / 1.2), max(1, len(labels)))
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns)

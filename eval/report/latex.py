@@ -1,4 +1,4 @@
-"""A run's tables as LaTeX, in booktabs' style, for papers."""
+"""The tables of a run as LaTeX in booktabs style."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -13,10 +13,10 @@ _SPECIAL = {
 
 
 def tables(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Name and text of each table that the run has numbers for; they need the package booktabs.
+    """Name and text of each table for which the run has data; they need the package booktabs.
 
     Args:
-        results: The contents of ``results.json``.
+        results: Content of ``results.json``.
     """
     scored = scored_arms(results)
     if not scored:
@@ -49,7 +49,7 @@ def tables(results: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def tabular(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A tabular environment, the first column to the left and the others to the right."""
+    """A tabular environment with the first column left-aligned and the others right-aligned."""
     body = [_row(row) for row in rows]
     lines = [
         rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}",
@@ -64,7 +64,7 @@ def tabular(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it is."""
+    """Escape text for LaTeX."""
     return "".join(_SPECIAL.get(c, c) for c in " ".join(text.split()))
 
 

@@ -1,4 +1,4 @@
-"""The page itself: a template, a style sheet and a script become one file that needs no other."""
+"""The HTML page: template, style sheet and script combined to one self-contained file."""
 
 import base64
 import hashlib
@@ -17,11 +17,11 @@ from eval.report.charts import OUTCOME_COLOURS, cost
 from eval.report.gallery import rank
 from eval.report.tables import MAPS, NONE, OUTCOMES, Section, number, scored_arms, telling_pairs
 from eval.report.verdict import STATISTIC, Verdict, signed
-from eval.report.verdict import verdict as judge
+from eval.report.verdict import verdict as verdict_of
 
 Json = Mapping[str, Any]
 
-PICTURES = 3_400_000  # bytes of all pictures in a page, at most: with them it stays under 5 MB
+PICTURES = 3_400_000  # largest total size of the images in bytes, which keeps a page under 5 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Chart:
     """A drawn chart.
 
     Attributes:
-        name: What it is of, as in ``charts.charts``.
-        text: What it shows, in a sentence.
+        name: Its name, as in ``charts.charts``.
+        text: Its caption.
         drawing: SVG.
     """
 
@@ -41,24 +41,24 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a page says of one run, as its files have it; a page of several has only the first.
+    """The content of a page about one run; a page of several runs has only the first five.
 
     Attributes:
-        name: Of its folder.
-        results: ``results.json``.
-        headline: How much of the input the numbers speak of.
-        command: Runs it again.
-        timing: ``timing.json``; None where it is missing.
+        name: Name of its folder.
+        results: Content of ``results.json``.
+        headline: Share of the input that was scored.
+        command: Command that repeats the run.
+        timing: Content of ``timing.json``; None if missing.
         sections: The tables of ``eval.report.tables``.
-        charts: Drawn ones.
-        moments: Of ``gallery/``, whole images, in order.
-        objects: Of ``gallery/``, crops.
-        bottleneck: Which stage the others waited for; empty without times.
+        charts: The drawn charts.
+        moments: Whole images of ``gallery/``, in order.
+        objects: Crops of ``gallery/``.
+        bottleneck: The slowest stage; empty without times.
         ledger: The first rows of ``ledger.csv``, by column.
-        ledger_rows: How many there are.
-        settings: ``config.yaml``.
-        agreement: Of the arms, for runs without labels.
-        page: Where its own page is, from a page of several runs; empty if there is none.
+        ledger_rows: Number of all rows.
+        settings: Text of ``config.yaml``.
+        agreement: Agreement between the arms, for runs without labels.
+        page: Link from a page of several runs to the run's own page; empty if there is none.
     """
 
     name: str
@@ -79,32 +79,32 @@ class Run:
 
     @property
     def verdict(self) -> Verdict:
-        """Its first sentence."""
-        return judge(self.results)
+        """The verdict on fusion."""
+        return verdict_of(self.results)
 
     @property
     def scored(self) -> Mapping[str, Json]:
-        """Its arms that have scores."""
+        """The scored arms."""
         return scored_arms(self.results)
 
     @property
     def pairs(self) -> Sequence[tuple[str, str]]:
-        """Arms that are compared."""
+        """The compared pairs of arms."""
         return telling_pairs(self.results) if self.results["comparisons"] else ()
 
     @property
     def scale(self) -> tuple[float, float]:
-        """Between which twentieths all arms' mAP@.5:.95 lie, with their intervals."""
+        """Range of all arms' mAP@.5:.95 and intervals, rounded outwards to multiples of 0.05."""
         ends = []
         for part in self.scored.values():
             ends += [part["yolo"][STATISTIC], *(part["ci95"][STATISTIC] or ())]
-        known = [end for end in ends if end is not None] or [0.0]
-        low, high = math.floor(20 * min(known)) / 20, math.ceil(20 * max(known)) / 20
+        defined = [end for end in ends if end is not None] or [0.0]
+        low, high = math.floor(20 * min(defined)) / 20, math.ceil(20 * max(defined)) / 20
         return low, max(high, low + 0.05)
 
     @property
     def beside(self) -> Iterator[Json]:
-        """What else a reader must know at once: the other mAP, then every other arm."""
+        """Further comparisons of the fused arm: by the other mAP, then with all other arms."""
         verdict = self.verdict
         yield {"arm": verdict.other, "statistic": "map50", "what": f"In {MAPS['map50']}"}
         for arm, other in self.pairs:
@@ -112,7 +112,7 @@ class Run:
                 yield {"arm": other, "statistic": STATISTIC, "what": f"{arm} less {other}"}
 
     def chart(self, *names: str) -> Iterator[Chart]:
-        """The charts of these names, as far as there are any."""
+        """The charts with these names."""
         return (chart for chart in self.charts if chart.name in names)
 
     def tables(self, topic: str) -> Iterator[Section]:
@@ -120,18 +120,18 @@ class Run:
         return (section for section in self.sections if section.topic == topic)
 
     def values(self, name: str) -> list[str]:
-        """Which values a property of the objects has: ``class``, ``light`` or ``size``."""
-        return sorted({seen[name] for seen in self.objects if seen[name]})
+        """All values of a property of the objects: ``class``, ``light`` or ``size``."""
+        return sorted({item[name] for item in self.objects if item[name]})
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """One configuration at several values.
+    """The results of a sweep.
 
     Attributes:
-        charts: One for each swept key.
-        columns: Of the table.
-        rows: Its cells.
+        charts: One chart per swept key.
+        columns: Column names of the table.
+        rows: Cells of the table.
     """
 
     charts: Sequence[Chart]
@@ -146,13 +146,13 @@ def render(
     comparison: Json | str | None = None,
     sweep: Sweep | None = None,
 ) -> str:
-    """The page as HTML that asks for nothing outside of it, and whose browser would refuse to.
+    """Render the page as self-contained HTML; its content policy forbids loading other content.
 
     Args:
-        title: Of the page.
-        runs: One, in all detail; or several, in short.
-        comparison: What ``irvis compare`` says of several runs, or why it can't.
-        sweep: Where the runs are one's.
+        title: Title of the page.
+        runs: One run, in detail, or several, in short.
+        comparison: Result of ``irvis compare`` for several runs, or the reason why there is none.
+        sweep: The sweep that the runs belong to.
     """
     parts = files("eval.report") / "templates"
     script = (parts / "script.js").read_text(encoding="utf-8")
@@ -165,7 +165,12 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, signed=signed, extent=_extent, seconds=_seconds, fates=_fates, plain=_plain
+        number=number,
+        signed=signed,
+        extent=_extent,
+        seconds=_seconds,
+        outcomes=_outcomes,
+        plain=_plain,
     )
     environment.globals.update(
         maps=MAPS, dash=NONE, outcomes=OUTCOMES, outcome_colours=OUTCOME_COLOURS, cost=_cost
@@ -176,7 +181,7 @@ def render(
         run=runs[0] if len(runs) == 1 and sweep is None else None,
         comparison=comparison,
         sweep=sweep,
-        # neither of the two holds anything of the user's
+        # safe: neither contains user data
         style=Markup((parts / "style.css").read_text(encoding="utf-8")),  # noqa: S704
         script=Markup(script),  # noqa: S704
         digest=digest,
@@ -186,56 +191,56 @@ def render(
 def within_budget(
     moments: Sequence[Json], objects: Sequence[Json]
 ) -> tuple[list[Json], list[Json]]:
-    """As many moments and objects as a page has room for, the objects so that outcomes mix.
+    """The moments and objects that fit a page.
 
     Args:
-        moments: In order; they get half of the room, and stay evenly spaced.
-        objects: In any order.
+        moments: In order; they get at most half of the budget and stay evenly spaced.
+        objects: In any order; a random sample in which rare outcomes are preferred.
     """
     shown = list(moments)
     while (size := sum(map(_size, shown))) > PICTURES / 2 and len(shown) > 1:
         shown = shown[::2]
-    room, kept = PICTURES - size, []
-    seen: dict[tuple[str, ...], int] = {}
+    budget, kept = PICTURES - size, []
+    counts: dict[tuple[str, ...], int] = {}
     turns = []
-    # by rank: whatever is left out, the rest is a random sample
+    # by rank, so that those that fit are a random sample
     objects = sorted(objects, key=lambda item: rank(item["key"], item["label"]))
-    for place, item in enumerate(objects):
-        kind = tuple(part["outcome"] for part in item["arms"].values())
-        seen[kind] = seen.get(kind, 0) + 1
-        turns.append((seen[kind], place))  # rare kinds are soon through
-    for _, place in sorted(turns):
-        room -= len(objects[place]["strip"])
-        if room < 0:
+    for index, item in enumerate(objects):
+        outcomes = tuple(part["outcome"] for part in item["arms"].values())
+        counts[outcomes] = counts.get(outcomes, 0) + 1
+        turns.append((counts[outcomes], index))  # round robin over the combinations of outcomes
+    for _, index in sorted(turns):
+        budget -= len(objects[index]["strip"])
+        if budget < 0:
             break
-        kept.append(objects[place])
+        kept.append(objects[index])
     return shown, sorted(kept, key=lambda item: (item["number"], item["label"]))
 
 
 def _size(moment: Json) -> int:
-    """Bytes of its pictures."""
+    """Size of a moment's images in bytes."""
     return sum(map(len, moment["images"].values()))
 
 
 def _extent(interval: Sequence[float] | None, *, sign: bool = False) -> str:
-    """An interval's ends; empty where there is none."""
+    """The ends of an interval as text; empty if there is none."""
     if interval is None:
         return ""
     return " to ".join(signed(end) if sign else number(end) for end in interval)
 
 
 def _seconds(time_ns: int | None) -> str:
-    """A time in a recording; empty for stills."""
+    """A time in a recording as text; empty for still images."""
     return "" if time_ns is None else f"{time_ns / 1e9:.2f} s"
 
 
-def _fates(seen: Json) -> dict[str, str]:
-    """An object's outcome by arm."""
-    return {arm: part["outcome"] for arm, part in seen["arms"].items()}
+def _outcomes(item: Json) -> dict[str, str]:
+    """The outcome of an object by arm."""
+    return {arm: part["outcome"] for arm, part in item["arms"].items()}
 
 
 def _plain(value: object) -> str:
-    """A setting as one reads it: text as it is, lists of text a sentence each, others as JSON."""
+    """A setting as text: strings unchanged, lists of strings joined by semicolons, else JSON."""
     if isinstance(value, str):
         return value
     if isinstance(value, list) and value and all(isinstance(part, str) for part in value):

@@ -1,4 +1,4 @@
-"""Figures as SVG inside a page: its colours and its font, ids of its own."""
+"""Figures as SVG for embedding in a page, with the page's colours and font and unique ids."""
 
 import io
 import re
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from eval.report.charts import INK, OUTCOME_COLOURS, RULE, SERIES
 
-# What the page's style sheet calls the colours; it has others for dark.
+# The page's CSS variables by colour; their values differ in the dark theme.
 VARIABLES = {
     INK: "--ink",
     RULE: "--rule",
@@ -18,12 +18,12 @@ VARIABLES = {
 
 
 def svg(figure: Figure, name: str, text: str) -> Markup:
-    """A figure as an SVG element that a page can hold, made under ``charts.style``.
+    """Convert a figure to an SVG element; must be called within ``charts.style``.
 
     Args:
         figure: The figure.
-        name: Tells its ids from those of other figures on the page; letters, digits, hyphens.
-        text: What it shows, for those who don't see it.
+        name: Prefix of its ids, unique on the page; letters, digits, hyphens.
+        text: Its description, for screen readers.
     """
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -32,7 +32,7 @@ def svg(figure: Figure, name: str, text: str) -> Markup:
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
     drawn = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", drawn)
     drawn = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", drawn)
-    drawn = drawn.replace("font-family: 'DejaVu Sans'; ", "")  # the page's font
+    drawn = drawn.replace("font-family: 'DejaVu Sans'; ", "")  # use the page's font
     for colour, variable in VARIABLES.items():
         drawn = drawn.replace(colour, f"var({variable})")
     size = re.search(r'width="([\d.]+)pt" height="([\d.]+)pt"', drawn)

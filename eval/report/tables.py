@@ -1,4 +1,4 @@
-"""The tables of a run: what its `results.json` says, as text in rows and columns."""
+"""The tables of a run, as text, made from its `results.json`."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ NONE = "–"
 MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 Topic = Literal["scores", "attribution", "errors", "quality"]
 
-# eval.attribution's outcomes in a reader's order: first what the fused arm finds
+# eval.attribution's outcomes, those that the fused arm finds first
 OUTCOMES = {
     "kept_both": "kept both", "kept_ir": "kept IR", "kept_vis": "kept VIS", "rescued": "rescued",
     "lost_both": "lost both", "lost_ir": "lost IR", "lost_vis": "lost VIS",
     "missed_by_all": "missed",
 }  # fmt: skip
-ERRORS = {  # the short names that TIDE's tables have
+ERRORS = {  # the short names in TIDE's tables
     "classification": "Cls", "localization": "Loc", "both": "Both", "duplicate": "Dupe",
     "background": "Bkg", "missed": "Miss", "false_positive": "FalsePos",
     "false_negative": "FalseNeg",
 }  # fmt: skip
-_MOST_CLASSES = 9  # that a confusion matrix has room for
+_MOST_CLASSES = 9  # shown in a confusion matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,12 @@ class Section:
     """One table.
 
     Attributes:
-        topic: What it belongs to.
-        title: What it shows.
-        columns: Their heads.
-        rows: Cells as text: what the row is about, then numbers.
-        note: How to read it; may be empty.
-        grouped: Whether two cells say what a row is about, and rows with the first one in common
-            stand together.
+        topic: The part of the report that it belongs to.
+        title: Its title.
+        columns: Column names.
+        rows: Cells as text: one or two names, then numbers.
+        note: Explanation; may be empty.
+        grouped: Whether rows have two names and are grouped by the first.
     """
 
     topic: Topic
@@ -55,12 +54,12 @@ class Section:
 
 
 def number(value: float | None) -> str:
-    """Three digits, or the sign for what isn't defined."""
+    """Format with three decimals; a dash for None."""
     return NONE if value is None else f"{value:.3f}"
 
 
 def fused_arms(protocol: Json, arms: Iterable[str]) -> list[str]:
-    """Those of the arms that show more than one camera, as far as a protocol knows."""
+    """The arms that use both modalities, by the run's protocol."""
     alone = protocol["baselines"].values()
     kinds = {arm: settings.get("kind") for arm, settings in protocol.get("arms", {}).items()}
     return [
@@ -69,9 +68,9 @@ def fused_arms(protocol: Json, arms: Iterable[str]) -> list[str]:
 
 
 def telling_pairs(results: Json) -> list[tuple[str, str]]:
-    """Which arms are worth a row against which others, of those in ``comparisons``.
+    """The pairs of arms to show, of those in ``comparisons``.
 
-    Every arm less infrared and visible alone, and the first fused arm less each of the others.
+    Each fused arm minus infrared and visible alone, and the first fused arm minus each other one.
     """
     arms = list(results["comparisons"])
     alone = [arm for arm in results["protocol"]["baselines"].values() if arm in arms]
@@ -81,7 +80,7 @@ def telling_pairs(results: Json) -> list[tuple[str, str]]:
 
 
 def sections(results: Json) -> Iterator[Section]:
-    """The tables, from how good the arms are to the details; only those with something in them."""
+    """All tables that have content, from scores to details."""
     detections = scored_arms(results)
     every = [_scores(detections), _sizes(detections)] if detections else []
     every += _attribution(results["attribution"])
@@ -93,13 +92,13 @@ def sections(results: Json) -> Iterator[Section]:
 
 
 def scored_arms(results: Json) -> dict[str, Json]:
-    """The arms that have scores."""
+    """Detection scores by arm, without arms that have none."""
     arms = results["arms"].items()
     return {arm: part["detection"] for arm, part in arms if part["detection"] is not None}
 
 
 def _scores(detections: Mapping[str, Json]) -> Section:
-    """Of all, by class and by light."""
+    """Scores of all objects, by class and by light."""
     rows = []
     first = next(iter(detections.values()))  # the labels are the same for all arms
     for group in ("all", *first["yolo"]["per_class"], *first["light"]):
@@ -113,9 +112,10 @@ def _scores(detections: Mapping[str, Json]) -> Section:
             cells += [number(yolo[name]) for name in STATISTICS]
             missed = part["log_average_miss_rate"].get(group)
             rows.append([group, arm, *cells, number(coco.get("map50_95")), number(missed)])
-    title = "How well each arm detects: everything, by class and by light"
+    title = "Detection scores of each arm: all, by class and by light"
     note = (
-        "P, R, mAP: YOLO convention; LAMR: log-average miss rate, 0.01 to 1 false alarms an image"
+        "P, R, mAP: YOLO convention; LAMR: log-average miss rate, 0.01 to 1 false positives per "
+        "image"
     )
     columns = (
         "group", "arm", "images", "labels", "P", "R", "mAP@.5", "mAP@.5:.95", "COCO AP", "LAMR ↓",
@@ -135,11 +135,11 @@ def _sizes(detections: Mapping[str, Json]) -> Section:
 def _attribution(attribution: Json) -> Iterator[Section]:
     settings = {
         "confidence": f"all arms at confidence {CONFIDENCE}",
-        "false_positives": f"each arm where it has {FALSE_POSITIVES} false positives an image",
+        "false_positives": f"each arm at {FALSE_POSITIVES} false positives per image",
     }
     note = (
-        "lost IR: found in IR, but neither in VIS nor in the arm, and so on; rescued: found in the "
-        "arm alone; missed: nowhere"
+        "kept IR: found in IR and in the arm, not in VIS; lost IR: found in IR alone; rescued: in "
+        "the arm alone; missed: in none"
     )
     for setting, where in settings.items():
         rows = [
@@ -148,7 +148,7 @@ def _attribution(attribution: Json) -> Iterator[Section]:
             for group, counts in part[setting]["counts"].items()
         ]
         columns = ("arm", "group", "objects", *OUTCOMES.values())
-        title = f"What fusion did for each labelled object, {where}"
+        title = f"Outcomes of labelled objects, {where}"
         yield Section("attribution", title, columns, rows, note, grouped=True)
 
 
@@ -160,49 +160,49 @@ def _operating_points(detections: Mapping[str, Json]) -> Section:
         for setting, where in settings.items()
         for arm, part in detections.items()
     ]
-    title = "What a user of the detector gets at one confidence, all classes together"
+    title = "Operating points at one confidence, all classes together"
     columns = ("at", "arm", "confidence", "P", "R", "F1", "FPPI")
-    note = f"FPPI: false positives an image; {FALSE_POSITIVES}: the most that are allowed"
+    note = f"FPPI: false positives per image, at most {FALSE_POSITIVES} in the rows FPPI"
     return Section("scores", title, columns, rows, note, grouped=True)
 
 
 def _errors(detections: Mapping[str, Json]) -> Section:
     rows = [
-        [what, arm, number(part["errors"]["ap"]) if what == "gain" else ""]
-        + [form(part["errors"][kind][what]) for kind in ERRORS]
-        for what, form in (("gain", number), ("count", str))
+        [quantity, arm, number(part["errors"]["ap"]) if quantity == "gain" else ""]
+        + [form(part["errors"][kind][quantity]) for kind in ERRORS]
+        for quantity, form in (("gain", number), ("count", str))
         for arm, part in detections.items()
     ]
-    title = "What errors cost: gain in AP@.5 if all of a kind were mended, and how many there are"
+    title = "Errors: gain in AP@.5 if all errors of a kind were corrected, and their number"
     note = (
-        "TIDE's kinds: wrong class, badly placed, both, found twice, nothing there, not found; "
-        "then all false alarms, all misses"
+        "TIDE's kinds: wrong class, bad localization, both, duplicate, background, missed; then "
+        "all FP, all FN"
     )
     columns = ("", "arm", "AP@.5", *ERRORS.values())
     return Section("errors", title, columns, rows, note, grouped=True)
 
 
 def _confusion(detections: Mapping[str, Json], baselines: Json) -> Section:
-    """That of the first fused arm and of the baselines; rare classes of many are taken together."""
+    """Confusion of the first fused arm and the baselines; the rarest of many classes are merged."""
     alone = [arm for arm in baselines.values() if arm in detections]
     shown = [arm for arm in detections if arm not in alone][:1] + alone
     matrices = {arm: np.array(detections[arm]["confusion"]["matrix"]) for arm in shown}
     groups = _groups(detections[shown[0]]["confusion"]["classes"], list(matrices.values()))
     rows = [
-        [arm, name, *(str(matrix[np.ix_(mine, other)].sum()) for other in groups.values())]
+        [arm, name, *(str(matrix[np.ix_(row, column)].sum()) for column in groups.values())]
         for arm, matrix in matrices.items()
-        for name, mine in groups.items()
+        for name, row in groups.items()
     ]
-    title = f"What objects are taken for at confidence over {CONFIDENCE}: a column a labelled class"
-    note = "row background: missed objects; column background: false alarms"
+    title = f"Confusion at confidence over {CONFIDENCE}: one column per labelled class"
+    note = "row background: missed objects; column background: false positives"
     return Section("errors", title, ("arm", "detected as", *groups), rows, note, grouped=True)
 
 
 def _groups(names: Sequence[str], matrices: Sequence[NDArray[np.int64]]) -> dict[str, list[int]]:
-    """Rows of the matrices to show: classes that occur, the rarest together; then background."""
+    """Indices of the matrices by shown name: classes that occur, the rarest merged; background."""
     total = np.sum(matrices, axis=0)  # (c + 1, c + 1)
-    often = (total.sum(axis=0) + total.sum(axis=1))[:-1]
-    order = np.argsort(-often, kind="stable")[: np.count_nonzero(often)].tolist()
+    frequency = (total.sum(axis=0) + total.sum(axis=1))[:-1]
+    order = np.argsort(-frequency, kind="stable")[: np.count_nonzero(frequency)].tolist()
     groups = {names[i]: [i] for i in sorted(order[:_MOST_CLASSES])}
     if len(order) > _MOST_CLASSES:
         groups["others"] = order[_MOST_CLASSES:]
@@ -210,7 +210,7 @@ def _groups(names: Sequence[str], matrices: Sequence[NDArray[np.int64]]) -> dict
 
 
 def _quality(results: Json) -> Iterator[Section]:
-    """The means of the metrics, and how they go with detection."""
+    """The means of the metrics, and their correlation with the gain by fusion."""
     arms = results["arms"].items()
     measured = {arm: part["quality"] for arm, part in arms if part["quality"]}
     rows = [
@@ -220,19 +220,19 @@ def _quality(results: Json) -> Iterator[Section]:
         ]
         for metric in METRICS
     ]
-    title = "Quality of the images, mean over all (↑ higher is better, ↓ lower)"
+    title = "Image quality, mean over all images (↑ higher is better, ↓ lower)"
     yield Section("quality", title, ("metric", *measured), rows)
     related = results.get("quality_correlation", {})
-    rows = [[m.name, *(_rho(mine[m.key]) for mine in related.values())] for m in METRICS]
-    title = "Do better images detect better? Rank correlation of metrics with fusion's gain in F1"
-    note = "* the 95% interval leaves out 0; where nothing is related, one in twenty does so too"
+    rows = [[m.name, *(_rho(by_key[m.key]) for by_key in related.values())] for m in METRICS]
+    title = "Rank correlation of image quality with the gain in F1 by fusion"
+    note = "* the 95% interval excludes 0; without any correlation, one in twenty does so by chance"
     yield Section("quality", title, ("metric", *related), rows, note)
 
 
 def _rho(correlation: Json) -> str:
     if correlation["rho"] is None:
         return NONE
-    if correlation["ci95"] is None:  # of a perfect one
+    if correlation["ci95"] is None:  # rho is 1 or -1
         return f"{correlation['rho']:+.2f} "
     low, high = correlation["ci95"]
     return f"{correlation['rho']:+.2f}{' ' if low <= 0 <= high else '*'}"

@@ -1,1 +1,1 @@
-"""The fusers, one file a kind: each has a `Config` and `build(config)`."""
+"""The fusers, one module per kind, each with a `Config` and `build(config)`."""

@@ -11,16 +11,16 @@ LEVELS = 255
 
 
 class Config(BaseModel):
-    """The mean has nothing to set."""
+    """No settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def average(*, ir: Tensor, vis: Tensor) -> Tensor:
-    """floor((IR + Y) / 2) in whole grey levels, as tools with 8-bit images compute it.
+    """floor((IR + Y) / 2) in whole grey levels, as tools for 8-bit images compute it.
 
-    The half level matters: the float mean of the same pairs moved mAP@.5:.95 on MSRS by 0.003, and
-    the baseline should be the one that everybody's tools give.
+    Rounding matters: the float mean of the same pairs moved mAP@.5:.95 on MSRS by 0.003, and the
+    baseline should equal that of other tools.
 
     Args:
         ir: float [B, 1, H, W] in [0, 1].
@@ -33,7 +33,7 @@ def average(*, ir: Tensor, vis: Tensor) -> Tensor:
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration."""
+    """Return the fuser."""
     return average
 
 

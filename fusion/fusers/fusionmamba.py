@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 class Config(Switches, ArmConfig):
-    """Which network and which weights; what the weights file says needs not be said here."""
+    """Network and weights; settings stored in the weights file can be omitted."""
 
     size: Literal["tiny", "small", "base"] = Field(
         "tiny", description="tiny (6.9 M parameters), small (23 M), base (115 M, the paper's)"
@@ -56,11 +56,11 @@ class Config(Switches, ArmConfig):
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration, on the CPU, in eval mode.
+    """Build the fuser on the CPU, in eval mode.
 
     Raises:
-        errors.WeightsError: The weights cannot be had, are damaged, or are of another network than
-            the configuration asks for.
+        errors.WeightsError: The weights are missing or damaged, or their network is not the
+            configured one.
     """
     if config.weights is None:
         network = FusionMamba(_architecture(config, None), scan=config.scan)
@@ -73,26 +73,26 @@ def build(config: Config) -> Fuser:
 
 
 def _architecture(config: Config, stored: checkpoint.Checkpoint | None) -> Architecture:
-    """What the configuration says in so many words, completed by the checkpoint or the defaults."""
+    """The explicitly configured settings, completed by the checkpoint or the defaults."""
     width, depths = SIZES[config.size]
-    said: dict[str, Any] = {
+    explicit: dict[str, Any] = {
         name: getattr(config, name)
         for name in (Switches.model_fields.keys() | {"head"}) & config.model_fields_set
     }
     if "size" in config.model_fields_set:
-        said |= {"width": width, "depths": depths}
+        explicit |= {"width": width, "depths": depths}
     if config.width is not None:
-        said["width"] = config.width
+        explicit["width"] = config.width
     if config.depths is not None:
-        said["depths"] = config.depths
+        explicit["depths"] = config.depths
 
-    known = stored.architecture(FusionMamba.NAME, Architecture) if stored else None
-    if stored is None or known is None:
-        return Architecture(**({"width": width, "depths": depths} | said))
-    for name, value in said.items():
-        if getattr(known, name) != value:
+    architecture = stored.architecture(FusionMamba.NAME, Architecture) if stored else None
+    if stored is None or architecture is None:
+        return Architecture(**({"width": width, "depths": depths} | explicit))
+    for name, value in explicit.items():
+        if (trained := getattr(architecture, name)) != value:
             raise WeightsError(
-                f"{stored.path}: weights of a network with {name} {getattr(known, name)}, but the "
-                f"configuration asks for {value}; leave it out or choose other weights"
+                f"{stored.path}: weights of a network with {name} {trained}, but the configuration "
+                f"asks for {value}; leave it out or choose other weights"
             )
-    return known
+    return architecture

@@ -1,11 +1,11 @@
 """A checkpoint of FusionMamba's released code, on the luminance, with the visible chroma.
 
-The luminance is the network's output clamped to [0, 1]. The output is on the scale of the inputs:
-training pulls it to their larger one (Eq. 13), and the released training code clamps it to [0, 1]
-before the losses, so that clamping is part of what was trained.
+The luminance is the network's output clamped to [0, 1], as the released training code clamps it
+before the losses. Training pulls the output to the larger input (Eq. 13), so it is on the scale of
+the inputs.
 
-The released test code then stretches each image to its own least and greatest value, which is left
-out here: it would make the same scene brighter or darker from one frame to the next.
+The released test code also stretches each image to its minimum and maximum. This is left out: the
+brightness of a scene would change from frame to frame.
 """
 
 from pathlib import Path
@@ -20,7 +20,7 @@ from fusion.network.network_fuser import NetworkFuser
 
 
 class Config(ArmConfig):
-    """Which file; the network's width and depths are read from it."""
+    """The weights file, from which the network's width and depths are read."""
 
     weights: str = Field(description="path of the authors' .pth file, or of a .safetensors file")
     scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
@@ -33,9 +33,9 @@ class Config(ArmConfig):
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration, on the CPU, in eval mode.
+    """Build the fuser on the CPU, in eval mode.
 
     Raises:
-        errors.WeightsError: The weights cannot be had, are damaged, or are of another network.
+        errors.WeightsError: The weights are missing, damaged, or of another network.
     """
     return NetworkFuser(released.from_checkpoint(config.weights, scan=config.scan)).eval()

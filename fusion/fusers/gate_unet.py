@@ -1,4 +1,4 @@
-"""A convolutional U-Net that gives a gate between the cameras, with the visible chroma."""
+"""A convolutional U-Net that computes a gate between the modalities, with the visible chroma."""
 
 import logging
 from pathlib import Path
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Config(ArmConfig):
-    """Which weights; the file says what network they are of."""
+    """The weights file, whose metadata holds the network's widths."""
 
     weights: str | None = Field(
         None, description="name of shipped weights or path of a file; null: an untrained network"
@@ -28,10 +28,10 @@ class Config(ArmConfig):
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration, on the CPU, in eval mode.
+    """Build the fuser on the CPU, in eval mode.
 
     Raises:
-        errors.WeightsError: The weights cannot be had, are damaged, or are of another network.
+        errors.WeightsError: The weights are missing, damaged, or of another network.
     """
     if config.weights is None:
         _log.warning("gate_unet without weights is untrained: it returns the mean of the pair")
@@ -39,7 +39,7 @@ def build(config: Config) -> Fuser:
     stored = checkpoint.read(checkpoint.find(config.weights))
     architecture = stored.architecture(GateUNet.NAME, Architecture)
     if architecture is None:
-        raise WeightsError(f"{stored.path}: its metadata doesn't say which network it is of")
+        raise WeightsError(f"{stored.path}: its metadata does not name its network")
     network = GateUNet(architecture)
     checkpoint.load(network, stored)
     return NetworkFuser(network).eval()

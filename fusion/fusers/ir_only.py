@@ -7,13 +7,13 @@ from fusion.fuser import Fuser
 
 
 class Config(ArmConfig):
-    """Infrared alone has nothing to set."""
+    """No settings."""
 
     modality = "ir"
 
 
 def ir_only(*, ir: Tensor, vis: Tensor) -> Tensor:
-    """Repeat the infrared image; the visible one is not looked at.
+    """Repeat the infrared image; the visible one is not used.
 
     Args:
         ir: float [B, 1, H, W] in [0, 1].
@@ -26,5 +26,5 @@ def ir_only(*, ir: Tensor, vis: Tensor) -> Tensor:
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration."""
+    """Return the fuser."""
     return ir_only

@@ -2,10 +2,10 @@
 
 The pyramid is Burt and Adelson's ("The Laplacian pyramid as a compact image code", IEEE
 Transactions on Communications 31(4), 1983): blur with the binomial (1, 4, 6, 4, 1) / 16 and keep
-every second pixel; a level's detail is what the enlarged next level lacks. The rule is the usual
-one since Burt and Kolczynski ("Enhanced image capture through fusion", ICCV 1993) in its simplest
-form: at each pixel the detail of larger magnitude, and the mean of the two coarsest images.
-Borders are those of OpenCV's ``pyrDown`` and ``pyrUp``.
+every second pixel; the detail of a level is its difference from the enlarged next level. The fusion
+rule is that of Burt and Kolczynski ("Enhanced image capture through fusion", ICCV 1993) in its
+simplest form: at each pixel the detail of larger magnitude, and the mean of the two coarsest
+images. Borders are those of OpenCV's ``pyrDown`` and ``pyrUp``.
 """
 
 import torch
@@ -18,7 +18,7 @@ from fusion.padding import reflected_index
 
 
 class Config(BaseModel):
-    """How deep the pyramid is."""
+    """Settings of the pyramid."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +52,7 @@ class LaplacianFuser:
         for _ in range(levels):
             ir_detail, ir = _split(ir)  # [B, 1, H, W] and [B, 1, ceil(H/2), ceil(W/2)]
             vis_detail, vis = _split(vis)
-            # of two equal magnitudes the visible one
+            # equal magnitudes: visible
             details.append(torch.where(ir_detail.abs() > vis_detail.abs(), ir_detail, vis_detail))
         fused = (ir + vis) / 2
         for detail in reversed(details):
@@ -61,7 +61,7 @@ class LaplacianFuser:
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration."""
+    """Return the fuser."""
     return LaplacianFuser(config.levels)
 
 
@@ -87,21 +87,21 @@ def pyramid_up(image: Tensor, height: int, width: int) -> Tensor:
 
     Args:
         image: float [..., H, W].
-        height: Rows wanted, 2 H or 2 H − 1.
-        width: Columns wanted, 2 W or 2 W − 1.
+        height: Rows of the result, 2 H or 2 H − 1.
+        width: Columns of the result, 2 W or 2 W − 1.
 
     Returns:
         float [..., height, width].
     """
-    for axis, wanted in ((-2, height), (-1, width)):
+    for axis, new_size in ((-2, height), (-1, width)):
         size = image.shape[axis]
-        # reflected on the doubled axis, whose odd places are the zeros
+        # the reflection is of the doubled axis, whose odd pixels are zero
         doubled = reflected_index(2 * size, 2, 2, image.device)
         padded = image.index_select(axis, doubled[::2] // 2)  # size + 2 along the axis
         before, here, after = (padded.narrow(axis, start, size) for start in range(3))
         even, odd = (before + 6 * here + after) / 8, (here + after) / 2
         pairs = torch.stack((even, odd), dim=axis)  # [..., H, 2, W], then [..., W, 2]
-        image = pairs.flatten(axis - 1, axis).narrow(axis, 0, wanted)
+        image = pairs.flatten(axis - 1, axis).narrow(axis, 0, new_size)
     return image
 
 
@@ -112,6 +112,6 @@ def _split(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _every_second(image: Tensor, axis: int, start: int, count: int) -> Tensor:
-    """``count`` places of the axis from ``start`` on, every second one."""
-    places = slice(start, start + 2 * count - 1, 2)
-    return image[..., places, :] if axis == -2 else image[..., places]
+    """Take ``count`` pixels along the axis, every second one from ``start`` on."""
+    pixels = slice(start, start + 2 * count - 1, 2)
+    return image[..., pixels, :] if axis == -2 else image[..., pixels]

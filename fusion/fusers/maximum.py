@@ -9,7 +9,7 @@ from fusion.fuser import Fuser
 
 
 class Config(BaseModel):
-    """The maximum has nothing to set."""
+    """No settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,7 +28,7 @@ def maximum(*, ir: Tensor, vis: Tensor) -> Tensor:
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration."""
+    """Return the fuser."""
     return maximum
 
 

@@ -1,4 +1,4 @@
-"""The visible image alone, untouched."""
+"""The visible image alone, unchanged."""
 
 from torch import Tensor
 
@@ -7,13 +7,13 @@ from fusion.fuser import Fuser
 
 
 class Config(ArmConfig):
-    """Visible alone has nothing to set."""
+    """No settings."""
 
     modality = "vis"
 
 
 def vis_only(*, ir: Tensor, vis: Tensor) -> Tensor:
-    """Return the visible image; the infrared one is not looked at.
+    """Return the visible image; the infrared one is not used.
 
     Args:
         ir: float [B, 1, H, W] in [0, 1].
@@ -26,5 +26,5 @@ def vis_only(*, ir: Tensor, vis: Tensor) -> Tensor:
 
 
 def build(config: Config) -> Fuser:
-    """The fuser of this configuration."""
+    """Return the fuser."""
     return vis_only

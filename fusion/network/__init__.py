@@ -1,1 +1,1 @@
-"""FusionMamba: assemblies and the blocks that they are made of."""
+"""FusionMamba and the gate U-Net: networks, their blocks, and checkpoints."""

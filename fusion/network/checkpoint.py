@@ -1,8 +1,8 @@
 """Reading and writing weights: safetensors with the architecture in its metadata, or ``.pth``.
 
-A safetensors file written here says in its metadata ``network`` (its kind, as "fusionmamba") and
-``architecture`` (all that decides which weights it has, as JSON). ``.pth`` and ``.pt`` hold a state
-dict, plain or as training scripts wrap it, and are read without running any code in them.
+The metadata of a safetensors file written here holds ``network`` (its kind, e.g. "fusionmamba") and
+``architecture`` (its constructor settings, as JSON). ``.pth`` and ``.pt`` hold a state dict, plain
+or wrapped as by training scripts, and are read without running any code in them.
 """
 
 import json
@@ -19,21 +19,22 @@ from torch import Tensor, nn
 
 from common.checksums import check_card
 from common.errors import WeightsError
+from common.tensors import check_header, check_sizes
 
 Architecture = TypeVar("Architecture", bound=BaseModel)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
-SCAN = ("A_log", "D", "dt_bias")  # what the recurrence takes as it is: steps and decays add up
-WRAPPERS = ("model", "state_dict", "net")  # under which training scripts put the state dict
-PARALLEL = "module."  # what torch's data-parallel wrappers put before every key
+SCAN = ("A_log", "D", "dt_bias")  # kept in 32 bits: their errors accumulate over the recurrence
+WRAPPERS = ("model", "state_dict", "net")  # keys of the state dict in files of training scripts
+PARALLEL = "module."  # prefix that torch's data-parallel wrappers add to every key
 
 
 class Network(nn.Module):
-    """A network whose weights can be written: it says what it is.
+    """A network that can be written with ``save``.
 
     Attributes:
         NAME: The kind of network.
-        architecture: All that decides which weights it has.
+        architecture: Settings that determine the keys and shapes of its weights.
     """
 
     NAME: ClassVar[str]
@@ -42,21 +43,21 @@ class Network(nn.Module):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """What a weights file holds."""
+    """The content of a weights file."""
 
     path: Path
     tensors: Mapping[str, Tensor]
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def architecture(self, network: str, model: type[Architecture]) -> Architecture | None:
-        """What the weights are of, None where the file doesn't say.
+        """The architecture in the metadata, None if there is none.
 
         Args:
-            network: The kind of network that is wanted, its ``NAME``.
-            model: The kind's ``Architecture``.
+            network: The expected kind of network, its ``NAME``.
+            model: Its ``Architecture``.
 
         Raises:
-            errors.WeightsError: They are of another kind of network, or the metadata is damaged.
+            errors.WeightsError: The file is of another kind of network, or its metadata is invalid.
         """
         stored = self.metadata.get("network", network)
         if stored != network:
@@ -75,15 +76,15 @@ class Checkpoint:
 
 
 def find(weights: str, folder: Path = SHIPPED) -> Path:
-    """The file of a name or path.
+    """Find the file of a name or path.
 
     Args:
-        weights: A name, for ``folder/<name>.safetensors``, or the path of a file; what has a
-            folder or a suffix in it is a path.
-        folder: Where names are looked up.
+        weights: A name, for ``folder/<name>.safetensors``, or a path, which has a folder or a
+            suffix.
+        folder: Folder of the named weights.
 
     Raises:
-        errors.WeightsError: There is no such file; the text names the ones that there are.
+        errors.WeightsError: There is no such file; the text lists the names in the folder.
     """
     path = Path(weights).expanduser()
     if path.name == weights and not path.suffix:
@@ -101,12 +102,13 @@ def read(path: Path) -> Checkpoint:
         path: ``.safetensors``, or ``.pth`` / ``.pt`` with a state dict.
 
     Raises:
-        errors.WeightsError: Not such a file, damaged, holding more than tensors, or not what the
-            model card beside it says.
+        errors.WeightsError: The file is not of these types, is damaged, holds more than tensors,
+            or has another sha256 than its model card states.
     """
     check_card(path)
     if path.suffix in (".pth", ".pt"):
         return Checkpoint(path, _unprefixed(_read_pickle(path)))
+    check_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
@@ -116,16 +118,17 @@ def read(path: Path) -> Checkpoint:
 
 
 def trained_on(path: Path) -> frozenset[str]:
-    """Ids of the pairs that weights of any network were trained on, where their file says so.
+    """Ids of the training pairs of any network's weights; empty if the file does not state them.
 
-    They are those of ``pipeline.images.pair_id``, parted by spaces under ``trained_on`` in the
-    metadata of a ``.safetensors`` file; other files say nothing.
+    The ids are those of ``pipeline.images.pair_id``, separated by spaces, under ``trained_on`` in
+    the metadata of a ``.safetensors`` file.
 
     Raises:
-        errors.WeightsError: It is no readable safetensors file.
+        errors.WeightsError: It is not a readable safetensors file.
     """
     if path.suffix != ".safetensors":
         return frozenset()
+    check_header(path)
     try:
         with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
@@ -147,55 +150,55 @@ def save(
 
     Args:
         path: The file, which is replaced.
-        network: Whose weights.
-        half: Whether they become 16-bit floats, but for the scan's own (``SCAN``).
-        metadata: What else is to be known of them.
+        network: The network.
+        half: Whether weights, except those of the scan (``SCAN``), become 16-bit floats.
+        metadata: Further metadata.
     """
     tensors = {
         key: (value.half() if half and key.rpartition(".")[2] not in SCAN else value).contiguous()
         for key, value in network.state_dict().items()
     }
     architecture = network.architecture.model_dump_json()
-    about = {**(metadata or {}), "network": network.NAME, "architecture": architecture}
-    path.write_bytes(_ordered(serialize(tensors, about)))
+    all_metadata = {**(metadata or {}), "network": network.NAME, "architecture": architecture}
+    path.write_bytes(_ordered(serialize(tensors, all_metadata)))
 
 
 def load(network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Put a checkpoint's weights into a network; every key and shape must match.
+    """Load a checkpoint into a network; every key and shape must match.
 
     Raises:
-        errors.WeightsError: Keys are missing or left over, or shapes differ; the first are named.
+        errors.WeightsError: Keys are missing or unknown, or shapes differ; the first are named.
     """
     match(network.state_dict(), checkpoint)
     network.load_state_dict(dict(checkpoint.tensors))
 
 
-def match(wanted: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
-    """Check that a checkpoint has just these keys, in these shapes.
+def match(expected: Mapping[str, Tensor], checkpoint: Checkpoint) -> None:
+    """Check that a checkpoint has exactly these keys and shapes.
 
     Args:
-        wanted: A tensor of the right shape for each key; only the shapes count.
-        checkpoint: What was read.
+        expected: A tensor of the right shape for each key; values are not used.
+        checkpoint: The checkpoint.
 
     Raises:
-        errors.WeightsError: Keys are missing or left over, or shapes differ; the first are named.
+        errors.WeightsError: Keys are missing or unknown, or shapes differ; the first are named.
     """
-    given = checkpoint.tensors
+    tensors = checkpoint.tensors
     wrong = [
-        f"{key} {list(given[key].shape)} instead of {list(value.shape)}"
-        for key, value in wanted.items()
-        if key in given and given[key].shape != value.shape
+        f"{key} {list(tensors[key].shape)} instead of {list(value.shape)}"
+        for key, value in expected.items()
+        if key in tensors and tensors[key].shape != value.shape
     ]
-    missing = [key for key in wanted if key not in given]
-    extra = [key for key in given if key not in wanted]
+    missing = [key for key in expected if key not in tensors]
+    extra = [key for key in tensors if key not in expected]
     faults = (("missing", missing), ("not in the network", extra), ("of another shape", wrong))
-    texts = [f"{what}: {_some(keys)}" for what, keys in faults if keys]
+    texts = [f"{fault}: {_first_keys(keys)}" for fault, keys in faults if keys]
     if texts:
         raise WeightsError(f"{checkpoint.path}: not this network's weights; {'; '.join(texts)}")
 
 
 def _ordered(data: bytes) -> bytes:
-    """A safetensors file with its header sorted, which the library writes in any order."""
+    """Sort the header of a safetensors file, whose order the library does not define."""
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
@@ -206,8 +209,8 @@ def _ordered(data: bytes) -> bytes:
 def _read_pickle(path: Path) -> Mapping[str, Tensor]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle raises nearly anything
-        # torch's own text advises to read the file unsafely, so it is the cause and not the message
+    except Exception as error:  # a damaged pickle can raise anything
+        # torch's message is left out because it advises to read the file unsafely
         raise WeightsError(
             f"{path}: no readable state dict: it is damaged or holds more than tensors, such as "
             "code, which is never run; give a plain state dict or a safetensors file"
@@ -218,11 +221,13 @@ def _read_pickle(path: Path) -> Mapping[str, Tensor]:
             break
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path}: holds something else than a state dict of tensors")
-    return {str(key): value for key, value in content.items()}
+    tensors = {str(key): value for key, value in content.items()}
+    check_sizes(path, tensors)
+    return tensors
 
 
 def _unprefixed(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The tensors without ``PARALLEL`` before their keys, where all have it."""
+    """Remove the prefix ``PARALLEL`` if all keys have it."""
     if not all(key.startswith(PARALLEL) for key in tensors):
         return tensors
     return {key.removeprefix(PARALLEL): value for key, value in tensors.items()}
@@ -233,7 +238,7 @@ def _line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _some(keys: list[str]) -> str:
-    """The first keys of a list and how many more there are."""
+def _first_keys(keys: list[str]) -> str:
+    """The first three keys and the number of the others."""
     more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
     return ", ".join(keys[:3]) + more

@@ -1,10 +1,12 @@
-"""DVSS, the block of encoder and decoder, and the state space module in it.
+"""DVSS, the block of encoder and decoder, and its state space module ESSM.
 
-paper: ESSM (Fig. 2c), DVSS (Eq. 6); the ablations of Table 9 by name.
-settled here: no biases in ESSM's linear layers; LDC sees the block's input as it is, without LN.
-Of Table 9: "w/o LDC" drops LDC(F); "w/o ECA" makes it the identity, LN(Z) stays; "EVSS" is F' = Z;
-"Transformer" puts self-attention in the place of ES2D (here only, not in the fusion modules), C/32
-heads over all tokens, one head where C is no multiple of 32, its output left to ESSM's last layer.
+From the paper: ESSM (Fig. 2c), DVSS (Eq. 6); the ablations of Table 9 by name.
+Not stated by the paper: no biases in ESSM's linear layers; LDC is applied to the block's input
+without LN.
+Ablations of Table 9: "w/o LDC" drops LDC(F); "w/o ECA" replaces it by the identity but keeps LN(Z);
+"EVSS" is F' = Z; "Transformer" replaces ES2D by self-attention over all tokens, in these blocks but
+not in the fusion modules, with C/32 heads (one head if C is no multiple of 32) and no output layer
+besides ESSM's.
 """
 
 import math
@@ -28,7 +30,7 @@ class ESSM(nn.Module):
 
         Args:
             width: Channels C; the inner width E is 2C.
-            mixer: What mixes the tokens, [B, H, W, E] to the same shape.
+            mixer: The token mixer, [B, H, W, E] to the same shape.
         """
         super().__init__()
         inner = 2 * width
@@ -47,7 +49,7 @@ class ESSM(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Self-attention over all pixels of the map, without position code or last layer."""
+    """Self-attention over all pixels of the map, without position encoding or output layer."""
 
     def __init__(self, inner: int, heads: int) -> None:
         super().__init__()
@@ -79,9 +81,9 @@ class DVSS(nn.Module):
 
         Args:
             width: Channels C.
-            block: "dvss", or one of Table 9's: "evss" (F' = Z), "attention" (in place of ES2D).
+            block: "dvss", or of Table 9 "evss" (F' = Z) or "attention" (in place of ES2D).
             ldc: Whether LDC(F) is added.
-            eca: Whether LN(Z) passes ECA.
+            eca: Whether ECA is applied to LN(Z).
             scan: The backend of the scan, a name or "auto".
         """
         super().__init__()

@@ -1,9 +1,9 @@
-"""ES2D, the efficient 2D scan: four interleaved sub-grids, each scanned in a direction of its own.
+"""ES2D, the efficient 2D scan: four interleaved sub-grids, each scanned in its own direction.
 
-paper: the skipping scan of EfficientVMamba (Pei, Huang and Xu, 2024), Fig. 2d.
-settled here: an odd side is padded with zeros at the bottom or right, the padded tokens are scanned
-too and then cropped; directions as in the table of ``fusion.scan.es2d.gather``; every direction has
-its own weights; the hold of B is Mamba's simplified one (delta B), not the exact one of Eq. 2.
+From the paper: the skipping scan of EfficientVMamba (Pei, Huang and Xu, 2024), Fig. 2d.
+Not stated by the paper: an odd side is padded with zeros at the bottom or right, and the padded
+tokens are scanned, then cropped; directions as in the table of ``fusion.scan.es2d.gather``; every
+direction has its own weights; B is discretized as in Mamba (delta B), not exactly as in Eq. 2.
 """
 
 import math
@@ -26,7 +26,7 @@ class ES2D(nn.Module):
     """
 
     def __init__(self, inner: int, rank: int, backend: str) -> None:
-        """Draw the weights as Mamba does.
+        """Draw random weights as Mamba does.
 
         Args:
             inner: Channels E of the map.

@@ -1,14 +1,15 @@
-"""FusionMamba as the journal paper has it (Xie et al., Visual Intelligence, 2024, section 3).
+"""FusionMamba as in the journal paper (Xie et al., Visual Intelligence, 2024, section 3).
 
-paper: the U-shape with four levels of widths C, 2C, 4C, 8C at 1/4 to 1/32 of the resolution, DVSS
-blocks in encoder and decoder, a DFFM at each level; C = 96 and depths 2, 2, 9, 2.
-settled here: both modalities share the encoder's weights, each has its own patch embedding; F1 is
-infrared; the decoder is as deep as the encoder at each level and starts from X4; X of a level is
-added after going up to it; reflect padding to a multiple of 32; the smaller sizes. Of Table 9:
-"DFFM -> DVSS" is X = DVSS(F1 + F2); the others are noted in dvss.py and dffm.py.
-ours: the head, zero at the start, so that an untrained network returns the mean of the inputs.
-``gate`` gives the two maps of ``fusion.network.gate`` at a quarter of the resolution; ``mean``
-expands the features to all pixels and adds one channel to the mean.
+From the paper: a U-shape with four levels of widths C, 2C, 4C, 8C at 1/4 to 1/32 of the resolution,
+DVSS blocks in encoder and decoder, a DFFM at each level; C = 96 and depths 2, 2, 9, 2.
+Not stated by the paper: both modalities share the encoder's weights but have their own patch
+embeddings; F1 is infrared; the decoder has the encoder's depths and starts from X4; the skip X of a
+level is added after expanding to that level; reflect padding to a multiple of 32. The smaller sizes
+are ours. Ablation of Table 9: "DFFM -> DVSS" is X = DVSS(F1 + F2); see dvss.py and dffm.py for the
+others.
+The heads are ours and start at zero, so that an untrained network returns the mean of the inputs:
+``gate`` outputs the two maps of ``fusion.network.gate`` at a quarter of the resolution; ``mean``
+expands the features to full resolution and adds one channel to the mean.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -25,17 +26,17 @@ from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
 from fusion.padding import pad_to_multiple
 
 LEVELS = 4
-MULTIPLE = 32  # 4 of the patches, 2 of each merging
+MULTIPLE = 32  # 4 by the patches, 2 by each of three mergings
 
 Depth = Annotated[int, Field(ge=1, le=64)]
 Depths = tuple[Depth, Depth, Depth, Depth]
 Width = Annotated[int, Field(ge=8, le=1024, multiple_of=4)]  # the last expansion has C/4 channels
 Head = Literal["gate", "mean"]
-HEAD = "gate (a smooth choice between the cameras) or mean (a change of each pixel)"
+HEAD = "gate (a smooth choice between the modalities) or mean (a change of each pixel)"
 
 
 class Switches(BaseModel):
-    """The ablations of the paper's Table 9; as they stand, all of the network is there."""
+    """The ablations of the paper's Table 9; the defaults are the complete network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,11 +63,11 @@ class Switches(BaseModel):
 
 
 class Architecture(Switches):
-    """All that decides which weights a network has; a checkpoint's metadata holds it as JSON."""
+    """Settings that determine the network's weights; stored as JSON in a checkpoint's metadata."""
 
     width: Width = Field(description="channels C of the first level, 8 to 1024, a multiple of 4")
     depths: Depths = Field(description="blocks at each of the four levels, 1 to 64 each")
-    head: Head = Field("mean", description=HEAD)  # files older than the gate don't say
+    head: Head = Field("mean", description=HEAD)  # older files without this key have "mean"
 
 
 class FusionMamba(Network):
@@ -161,7 +162,7 @@ class FusionMamba(Network):
         return x
 
     def _changed_mean(self, features: Tensor, ir: Tensor, vis: Tensor) -> Tensor:
-        """The head ``mean``: a change of each pixel of the mean, [B, 1, H, W]."""
+        """The head ``mean``: the mean of the inputs plus a change of each pixel, [B, 1, H, W]."""
         assert self.expand_last is not None
         height, width = ir.shape[2:]
         pixels = self.expand_last(features)[:, :height, :width]  # [B, H, W, C/4]
@@ -170,7 +171,7 @@ class FusionMamba(Network):
 
 
 class _SumThen(nn.Module):
-    """A block on the sum of two features."""
+    """A block applied to the sum of two features."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()

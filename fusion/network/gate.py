@@ -1,9 +1,9 @@
-"""The gate: a smooth choice between the cameras, place by place, and a small residual.
+"""The gate: a pixelwise weight between the modalities, and a small residual.
 
-fused = g ir + (1 − g) vis + r with g = sigmoid(2 a) and r = 0.3 tanh(b). The maps a and b are at a
-part of the resolution and are brought up by linear interpolation, so that the blocks of pixels that
-a network works on can't show. Where both are 0, as an untrained network gives them, fused is the
-mean of the pair.
+fused = g ir + (1 − g) vis + r with g = sigmoid(2 a) and r = 0.3 tanh(b). The maps a and b have a
+fraction of the resolution and are enlarged by bilinear interpolation, so that the network's blocks
+of pixels are not visible. Where both are 0, as in an untrained network, fused is the mean of the
+pair.
 """
 
 import torch
@@ -15,11 +15,11 @@ SLOPE, RESIDUAL = 2.0, 0.3
 
 
 def blend(maps: Tensor, *, ir: Tensor, vis: Tensor) -> Tensor:
-    """Mix a pair by the maps of a network.
+    """Fuse a pair by the maps of a network.
 
     Args:
-        maps: float [B, 2, h, w], a and b, for the whole image or for its padded form.
-        ir: float [B, 1, H, W] in [0, 1]; H and W whole multiples of h and w.
+        maps: float [B, 2, h, w], a and b, of the (padded) image.
+        ir: float [B, 1, H, W] in [0, 1]; H and W multiples of h and w.
         vis: float [B, 1, H, W] in [0, 1], luminance.
 
     Returns:

@@ -1,9 +1,10 @@
-"""A plain convolutional U-Net that gives the gate: the control for FusionMamba.
+"""A plain convolutional U-Net that computes the gate: the baseline network for FusionMamba.
 
-ours: five levels at 1/2 to 1/32 of the resolution; two 3 x 3 convolutions with GroupNorm and SiLU
-at each on the way down, the first of them strided, and on the way up, after nearest neighbours (one
-at the finest on the way down). Pixels go in as blocks of 2 x 2, scaled to [−1, 1]; the head, 1 x 1
-and zero at the start, gives the two maps of ``fusion.network.gate`` at half the resolution.
+Five levels at 1/2 to 1/32 of the resolution. Each level of the encoder has two 3 x 3 convolutions
+with GroupNorm and SiLU, the first of them strided (the finest level has one, not strided); each
+level of the decoder has two, after nearest-neighbour enlarging. Inputs are scaled to [−1, 1] and
+2 x 2 pixels become channels. The 1 x 1 head starts at zero and outputs the two maps of
+``fusion.network.gate`` at half the resolution.
 """
 
 from itertools import pairwise
@@ -18,13 +19,13 @@ from fusion.network.checkpoint import Network
 from fusion.network.gate import MAPS, blend
 from fusion.padding import pad_to_multiple
 
-GROUPS = 8  # of the normalisation
+GROUPS = 8  # of GroupNorm
 
 Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
 
 
 class Architecture(BaseModel):
-    """All that decides which weights a network has; a checkpoint's metadata holds it as JSON."""
+    """Settings that determine the network's weights; stored as JSON in a checkpoint's metadata."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +38,7 @@ class Architecture(BaseModel):
 
 
 class GateUNet(Network):
-    """Fuses the luminances of a pair; 2 M parameters in its usual size."""
+    """Fuses the luminances of a pair; 2 M parameters with the default widths."""
 
     NAME: ClassVar[str] = "gate_unet"
     architecture: Architecture
@@ -47,7 +48,7 @@ class GateUNet(Network):
         super().__init__()
         self.architecture = architecture
         widths = architecture.widths
-        self.stem = _Conv(2 * 2 * 2, widths[0])  # two images of 2 x 2 pixels
+        self.stem = _Conv(2 * 2 * 2, widths[0])  # 2 x 2 pixels of two images
         self.down = nn.ModuleList(
             nn.Sequential(_Conv(fine, coarse, stride=2), _Conv(coarse, coarse))
             for fine, coarse in pairwise(widths)
@@ -84,7 +85,7 @@ class GateUNet(Network):
         return fused if self.training else fused.clamp(0, 1)
 
     def maps(self, ir: Tensor, vis: Tensor) -> Tensor:
-        """The maps of ``fusion.network.gate``, float [B, 2, H/2, W/2], of a padded pair."""
+        """Compute the maps of ``fusion.network.gate``, float [B, 2, H/2, W/2], of a padded pair."""
         x = functional.pixel_unshuffle(torch.cat((ir, vis), 1) * 2 - 1, 2)  # [B, 8, H/2, W/2]
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         skips = []

@@ -1,10 +1,9 @@
-"""The small layers: convolutions, attention over channels, and what changes the resolution.
+"""Small layers on channels-last features [B, H, W, C].
 
-All take and give channels-last features [B, H, W, C].
-
-paper: LDC (Eq. 5), ECA (Wang et al., 2020), 4 x 4 patches, patch merging and expanding.
-settled here: the shape (C_out, 1, 3, 3) of LDC's m and the start 0.5 of its eps; ECA's kernel of 3;
-no biases in merging and expanding, which are those of VM-UNet; the order of merged neighbours.
+From the paper: LDC (Eq. 5), ECA (Wang et al., 2020), 4 x 4 patches, patch merging and expanding.
+Not stated by the paper: the shape (C_out, 1, 3, 3) of LDC's m and the initial value 0.5 of its eps;
+ECA's kernel size 3; merging and expanding as in VM-UNet, without biases; the order of merged
+neighbours.
 """
 
 import math
@@ -17,10 +16,9 @@ from torch.nn import functional
 
 
 class FoldedConv(nn.Module, ABC):
-    """3 x 3 convolution whose kernel is worked out from the weights.
+    """3 x 3 convolution whose kernel is computed from the weights.
 
-    In eval mode the kernel is worked out once and kept until the weights change; it is no part of
-    the state dict.
+    In eval mode the kernel is cached until the weights change. The cache is not in the state dict.
     """
 
     def __init__(self) -> None:
@@ -30,32 +28,31 @@ class FoldedConv(nn.Module, ABC):
 
     @abstractmethod
     def kernel(self) -> Tensor:
-        """The kernel of the equal plain convolution, float [C_out, C, 3, 3]."""
+        """The kernel of the equivalent plain convolution, float [C_out, C, 3, 3]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Float [B, H, W, C] to float [B, H, W, C_out], zeros beyond the border."""
-        # a fold holds no graph: whoever wants gradients of the weights gets the kernel itself
+        """Float [B, H, W, C] to float [B, H, W, C_out], zero padding."""
+        # the cached kernel has no graph, so it is not used if weights need gradients
         graph = torch.is_grad_enabled() and any(p.requires_grad for p in self.parameters())
         kernel = self.kernel() if self.training or graph else self._fold(x.dtype)
         return functional.conv2d(x.permute(0, 3, 1, 2), kernel, padding=1).permute(0, 2, 3, 1)
 
     def train(self, mode: bool = True) -> Self:
-        """As ``nn.Module.train``; drops the fold."""
+        """As ``nn.Module.train``; drops the cached kernel."""
         self._folded = None
         return super().train(mode)
 
     def _fold(self, dtype: torch.dtype) -> Tensor:
         parameters = tuple(self.parameters())
-        if any(
-            p.is_inference() for p in parameters
-        ):  # made in inference mode: changes go unnoticed
+        if any(p.is_inference() for p in parameters):  # these have no version counter
             return self.kernel().to(dtype)
-        # the version counts changes in place; replaced parameters end in one of the two hooks below
+        # versions count changes in place; replacing parameters calls one of the two hooks below
         versions = tuple(p._version for p in parameters)
         folded = self._folded
         if folded is None or folded.dtype != dtype or self._folded_from != versions:
-            with torch.inference_mode(False), torch.no_grad():  # so that autograd may use it later
-                # of the dtype of x: under autocast it would be converted at every call
+            # not an inference tensor, which autograd could not use later
+            with torch.inference_mode(False), torch.no_grad():
+                # in the dtype of x, or autocast would convert it at every call
                 self._folded = folded = self.kernel().to(dtype)
             self._folded_from = versions
         return folded
@@ -78,10 +75,10 @@ class LDC(FoldedConv):
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         self.mask = nn.Parameter(torch.ones(channels, 1, 3, 3))  # m
         self.eps = nn.Parameter(torch.tensor(0.5))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as torch's own convolutions
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as torch's convolutions
 
     def kernel(self) -> Tensor:
-        """The kernel of the equal plain convolution, float [C, C, 3, 3]."""
+        """The kernel of the equivalent plain convolution, float [C, C, 3, 3]."""
         return self.weight * ((1 - self.eps) + self.eps * self.mask)
 
 
@@ -100,7 +97,7 @@ class ECA(nn.Module):
 
 
 class DWConv(nn.Module):
-    """Depthwise 3 x 3 convolution with bias, zeros beyond the border."""
+    """Depthwise 3 x 3 convolution with bias and zero padding."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -134,7 +131,7 @@ class PatchMerging(nn.Module):
         """Make the layer.
 
         Args:
-            width: C, the channels before.
+            width: C, the channels of the input.
         """
         super().__init__()
         self.norm = nn.LayerNorm(4 * width)
@@ -157,9 +154,9 @@ class PatchExpanding(nn.Module):
         """Make the layer.
 
         Args:
-            width: Channels before.
-            scale: Pixels along each side that one pixel becomes.
-            out: Channels after.
+            width: Channels of the input.
+            scale: Factor of the resolution along each axis.
+            out: Channels of the output.
         """
         super().__init__()
         self.scale = scale

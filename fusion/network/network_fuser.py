@@ -1,4 +1,4 @@
-"""A network on luminances as a fuser of pairs."""
+"""The fuser made of a network on luminances."""
 
 from torch import Tensor, nn
 
@@ -9,7 +9,7 @@ class NetworkFuser(nn.Module):
     """Fuses infrared with the visible luminance by a network and keeps the visible chroma."""
 
     def __init__(self, network: nn.Module) -> None:
-        """Take a network: float [B, 1, H, W] as ``ir`` and ``vis`` to [B, 1, H, W]."""
+        """Wrap a network from ``ir`` and ``vis``, float [B, 1, H, W], to [B, 1, H, W]."""
         super().__init__()
         self.network = network
 
@@ -25,13 +25,13 @@ class NetworkFuser(nn.Module):
 
         Raises:
             ValueError: Values are NaN or outside [0, 1]. A network would spread one NaN over the
-                image; looking takes far less than 1 % of even the smallest network's time.
+                image; the check takes far less than 1 % of the smallest network's time.
         """
         check_range("ir", ir)
         check_range("vis", vis)
         return fuse_luminance(self._luminance, ir=ir, vis=vis)
 
     def _luminance(self, *, ir: Tensor, vis: Tensor) -> Tensor:
-        """Float [B, 1, H, W] twice to float [B, 1, H, W] in [0, 1]."""
+        """Two luminances, float [B, 1, H, W], to float [B, 1, H, W] in [0, 1]."""
         fused: Tensor = self.network(ir=ir, vis=vis)
         return fused.clamp(0, 1)

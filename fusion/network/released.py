@@ -1,13 +1,13 @@
 """FusionMamba as its authors released it: another graph than the paper's, for their checkpoints.
 
-paper: the parts, as in dvss.py and dffm.py, and the U-shape.
-released code: how the parts are put together, in all that the docstrings here state; modality 1 is
-visible; the skips are what enters a level; twice the sum of the inputs is added to the output.
-settled here: no stochastic depth in training; reflect padding to a multiple of 32. What is in the
-files and does nothing is neither kept nor run: level 0's fusion, a convolution in each fusion block
+From the paper: the modules, as in dvss.py and dffm.py, and the U-shape.
+From the released code: how they are connected, as the docstrings here state; modality 1 is visible;
+the skips are the inputs of a level; twice the sum of the inputs is added to the output.
+Ours: no stochastic depth in training; reflect padding to a multiple of 32. Weights that have no
+effect on the output are dropped: the fusion of level 0, a convolution in each fusion block
 (``lastconv``) and the base masks of LDC, which are all ones.
 
-Modules have names of this package; ``stored_key`` says what the files call them.
+Modules have this package's names; ``stored_key`` maps them to the keys in the authors' files.
 """
 
 import dataclasses
@@ -30,11 +30,11 @@ WIDTH_STEP = 4  # the last expansion has C / 4 channels
 class ReleasedFusionMamba(nn.Module):
     """Fuses the luminances of a pair; 164 M parameters in the authors' size.
 
-    That is 96 channels and depths (2, 2, 9, 2); their file has 225 M entries.
+    The authors' size is 96 channels and depths (2, 2, 9, 2); their file has 225 M values.
     """
 
     def __init__(self, width: int, depths: tuple[int, ...], *, scan: str = "auto") -> None:
-        """Draw an untrained network.
+        """Make an untrained network.
 
         Args:
             width: Channels C of the first level, a multiple of 4; level n has C 2^n.
@@ -52,11 +52,11 @@ class ReleasedFusionMamba(nn.Module):
         self.embed_ir = PatchEmbedding(width)
         self.encoder = nn.ModuleList(blocks(level) for level in range(LEVELS))
         self.merge = nn.ModuleList(PatchMerging(width) for width in widths[:-1])
-        # by level; the files have one of level 0 as well, whose result nothing takes
+        # by level; the authors' files also have one of level 0, whose result is not used
         self.fusion = nn.ModuleDict(
             {str(level): CrossBlock(widths[level], scan) for level in range(1, LEVELS)}
         )
-        # both by step: step 0 works at the deepest level, step i goes up one and works there
+        # both by step: step 0 is the deepest level, each further step is one level up
         self.decoder = nn.ModuleList(blocks(level) for level in reversed(range(LEVELS)))
         self.expand = nn.ModuleDict(
             {
@@ -75,7 +75,7 @@ class ReleasedFusionMamba(nn.Module):
             vis: float [B, 1, H, W] in [0, 1], luminance, same shape, dtype and device.
 
         Returns:
-            float [B, 1, H, W], head + 2 (vis + ir) as it comes, not clamped.
+            float [B, 1, H, W], head + 2 (vis + ir), not clamped.
 
         Raises:
             ValueError: The shapes are not [B, 1, H, W] or differ.
@@ -86,12 +86,14 @@ class ReleasedFusionMamba(nn.Module):
             )
         x, skips = self._encode(pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE))
         features = self._decode(x, skips)  # [B, H', W', C/4]
-        features = features[:, : ir.shape[2], : ir.shape[3]]  # the padding needs no head
+        features = features[
+            :, : ir.shape[2], : ir.shape[3]
+        ]  # cropped before the head, which is 1 x 1
         change: Tensor = self.head(features.permute(0, 3, 1, 2))  # [B, 1, H, W]
         return change + 2 * (vis + ir)
 
     def _encode(self, ir: Tensor, vis: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """The sum of both outputs, [B, H/32, W/32, 8C], and the fused skips of levels 1 to 3."""
+        """The sum of both modalities, [B, H/32, W/32, 8C], and the fused skips of levels 1 to 3."""
         x = torch.cat((self.embed_vis(vis), self.embed_ir(ir)))  # [2B, H/4, W/4, C]
         x = self.encoder[0](x)
         skips = []
@@ -103,7 +105,7 @@ class ReleasedFusionMamba(nn.Module):
         return f1 + f2, skips
 
     def _decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """To features at full resolution, [B, H, W, C/4]."""
+        """Decode to features at full resolution, [B, H, W, C/4]."""
         x = self.decoder[0](x)
         for step, skip in enumerate(reversed(skips), start=1):
             x = self.decoder[step](self.expand[str(step)](x + skip))
@@ -112,18 +114,18 @@ class ReleasedFusionMamba(nn.Module):
 
 
 def from_checkpoint(path: str | Path, *, scan: str = "auto") -> ReleasedFusionMamba:
-    """The network of a checkpoint of the released code, on the CPU, float32, in eval mode.
+    """Load a checkpoint of the released code, on the CPU, float32, in eval mode.
 
-    Width and depths are read from the keys.
+    Width and depths are read from the keys and shapes.
 
     Args:
-        path: ``.safetensors``, or ``.pth`` / ``.pt`` with a state dict, plain or as training
-            scripts wrap it. No code in it is run.
+        path: ``.safetensors``, or ``.pth`` / ``.pt`` with a state dict, plain or wrapped as by
+            training scripts. No code in it is run.
         scan: The backend of the scan, a name or "auto".
 
     Raises:
         errors.WeightsError: There is no such file, it cannot be read, holds more than tensors, or
-            its keys and shapes are not those of this network; the first of these are named.
+            its keys and shapes are not those of this network; the first ones are named.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -132,16 +134,16 @@ def from_checkpoint(path: str | Path, *, scan: str = "auto") -> ReleasedFusionMa
     used = {key: value for key, value in stored.tensors.items() if not _UNUSED.search(key)}
     stored = dataclasses.replace(stored, tensors=used)
     width, depths = _width(stored), _depths(stored)
-    with torch.device("meta"):  # nothing is allocated or drawn before the file is known to fit
+    with torch.device("meta"):  # allocates nothing until the file is known to match
         network = ReleasedFusionMamba(width, depths, scan=scan)
-    wanted = network.state_dict()
-    checkpoint.match({stored_key(key): value for key, value in wanted.items()}, stored)
-    network.load_state_dict({key: used[stored_key(key)].float() for key in wanted}, assign=True)
+    expected = network.state_dict()
+    checkpoint.match({stored_key(key): value for key, value in expected.items()}, stored)
+    network.load_state_dict({key: used[stored_key(key)].float() for key in expected}, assign=True)
     return network.eval()
 
 
 def stored_key(key: str) -> str:
-    """What the released code's files call an entry of this network's state dict."""
+    """The key in the authors' files of an entry of this network's state dict."""
     for pattern, replacement in _STORED:
         key = re.sub(pattern, replacement, key)
     return key
@@ -154,20 +156,20 @@ def _width(stored: checkpoint.Checkpoint) -> int:
     if width < 1 or width % WIDTH_STEP:
         raise WeightsError(
             f"{stored.path}: no weights of a released FusionMamba: {key} is missing, or its first "
-            f"side is no multiple of {WIDTH_STEP}"
+            f"dimension is no multiple of {WIDTH_STEP}"
         )
     return width
 
 
 def _depths(stored: checkpoint.Checkpoint) -> tuple[int, ...]:
-    """Blocks of the file at each level, at least 1, so that a level that lacks is named missing."""
-    found = {match.groups() for key in stored.tensors if (match := _BLOCK.match(key))}
-    return tuple(max(1, sum(at == str(level) for at, _ in found)) for level in range(LEVELS))
+    """Blocks in the file per level, at least 1, so that a level without blocks is reported."""
+    blocks = {match.groups() for key in stored.tensors if (match := _BLOCK.match(key))}
+    return tuple(max(1, sum(at == str(level) for at, _ in blocks)) for level in range(LEVELS))
 
 
 _BLOCK = re.compile(r"layers\.(\d+)\.blocks\.(\d+)\.")
 _UNUSED = re.compile(r"^Cross_block\.0\.|\.Diff_enhance\.lastconv\.|\.base_mask$")
-# Applied one after another: first inside the parts, then the parts, then where they lie.
+# Applied one after another: first inside the modules, then the modules, then their positions.
 _STORED = (
     (r"\.(?:es2d|mixer)\.x_weight$", ".x_proj_weight"),
     (r"\.(?:es2d|mixer)\.dt_(weight|bias)$", r".dt_projs_\1"),

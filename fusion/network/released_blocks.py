@@ -1,7 +1,6 @@
-"""The blocks of FusionMamba's released code, where they are not those of the paper.
+"""The blocks in which FusionMamba's released code differs from the paper.
 
-released code: all of it, as the docstrings state; the scan, ECA and depthwise convolution are the
-paper's, in es2d.py and layers.py.
+The scan, ECA and depthwise convolution are the paper's, in es2d.py and layers.py.
 """
 
 import math
@@ -14,15 +13,15 @@ from fusion.network.dvss import ESSM, step_rank
 from fusion.network.es2d import ES2D
 from fusion.network.layers import ECA, DWConv, FoldedConv
 
-SQUEEZE = 8  # C // 8 channels inside the gate of a block, at least 1
+SQUEEZE = 8  # the gate of a block has C // 8 hidden channels, at least 1
 MLP_RATIO = 4
 
 
 class DescriptiveConv(FoldedConv):
-    """LDC of the released code: only the middle of the 3 x 3 kernel is described.
+    """LDC of the released code, which changes only the middle tap of the 3 x 3 kernel.
 
-    The middle tap of channel i for channel o is w (1 − theta m[o, i] sum(w[o, i])), the sum over
-    the nine taps; the others are w.
+    The middle tap from channel i to channel o is w (1 − theta m[o, i] sum(w[o, i])), with the sum
+    over the nine taps; the other taps are w.
     """
 
     def __init__(self, channels: int) -> None:
@@ -30,10 +29,10 @@ class DescriptiveConv(FoldedConv):
         self.weight = nn.Parameter(torch.empty(channels, channels, 3, 3))
         self.learnable_mask = nn.Parameter(torch.ones(channels, channels))  # m
         self.learnable_theta = nn.Parameter(torch.full((1,), 0.5))
-        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as torch's own convolutions
+        nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # as torch's convolutions
 
     def kernel(self) -> Tensor:
-        """The kernel of the equal plain convolution, float [C, C, 3, 3]."""
+        """The kernel of the equivalent plain convolution, float [C, C, 3, 3]."""
         change = self.learnable_theta * self.learnable_mask * self.weight.sum(dim=(2, 3))  # [C, C]
         # the factor is 1 − change in the middle and 1 elsewhere
         factor = 1 - functional.pad(change[:, :, None, None], (1, 1, 1, 1))  # [C, C, 3, 3]
@@ -41,7 +40,7 @@ class DescriptiveConv(FoldedConv):
 
 
 class Gate(nn.Module):
-    """v sigmoid(W2 GELU(W1 GAP(LN(v)))), W1 from C to C // 8 channels and W2 back."""
+    """v sigmoid(W2 GELU(W1 GAP(LN(v)))), W1 from C to C // 8 channels, W2 back to C."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -60,8 +59,8 @@ class Gate(nn.Module):
 class Block(nn.Module):
     """The released code's DVSS.
 
-    s = ESSM(LN(f)), c = LDC(s + ECA(s)), g = f + gate(s) + gate(c), out = g + MLP(LN(g)); the gate
-    has one set of weights for both.
+    s = ESSM(LN(f)), c = LDC(s + ECA(s)), g = f + gate(s) + gate(c), out = g + MLP(LN(g)). Both
+    gates share their weights.
     """
 
     def __init__(self, width: int, scan: str) -> None:
@@ -88,25 +87,25 @@ class Block(nn.Module):
 class CrossMixer(nn.Module):
     """The released code's CMFM, between its first LN and its ECA.
 
-    (x1, z) and (x2, unused) = Linear_i(LN_i(Di)), ci = SiLU(DWConv(xi)) by one convolution,
-    S = LN(ES2D(c1 c2 + c1 + c2)), out = Linear(S SiLU(z) + S SiLU(SiLU(z))).
+    (x1, z) and (x2, unused) = Linear_i(LN_i(Di)), ci = SiLU(DWConv(xi)) with one convolution for
+    both, S = LN(ES2D(c1 c2 + c1 + c2)), out = Linear(S SiLU(z) + S SiLU(SiLU(z))).
 
-    The second gate is modality 1's once more, activated twice, where the paper has modality 2's: a
-    slip of the released code, kept because the checkpoints were trained with it.
+    The second gate applies SiLU twice to modality 1's z where the paper uses modality 2's. This is
+    an error of the released code, kept because the checkpoints were trained with it.
     """
 
     def __init__(self, width: int, scan: str) -> None:
         super().__init__()
         inner = 2 * width
         self.in_proj1 = nn.Linear(width, 2 * inner, bias=False)
-        self.in_proj2 = nn.Linear(width, 2 * inner, bias=False)  # its second half is never used
+        self.in_proj2 = nn.Linear(width, 2 * inner, bias=False)  # its second half is not used
         self.conv = DWConv(inner)
         self.es2d = ES2D(inner, step_rank(width), scan)
         self.norm = nn.LayerNorm(inner)
         self.linear_out = nn.Linear(inner, width, bias=False)
 
     def forward(self, d1: Tensor, d2: Tensor) -> Tensor:
-        """LN_1(D1) and LN_2(D2), float [B, H, W, C] each, to float [B, H, W, C]."""
+        """LN_1(D1) and LN_2(D2), float [B, H, W, C] each, to out, float [B, H, W, C]."""
         x1, z = self.in_proj1(d1).chunk(2, dim=-1)  # [B, H, W, E] each
         used, _ = self.in_proj2.weight.chunk(2)  # [E, C]
         x2 = functional.linear(d2, used)  # [B, H, W, E]
@@ -120,7 +119,7 @@ class CrossMixer(nn.Module):
 class CrossBlock(nn.Module):
     """The released code's DFFM.
 
-    D1 = LDC_1(F1) + F1 + sigmoid(GAP(F1 − F2)) (F1 + F2), and D2 the other way round,
+    D1 = LDC_1(F1) + F1 + sigmoid(GAP(F1 − F2)) (F1 + F2), and D2 with 1 and 2 exchanged,
     y = CMFM(D1, D2), X = F1 + F2 + y + ECA(y).
     """
 

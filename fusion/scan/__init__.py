@@ -1,8 +1,8 @@
-"""The selective scan (Mamba's S6) behind one signature; each backend is a module of this folder.
+"""The selective scan (Mamba's S6); each backend is a module of this folder.
 
-A backend module has a ``selective_scan`` of the signature below without ``backend`` and a
-``problem`` that says why it cannot run here. Which one runs is chosen once per name and kind of
-device, and written to the log then.
+A backend module has a ``selective_scan`` with the signature below but without ``backend``, and a
+``problem`` that says why it cannot run on this machine. The backend is chosen and logged once per
+name and type of device.
 """
 
 from torch import Tensor
@@ -26,8 +26,8 @@ def selective_scan(
 ) -> Tensor:
     """Scan h_t = exp(delta_t A) h_(t−1) + delta_t B_t u_t, y_t = <C_t, h_t> + D u_t from h_0 = 0.
 
-    The recurrence is Mamba's (Gu and Dao, 2023, with its simplified hold for B), the shapes are
-    mamba_ssm's: b batch, d channels, g groups of d / g neighbouring channels, n state, l tokens.
+    The recurrence is Mamba's (Gu and Dao, 2023, with its simplified discretization of B). Shapes
+    are mamba_ssm's: b batch, d channels, g groups of d / g adjacent channels, n state, l tokens.
 
     Args:
         u: float [b, d, l], the input.
@@ -37,14 +37,15 @@ def selective_scan(
         C: float [b, g, n, l].
         D: float [d], the skip; None for none.
         delta_bias: float [d], added to ``delta``; None for none.
-        delta_softplus: Whether softplus is taken of the (biased) step.
+        delta_softplus: Whether softplus is applied to the (biased) step.
         backend: A name of ``BACKENDS``, or "auto": numba on the CPU, triton on CUDA.
 
     Returns:
-        float [b, d, l] of the dtype of ``u``. State and accumulation are float32, or float64
-        where ``u`` is, which only the reference takes. Differentiable in all tensors.
+        float [b, d, l] of the dtype of ``u``. State and accumulation are float32, or float64 if
+        ``u`` is (reference backend only). Differentiable in all tensors.
 
     Raises:
-        errors.DeviceError: The backend is unknown or cannot run here, or not with these tensors.
+        errors.DeviceError: The backend is unknown, or cannot run on this machine or with these
+            tensors.
     """
     return choose(backend, u).scan(u, delta, A, B, C, D, delta_bias, delta_softplus)

@@ -1,4 +1,4 @@
-"""Which backends there are, whether they can run here, and which one serves a tensor."""
+"""The backends of the scan: names, availability, and the choice for a tensor."""
 
 import importlib
 import logging
@@ -12,14 +12,14 @@ from torch import Tensor
 
 from common.errors import DeviceError
 
-BACKENDS = ("numba", "triton", "mamba_ssm", "reference")  # what can be asked for by name
-_PREFERRED = {"cpu": "numba", "cuda": "triton"}  # of "auto"
+BACKENDS = ("numba", "triton", "mamba_ssm", "reference")
+_PREFERRED = {"cpu": "numba", "cuda": "triton"}  # the choice of "auto"
 
 _log = logging.getLogger(__name__)
 
 
 class SelectiveScan(Protocol):
-    """What every backend module offers as ``selective_scan``."""
+    """The function ``selective_scan`` of every backend module."""
 
     def __call__(
         self,
@@ -37,7 +37,7 @@ class SelectiveScan(Protocol):
 
 
 class ScanToMap(Protocol):
-    """What a backend module may offer as ``scan_to_map``: the scan and ``scatter`` in one."""
+    """The optional ``scan_to_map`` of a backend module: the scan and ``scatter`` in one."""
 
     def __call__(
         self,
@@ -55,7 +55,7 @@ class ScanToMap(Protocol):
 
 
 class ScanMap(Protocol):
-    """What a backend module may offer as ``scan_map``: all of ES2D, without gradient."""
+    """The optional ``scan_map`` of a backend module: all of ES2D, without gradient."""
 
     def __call__(
         self,
@@ -72,7 +72,7 @@ class ScanMap(Protocol):
 
 @dataclass(frozen=True)
 class Backend:
-    """What a backend module offers."""
+    """The functions of a backend module."""
 
     scan: SelectiveScan
     to_map: ScanToMap | None
@@ -80,10 +80,10 @@ class Backend:
 
 
 def choose(backend: str, u: Tensor) -> Backend:
-    """The backend of this name, or for "auto" the fastest, for a scan of ``u``.
+    """Return the named backend, or for "auto" the fastest one for ``u``.
 
     Raises:
-        errors.DeviceError: The backend is unknown or cannot run here.
+        errors.DeviceError: The backend is unknown or cannot run on this machine.
     """
     if backend == "auto" and u.dtype == torch.float64:
         backend = "reference"  # the others work in float32
@@ -91,17 +91,17 @@ def choose(backend: str, u: Tensor) -> Backend:
 
 
 def problem(name: str) -> str | None:
-    """Why the backend of this name cannot run on this machine and what to do, or None."""
+    """Why the backend cannot run on this machine and how to fix it, or None."""
     try:
-        found: str | None = _module(name).problem()
+        reason: str | None = _module(name).problem()
     except ImportError as error:
         return f"cannot import {error.name}: {error}"
-    return found
+    return reason
 
 
 @cache
 def _load(backend: str, device: str) -> Backend:
-    """The backend for this kind of device, logged at the first call."""
+    """The backend for this type of device, logged at the first call."""
     name = _PREFERRED.get(device, "reference") if backend == "auto" else backend
     if name not in BACKENDS:
         choices = ", ".join(("auto", *BACKENDS))

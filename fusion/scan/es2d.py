@@ -1,4 +1,4 @@
-"""ES2D's way through a feature map: gather four sub-grids, project, scan each, put them back."""
+"""ES2D's scan of a feature map: gather four sub-grids, project, scan each, scatter."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from fusion.scan.backends import choose
 
 DIRECTIONS = 4
-_MAPPED = (torch.float32, torch.bfloat16)  # what a backend's ``scan_map`` takes
+_MAPPED = (torch.float32, torch.bfloat16)  # dtypes that ``scan_map`` supports
 
 
 def es2d_scan(
@@ -20,10 +20,10 @@ def es2d_scan(
     D: Tensor,
     backend: str = "auto",
 ) -> Tensor:
-    """Scan the four sub-grids of a feature map, each with weights of its own.
+    """Scan the four sub-grids of a feature map, each with its own weights.
 
     ``[dt_low, B, C] = x_weight[k] x``, ``delta = softplus(dt_weight[k] dt_low + dt_bias[k])``, then
-    the selective scan of every channel, all for the tokens of direction k as ``gather`` reads them.
+    the selective scan of every channel, over the tokens of direction k in the order of ``gather``.
 
     Args:
         x: float [B, H, W, E], H and W even.
@@ -38,7 +38,7 @@ def es2d_scan(
         float [B, H, W, E], of the dtype of ``x``. Differentiable.
 
     Raises:
-        errors.DeviceError: The backend is unknown or cannot run here.
+        errors.DeviceError: The backend is unknown or cannot run on this machine.
     """
     scan = choose(backend, x)
     weights = (x_weight, dt_weight, dt_bias, A, D)
@@ -89,7 +89,7 @@ def gather(x: Tensor) -> Tensor:
 
 
 def scatter(tokens: Tensor, height: int, width: int) -> Tensor:
-    """Put the tokens back to the pixels that they came from: the inverse of ``gather``.
+    """Write tokens back to their pixels: the inverse of ``gather``.
 
     Args:
         tokens: [B, 4, E, height width / 4].
@@ -104,17 +104,19 @@ def scatter(tokens: Tensor, height: int, width: int) -> Tensor:
 
 
 def _sub_grids(x: Tensor) -> list[Tensor]:
-    """Views [B, lines, places, E] of a map [B, H, W, E]: the lines are rows, of the odd columns."""
+    """Views of a map [B, H, W, E] by direction, the scanned line first.
+
+    [B, H/2, W/2, E] where k is even, transposed to [B, W/2, H/2, E] where it is odd.
+    """
     views = [x[:, k % 2 :: 2, k // 2 :: 2] for k in range(DIRECTIONS)]  # [B, H/2, W/2, E]
     return [view.transpose(1, 2) if k % 2 else view for k, view in enumerate(views)]
 
 
-# Both ways go in two steps, first or last the strides of the sub-grid, and a plain transposition:
-# torch does the two faster than one copy that skips and transposes at a time.
+# Strides and transposition are two copies, which torch does faster than both in one.
 
 
 class _Gather(torch.autograd.Function):
-    """Into one buffer; the pieces of torch that autograd knows would make another copy."""
+    """``gather`` into one buffer; autograd's own operations would need another copy."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:  # noqa: ANN401
@@ -130,7 +132,7 @@ class _Gather(torch.autograd.Function):
 
 
 class _Scatter(torch.autograd.Function):
-    """The inverse of ``_Gather`` and, both being permutations, its transpose."""
+    """``scatter``; as both are permutations, each is the gradient of the other."""
 
     @staticmethod
     def forward(ctx: Any, tokens: Tensor, height: int, width: int) -> Tensor:  # noqa: ANN401

@@ -1,6 +1,6 @@
-"""The selective scan of the package mamba_ssm, whose CUDA kernel others trained with.
+"""The selective scan of the package mamba_ssm, the CUDA kernel used by the authors' code.
 
-The package is imported when the scan is first asked for: it builds against a CUDA torch only.
+The package is imported at the first scan, because it only builds against a CUDA build of torch.
 """
 
 import importlib.util
@@ -14,7 +14,7 @@ INSTALL = "pip install --no-build-isolation -e '.[cuda]'"
 
 
 def problem() -> str | None:
-    """Why the package cannot be used here and what to do, or None."""
+    """Why the package cannot be used on this machine and how to fix it, or None."""
     if torch.version.cuda is None:
         return f"needs a CUDA build of torch; install one, then `{INSTALL}`"
     if importlib.util.find_spec("mamba_ssm") is None:
@@ -34,7 +34,7 @@ def selective_scan(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
 ) -> Tensor:
-    """See ``fusion.scan.selective_scan``; float64 and tensors of the CPU are refused."""
+    """See ``fusion.scan.selective_scan``; raises for float64 and for tensors on the CPU."""
     if not u.is_cuda or u.dtype == torch.float64:
         raise DeviceError(
             f"scan backend 'mamba_ssm' works in float32 on CUDA, not in {u.dtype} on {u.device}: "
@@ -42,7 +42,7 @@ def selective_scan(
         )
     from mamba_ssm.ops.selective_scan_interface import selective_scan_fn
 
-    # the kernel wants one dtype for what varies with the token and float32 for the weights
+    # the kernel needs one dtype for all tensors with tokens, and float32 for the weights
     y: Tensor = selective_scan_fn(
         u,  # [b, d, l]
         delta.to(u.dtype),  # [b, d, l]

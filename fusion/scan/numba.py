@@ -1,9 +1,9 @@
-"""The selective scan on the CPU, compiled by numba: one pass, the states in vector registers.
+"""The selective scan on the CPU, compiled by numba: one pass, states in vector registers.
 
-Rows (the channels of all images) are independent but for the gradients of B and C, which are sums
-over the rows of a group. The rows of a group are cut into parts, and each part is one task of a
-pool of ``torch.get_num_threads()`` threads. Every part has sums of its own that are added up at the
-end, so that a result depends on the number of threads at most, never on timing.
+Rows (the channels of all images) are independent, except that the gradients of B and C are sums
+over the rows of a group. The rows of a group are split into parts, and each part is one task for a
+pool of ``torch.get_num_threads()`` threads. Each part has its own partial sums, added up at the
+end, so that results depend on the number of threads but not on timing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,11 +22,11 @@ from fusion.scan.numba_map import scan_map
 
 __all__ = ["problem", "scan_map", "selective_scan"]
 
-_TASK = 1 << 16  # state updates, about 40 us: a smaller task is not worth handing to a thread
+_TASK = 1 << 16  # fewest state updates worth a thread, about 40 us
 
 
 def problem() -> str | None:
-    """None: numba is a package that irvis requires."""
+    """None: irvis requires numba."""
     return None
 
 
@@ -40,7 +40,7 @@ def selective_scan(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
 ) -> Tensor:
-    """See ``fusion.scan.selective_scan``; float64 and tensors of a GPU are refused."""
+    """See ``fusion.scan.selective_scan``; raises for float64 and for tensors on a GPU."""
     if u.device.type != "cpu" or u.dtype == torch.float64:
         raise DeviceError(
             f"scan backend 'numba' works in float32 on the CPU, not in {u.dtype} on {u.device}: "
@@ -148,19 +148,19 @@ def _array(tensor: Tensor) -> Floats:
 
 
 class _Tasks:
-    """How a scan is cut: every image and group into ``parts`` runs of neighbouring rows."""
+    """The tasks of a scan: ``parts`` ranges of adjacent rows per image and group."""
 
     def __init__(self, u: Tensor, B: Tensor) -> None:
-        """Cut the scan of ``u`` [b, d, l] with ``B`` [b, g, blocks, l, LANES]."""
+        """Split the scan of ``u`` [b, d, l] with ``B`` [b, g, blocks, l, LANES]."""
         self.images, self.groups, blocks = B.shape[:3]
-        self.rows = u.shape[1] // self.groups  # of one group
+        self.rows = u.shape[1] // self.groups  # per group
         work = u.numel() * blocks * LANES  # state updates
         self.threads = threads.count(work, _TASK)
-        # two tasks for each thread, lest one waits for another that is slow
+        # two tasks per thread, to balance threads of different speed
         self.parts = min(self.rows, ceil(2 * self.threads / (self.images * self.groups)))
 
     def __iter__(self) -> Iterator[tuple[int, int, int, slice]]:
-        """Image, group, part and the channels that are the part's rows."""
+        """Image, group, part, and the part's channels."""
         for image in range(self.images):
             for group in range(self.groups):
                 for part in range(self.parts):

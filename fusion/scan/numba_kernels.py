@@ -1,11 +1,11 @@
 """The compiled loops of the numba backend: the scan of some rows of one group, and its gradient.
 
-A row is one channel of one image. Tokens are taken CHUNK at a time and the rows one after another
-within a chunk, so that what the rows share (B, C and their gradients) stays in the nearest cache.
-The state is cut into blocks of LANES numbers, each of which lives in one or two vector registers;
-the loops over LANES and over the tokens of a chunk have no branch, for the compiler to vectorise.
+A row is one channel of one image. Tokens are processed in chunks of CHUNK, and all rows of a chunk
+one after another, so that the data shared by the rows (B, C and their gradients) stays in the L1
+cache. The state is split into blocks of LANES numbers that fit one or two vector registers. The
+loops over LANES and over the tokens of a chunk have no branches, so that they are vectorised.
 
-What is kept for the gradient is the state before each chunk; within a chunk it is worked out again.
+The state before each chunk is kept for the gradient; states within a chunk are recomputed.
 """
 
 import numpy as np
@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from common.compiled import compiled
 
 CHUNK = 64  # tokens
-LANES = 16  # numbers of state; fewer are padded with zeros, which the scan leaves zero
+LANES = 16  # numbers of a state block; a smaller state is padded with zeros, which stay zero
 
 Floats = NDArray[np.float32]
 
-# Float32 throughout: a bare Python number would turn the arithmetic to float64.
+# float32 constants: a Python number would promote the arithmetic to float64
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
 _LOG2_E = np.float32(np.log2(np.e))
-# exp2 beyond these is 0 and infinity; 127 is the bias of the exponent
+# range of exp2, beyond which it is 0 or infinity; 127 is the bias of the exponent
 _LEAST, _MOST, _BIAS, _HALF = (np.float32(v) for v in (-127, 128, 127, 0.5))
 # (2^f − 1) / f for |f| <= 1/2, lowest power first; relative error of 2^f 2e-9 before rounding
 _P0, _P1, _P2, _P3, _P4, _P5 = (
@@ -41,9 +41,9 @@ _Q0, _Q1, _Q2, _Q3 = (
 )
 
 
-# Where an order of operations was chosen for its rounding it stays ("reassoc" is not allowed).
+# without "reassoc", because the order of operations was chosen for its rounding
 _exact = compiled(fastmath={"contract"}, error_model="numpy")
-# Sums over the state may be taken in any order. NaN and infinity keep their meaning in both.
+# sums over the state may be reordered; NaN and infinity are honoured in both
 _loops = compiled(fastmath={"contract", "reassoc", "nsz"}, error_model="numpy")
 
 
@@ -96,9 +96,9 @@ def forward(
         D: [rows].
         bias: [rows], added to ``delta``.
         softplus: Whether the step is softplus(delta + bias).
-        y: [rows, l], is written.
-        kept: [rows, chunks, blocks, LANES], is given the state before each chunk of CHUNK tokens;
-            [rows, 0, blocks, LANES] where nothing is to be kept.
+        y: [rows, l], output.
+        kept: [rows, chunks, blocks, LANES], output: the state before each chunk of CHUNK tokens;
+            [rows, 0, blocks, LANES] to keep none.
     """
     rows, length = u.shape
     blocks = A.shape[1]
@@ -141,8 +141,8 @@ def forward(
                 y[row, begin + t] = out[t]
 
 
-# What ``backward`` works on lies in one array, [7, CHUNK, LANES]: the compiler then sees that the
-# parts do not overlap. The first four are shared by the rows; in the last, three lines are used.
+# The buffers of ``backward`` are parts of one array [7, CHUNK, LANES], so that the compiler knows
+# that they do not overlap. The first four are shared by the rows; the last uses three lines only.
 _B, _C, _DB, _DC, _DECAY, _BEFORE, _LINES = range(7)
 _STATE, _RATE, _GAIN = range(3)
 
@@ -167,16 +167,16 @@ def backward(
     dD: Floats,
     dbias: Floats,
 ) -> None:
-    """The gradient of ``forward``: ``dx`` is that of ``x`` and has its shape.
+    """The gradient of ``forward``; ``dx`` is the gradient of ``x``, with the same shape.
 
-    ``du`` and ``ddelta`` are written, the others are added to.
+    ``du`` and ``ddelta`` are overwritten, the other gradients are added to.
     With a_t = exp(delta_t A) and m_t the gradient of h_t: m_t = C_t dy_t + a_(t+1) m_(t+1).
     """
     rows, length = u.shape
     blocks = A.shape[1]
     onward = np.zeros((rows, blocks, LANES), np.float32)  # a_(t+1) m_(t+1)
     step = np.empty(CHUNK, np.float32)
-    slope = np.empty(CHUNK, np.float32)  # of the step in delta
+    slope = np.empty(CHUNK, np.float32)  # derivative of the step with respect to delta
     w = np.empty((7, CHUNK, LANES), np.float32)
     for chunk in range((length + CHUNK - 1) // CHUNK - 1, -1, -1):
         begin = chunk * CHUNK

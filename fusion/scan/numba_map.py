@@ -1,9 +1,9 @@
-"""ES2D for inference on the CPU: a kernel that scans a whole feature map, channels last.
+"""ES2D for inference on the CPU: a kernel that scans a whole channels-last feature map.
 
-It differs from the loops of ``numba_kernels`` in what it vectorises over: neighbouring channels
-instead of the state. Channels last, those lie side by side, so that no map is transposed, no sum
-runs across a register, and results go straight to the pixels that the tokens came from. The step is
-worked out on the way from its R low-rank numbers. There is no gradient.
+Unlike ``numba_kernels``, it vectorises over adjacent channels instead of the state. They are
+contiguous in memory, so no map is transposed, no sum runs across a register, and results are
+written directly to the pixels of their tokens. The step is computed in the kernel from its R
+low-rank numbers. There is no gradient.
 """
 
 from collections.abc import Iterator
@@ -32,9 +32,9 @@ from fusion.scan.numba_kernels import (
     _softplus,
 )
 
-CHUNK = 64  # tokens: what is worked on stays in the nearest cache
+CHUNK = 64  # tokens; the buffers fit the L1 cache
 LANES = 64  # channels at a time: four AVX-512 registers, enough to hide the latency of each step
-_TASK = 1 << 16  # state updates: a smaller task is not worth handing to a thread
+_TASK = 1 << 16  # fewest state updates worth a thread
 _LEAST, _WHOLE, _ONE = np.float32(-126), np.float32(3 << 22), np.float32(1)
 _LOG2_E = float(np.log2(np.e))
 _STEP, _INFLOW, _OUT, _LINES = range(4)
@@ -47,7 +47,7 @@ def scan_map(
 ) -> Tensor:
     """``fusion.scan.es2d.es2d_scan`` without gradient, on the CPU, all of A negative.
 
-    ``x`` is float32 or bfloat16 and decides the dtype of the projection and of the result.
+    ``x`` is float32 or bfloat16, which is also the dtype of the projection and of the result.
     """
     batch, height, width, inner = x.shape
     tokens = x.new_empty(batch, 4, height // 2, width // 2, inner)  # row by row for all k
@@ -88,7 +88,7 @@ def _blocks(values: Tensor) -> Tensor:
 
 
 def _tasks(batch: int, blocks: int, workers: int) -> Iterator[tuple[int, int, slice]]:
-    """Direction, image and blocks of channels: two tasks for each thread, where that can be."""
+    """Direction, image and blocks of channels; two tasks per thread where possible."""
     parts = min(blocks, -(-2 * workers // (4 * batch)))
     for k in range(4):
         for image in range(batch):
@@ -103,11 +103,11 @@ def _array(tensor: Tensor) -> Numbers:
 
 
 def _widen(number: Any) -> Any:  # noqa: ANN401
-    """A number of either kind as float32."""
+    """Convert float32, or bfloat16 as uint16, to float32."""
 
 
 def _narrow(number: Any, like: Any) -> Any:  # noqa: ANN401
-    """A float32 as a number of the kind of ``like``, rounded to the nearest (halves to even)."""
+    """Convert float32 to the type of ``like``, rounding half to even."""
 
 
 @overload(_widen)
@@ -136,7 +136,7 @@ def _narrow_for(number: Any, like: Any) -> Any:  # noqa: ANN401
 
 @_exact
 def _decay(x: np.float32) -> np.float32:
-    """2^x for x <= 0, as ``_exp2`` in fewer steps: 3 2^22 leaves no place for a fraction in z."""
+    """2^x for x <= 0 in fewer steps than ``_exp2``: adding 3 2^22 rounds z to a whole number."""
     x = _LEAST if x < _LEAST else x
     z = np.float32(x + _WHOLE)
     f = x - (z - _WHOLE)
@@ -150,14 +150,14 @@ def _pixel(t: int, line: int, by_row: bool) -> tuple[int, int]:
     return (t // line, t % line) if by_row else (t % line, t // line)
 
 
-@njit(inline="always")  # apart from its caller the compiler would not find the arrays apart
+@njit(inline="always")  # inlined, so that the compiler knows that the arrays do not overlap
 def _advance(
     shared: Floats, count: int, rate: Floats, weight: Floats, h: Floats, w: Floats
 ) -> None:
-    """Take a block of channels through a chunk of tokens.
+    """Scan a block of channels over a chunk of tokens.
 
-    All LANES are worked on, also where fewer are channels: a constant trip count makes the loops
-    whole registers, which is worth more than the work saved.
+    All LANES are computed, even if there are fewer channels: with a constant trip count the loops
+    use whole registers, which saves more time than the extra lanes take.
     """
     state, rank = len(rate), len(weight) - 2
     for t in range(count):
@@ -192,11 +192,11 @@ def scan_grid(
 
     Args:
         x: [H, W, channels], float32 or bfloat16 as uint16.
-        projected: [H, W, R + 2N], the low-rank step, B and C.
-        weight: [blocks, R + 2, LANES]: of the low-rank step, then its bias, then D.
+        projected: [H, W, R + 2N]: the low-rank step, B and C.
+        weight: [blocks, R + 2, LANES]: weights of the low-rank step, its bias, and D.
         rate: [blocks, N, LANES], A log2(e).
-        by_row: Whether it is read row by row, else column by column.
-        y: [H, W, channels] like ``x``, is written.
+        by_row: Whether tokens are read row by row, else column by column.
+        y: [H, W, channels] like ``x``, output.
     """
     height, width, channels = x.shape
     line = width if by_row else height

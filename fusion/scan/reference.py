@@ -1,7 +1,7 @@
-"""The selective scan as it is defined: one token after another, in plain torch.
+"""The selective scan by its definition: one token after another, in plain torch.
 
-What every other backend is tested against. Slow, but it runs wherever torch runs, and autograd
-differentiates it. The only Python loop over tokens in irvis.
+All other backends are tested against it. It is slow, but runs wherever torch runs and is
+differentiated by autograd.
 """
 
 import torch
@@ -35,7 +35,7 @@ def selective_scan(
     if delta_softplus:
         step = torch.nn.functional.softplus(step)
 
-    # tokens first, so that one token is one contiguous piece; m = d / g channels in a group
+    # tokens first, so that each token is contiguous; m = d / g channels per group
     steps = _tokens_first(step, groups)  # [l, b, g, m, 1]
     inputs = _tokens_first(step * x, groups)  # [l, b, g, m, 1]
     into = B.to(dtype).permute(3, 0, 1, 2).unsqueeze(3).contiguous()  # [l, b, g, 1, n]

@@ -1,4 +1,4 @@
-"""The threads on which compiled loops run that leave the interpreter's lock to others."""
+"""A thread pool for compiled loops that release the GIL."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -10,12 +10,12 @@ import torch
 
 
 def count(work: int, least: int) -> int:
-    """As many threads as torch uses, but none with less than ``least`` of the ``work``."""
+    """The number of threads: as many as torch uses, each with at least ``least`` work."""
     return max(1, min(torch.get_num_threads(), work // least))
 
 
 def run(threads: int, task: Callable[..., None], calls: Iterable[tuple[Any, ...]]) -> None:
-    """Call ``task`` with each of ``calls`` on so many threads and wait for all of them."""
+    """Call ``task`` with each of ``calls`` on ``threads`` threads and wait for all."""
     if threads == 1:
         for arguments in calls:
             task(*arguments)
@@ -27,5 +27,5 @@ def run(threads: int, task: Callable[..., None], calls: Iterable[tuple[Any, ...]
 
 @cache
 def _pool(process: int, threads: int) -> ThreadPoolExecutor:
-    """Threads of this process: a forked one inherits none, though it inherits the pool."""
+    """The pool of this process; a forked process inherits the pool but not its threads."""
     return ThreadPoolExecutor(threads, thread_name_prefix=f"scan-{process}")

@@ -24,7 +24,7 @@ TILE = 64  # tokens
 
 
 def problem() -> str | None:
-    """Why the kernels cannot run here, or None."""
+    """Why the kernels cannot run on this machine, or None."""
     if torch.cuda.is_available() or triton.knobs.runtime.interpret:
         return None
     return "torch finds no CUDA device; use auto or numba"
@@ -40,7 +40,7 @@ def selective_scan(
     delta_bias: Tensor | None = None,
     delta_softplus: bool = False,
 ) -> Tensor:
-    """See ``fusion.scan.selective_scan``; float64 and tensors of the CPU are refused."""
+    """See ``fusion.scan.selective_scan``; raises for float64 and for tensors on the CPU."""
     return _scan(u, delta, A, B, C, D, delta_bias, delta_softplus, None)
 
 

@@ -1,4 +1,4 @@
-"""Arguments that several commands have."""
+"""Arguments shared by several commands."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ KEYS = "dotted.key=value"
 
 
 def add_configuration(command: argparse.ArgumentParser, example: str) -> None:
-    """What ``configuration`` reads."""
+    """Add the arguments that ``configuration`` reads."""
     command.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
     command.add_argument("overrides", nargs="*", metavar=KEYS, help=f"e.g. {example}")
 

@@ -1,4 +1,4 @@
-"""What a person sees: the progress bar on standard error, the tables on standard output."""
+"""Terminal output: the progress bar on standard error, tables on standard output."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from eval.report.tables import MAPS, NONE, number, telling_pairs
 
 @contextmanager
 def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]:
-    """A progress bar with pairs per second and the time left; gives the function that moves it."""
+    """Show a progress bar with speed and remaining time; yields the function that updates it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -45,7 +45,7 @@ def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]
 def score_tables(
     results: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]
 ) -> Iterator[Table]:
-    """The arms' scores, with their times if there are any; then their differences."""
+    """The table of scores, with times if there are any, and the table of differences."""
     yield _detection_table(results["arms"], times)
     if results["comparisons"]:
         yield _comparison_table(results)
@@ -54,7 +54,7 @@ def score_tables(
 def _detection_table(
     arms: Mapping[str, Mapping[str, Any]], times: Mapping[str, Mapping[str, float]]
 ) -> Table:
-    """One row an arm: both conventions side by side, mAP with its 95% interval."""
+    """One row per arm: scores in both conventions, mAP with its 95% interval."""
     table = Table()
     table.add_column("arm")
     for name in ("P", "R", *MAPS.values(), "COCO AP@.5", "COCO AP"):
@@ -70,12 +70,12 @@ def _detection_table(
         row += [with_interval(number(yolo[n]), ci95[n], ".3f") for n in MAPS]
         row += [number(coco[name]) for name in MAPS]
         total = [f"{sum(times[arm].values()):.0f}"] if times else []
-        table.add_row(Text(arm), *row, *total)  # as plain text: names aren't markup
+        table.add_row(Text(arm), *row, *total)  # Text, because names are not markup
     return table
 
 
 def _comparison_table(results: Mapping[str, Any]) -> Table:
-    """Every arm less infrared and visible alone, and the first arm less each of the others."""
+    """The differences of ``telling_pairs``, one row each."""
     table = Table()
     table.add_column("difference")
     for name in MAPS.values():
@@ -88,14 +88,14 @@ def _comparison_table(results: Mapping[str, Any]) -> Table:
 
 
 def difference_cells(entry: Mapping[str, Any]) -> Iterator[Text]:
-    """Each mAP's difference with its interval, and the verdict, of an entry of `comparisons`."""
+    """Difference with interval, and verdict, of each mAP in an entry of `comparisons`."""
     for part in (entry[name] for name in MAPS):
         yield with_interval(f"{part['difference']:+.3f}", part["ci95"], "+.3f")
         yield Text(part["verdict"] or NONE)
 
 
 def with_interval(value: str, interval: Sequence[float] | None, form: str) -> Text:
-    """A number, its interval after it."""
+    """A number followed by its interval."""
     cell = Text(value)
     if interval is not None:
         cell.append(" " + "…".join(format(end, form) for end in interval), "dim")
@@ -103,19 +103,20 @@ def with_interval(value: str, interval: Sequence[float] | None, form: str) -> Te
 
 
 def time_table(times: Mapping[str, Mapping[str, float]]) -> Table:
-    """Milliseconds a pair, one row an arm, one column a stage."""
+    """Milliseconds per pair, one row per arm, one column per stage."""
     stages = list(dict.fromkeys(stage for arm in times.values() for stage in arm))
     table = Table()
     table.add_column("ms/pair")
     for stage in stages:
-        table.add_column(stage, justify="right")
+        table.add_column(Text(stage), justify="right")
     for arm, parts in times.items():
-        table.add_row(arm, *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
+        # as plain text: rich would take [/x] for a style
+        table.add_row(Text(arm), *(f"{parts[s]:.1f}" if s in parts else NONE for s in stages))
     return table
 
 
-def say(*lines: str) -> None:
-    """Print lines as they are; a terminal wraps them, and nothing in them is markup."""
+def print_lines(*lines: str) -> None:
+    """Print lines without markup; the terminal wraps them."""
     out = console()
     for line in lines:
         out.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -123,5 +124,14 @@ def say(*lines: str) -> None:
 
 def console() -> Console:
     """Standard output; a pipe has room for the widest table."""
-    standard = Console()
-    return standard if standard.is_terminal else Console(width=200)
+    standard = _Console()
+    return standard if standard.is_terminal else _Console(width=200)
+
+
+class _Console(Console):
+    """Leaves a pipe that was closed to the command line: rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the error go on."""
+        self.quiet = True
+        raise BrokenPipeError

@@ -125,7 +125,7 @@ def _from_folder(
     label_set = LabelSet.open(
         labels,
         names=None,
-        images=list(files),
+        images={key: (key,) for key in files},
         class_names=class_names,
         class_map=class_map,
         box_origin=box_origin,

@@ -1,8 +1,8 @@
-"""How fast the network fuses on this machine, against what its processor could do.
+"""`irvis bench`: measures the speed of the fusion network relative to the processor's peak.
 
-FLOPs are those of torch's flop counter (a multiply-add is two) plus the scan's own: for each state
-update step x A, its exponential, decay x state, inflow x B with its addition, state x C with its
-addition, 7 in all, and 2 R for the step of each channel and token.
+FLOPs are those of torch's flop counter (a multiply-add is two) plus those of the scan: 7 for each
+state update (step x A, exponential, decay x state, inflow x B and addition, state x C and
+addition), and 2 R for the step of each channel and token.
 """
 
 import argparse
@@ -31,10 +31,10 @@ from pipeline.engine.device import choose_device
 from pipeline.frames import PairBatch
 
 FRAMES = ((256, 256), (480, 640), (720, 1280))
-FRAME = (480, 640)  # the one of the claims
+FRAME = (480, 640)  # height, width
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PER_UPDATE = 7
-_SCAN = ("selective_scan", "_forward_kernel")  # of numba; of Triton
+_SCAN = ("selective_scan", "forward_kernel")  # numba's profiler record, Triton's kernel
 _NORM = ("aten::native_layer_norm",)
 _COPIES = ("aten::copy_", "aten::cat", "aten::index_select")
 _DENSE = (
@@ -58,12 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measure and print the tables."""
-    report(parsed.size, parsed.dtype, quick=parsed.quick)
+    print_report(parsed.size, parsed.dtype, quick=parsed.quick)
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds a pair, and GFLOPs by where they are: "dense" and "scan"."""
+    """Seconds per pair, GFLOPs by part ("dense", "scan"), and peak memory in bytes."""
 
     seconds: float
     gflops: Mapping[str, float]
@@ -72,7 +72,7 @@ class Cost:
 
 
 def new_fuser(size: str, scan: str = "auto") -> NetworkFuser:
-    """An untrained fuser whose head is drawn, so that the network counts; always the same.
+    """An untrained fuser with a random head, which is always the same.
 
     Raises:
         errors.ConfigError: There is no such size.
@@ -88,7 +88,7 @@ def new_fuser(size: str, scan: str = "auto") -> NetworkFuser:
 
 
 def pair(height: int, width: int, device: torch.device) -> PairBatch:
-    """One pair of noise: what is in a frame makes no difference to the time."""
+    """One pair of noise; the time does not depend on the content."""
     generator = torch.Generator().manual_seed(0)
 
     def noise(channels: int) -> Tensor:
@@ -99,7 +99,7 @@ def pair(height: int, width: int, device: torch.device) -> PairBatch:
 
 
 def seconds(run: Callable[[], object], device: torch.device, *, runs: int) -> list[float]:
-    """Seconds of each of some runs, after one that warms up."""
+    """Seconds of each run, after one warm-up run."""
     times = []
     for _ in range(runs + 1):
         start = time.perf_counter()
@@ -111,7 +111,7 @@ def seconds(run: Callable[[], object], device: torch.device, *, runs: int) -> li
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """GFLOP/s of the fastest of some products of 2048 x 2048 matrices, in this process."""
+    """GFLOP/s of the fastest of several products of 2048 x 2048 matrices."""
     n = 2048
     a, b = torch.randn(2, n, n, device=device).to(dtype)  # [n, n] each
     with torch.inference_mode():
@@ -119,7 +119,7 @@ def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def gflops(network: nn.Module, run: Callable[[], object]) -> dict[str, float]:
-    """GFLOPs of a run, "dense" and "scan"; see the module's text."""
+    """GFLOPs of a run, "dense" and "scan"; see the module's docstring."""
     scan = 0
 
     def count(module: ES2D, given: tuple[Tensor], _out: Tensor) -> None:
@@ -129,7 +129,7 @@ def gflops(network: nn.Module, run: Callable[[], object]) -> dict[str, float]:
         scan += tokens * inner * (PER_UPDATE * STATE + 2 * module.rank)
 
     hooks = [m.register_forward_hook(count) for m in network.modules() if isinstance(m, ES2D)]
-    # inference mode would hide the linear layers from the counter
+    # no_grad, because in inference mode the counter misses linear layers
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         run()
     for hook in hooks:
@@ -162,7 +162,7 @@ def measure(
     *,
     runs: int,
 ) -> Cost:
-    """What fusing a pair of height and width ``size`` costs."""
+    """The cost of fusing a pair of height and width ``size``."""
     batch = pair(*size, device)
     ir, vis = batch.ir.float() / 255, batch.vis.float() / 255  # [1, 1, H, W], [1, 3, H, W]
     arm = FuserArm(fuser, device=device, dtype=dtype)
@@ -183,7 +183,7 @@ def _reset_peak(device: torch.device) -> None:
 
 
 def _peak(device: torch.device) -> int:
-    """Bytes: of all tensors on a GPU, else of the process; 0 where the system doesn't say."""
+    """Peak memory in bytes: of all tensors on a GPU, else of the process; 0 if unknown."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
     status = Path("/proc/self/status")
@@ -191,7 +191,7 @@ def _peak(device: torch.device) -> int:
     return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
-def report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) -> None:
+def print_report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) -> None:
     """Print the table of `irvis bench`.
 
     Raises:
@@ -224,7 +224,7 @@ def report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) -> None:
 
 
 def machine(device: torch.device) -> str:
-    """A line that says on what and how undisturbed something was measured."""
+    """Device, threads, version of torch and load, in one line."""
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     threads, cores = torch.get_num_threads(), os.cpu_count()

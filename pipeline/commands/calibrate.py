@@ -1,9 +1,9 @@
-"""`irvis calibrate`: from pairs of two fixed cameras to the file that registers all of them."""
+"""`irvis calibrate`: estimates the registration of two fixed cameras from image pairs."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import cv2
 import numpy as np
@@ -14,7 +14,8 @@ from common.errors import ConfigError, DataError
 from eval.report.tables import NONE
 from pipeline.commands import _terminal
 from pipeline.commands._terminal import console
-from pipeline.commands.fuse import open_pairs
+from pipeline.commands.fuse import open_pairs, section
+from pipeline.config.config import apply_override
 from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.geometry import registration
 from pipeline.geometry.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
@@ -28,51 +29,58 @@ from pipeline.geometry.registration import (
     corners,
     project,
 )
-from pipeline.images import list_images, to_grey, to_rgb, write_png
+from pipeline.images import to_grey, to_rgb, write_png
 from pipeline.interfaces import Source
 from pipeline.sources.image_folder import ImagePairs
 
 PAIRS = 40
-_APART = 0.015  # of the visible diagonal: a pair whose own estimate is further off disagrees
-_FEWEST, _SHARE = 3, 0.25  # pairs that must agree
-_SQUARES = 8  # of the checkerboard, along the longer side
+_DISTANCE = 0.015  # largest distance of a consistent pair, relative to the visible diagonal
+_FEWEST, _SHARE = 3, 0.25  # least number and share of consistent pairs
+_SQUARES = 8  # squares of the checkerboard along the longer side
 _STRETCH, _ORANGE = 4.0, np.array([1.0, 0.75, 0.45])  # CLAHE's limit; tint of the infrared squares
-_Thing = TypeVar("_Thing")
+_T = TypeVar("_T")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two inputs, and where to."""
+    """Add inputs, output and settings."""
     parser.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
-    parser.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    parser.add_argument("vis", type=Path, metavar="VIS", help="folder, recording or image")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="json")
     parser.add_argument(
         "--model",
         choices=["auto", "translation", "similarity", "affine", "homography"],
         default="auto",
-        help="auto takes the simplest that fits; similarity for few or similar pairs, homography "
-        "for many of different places",
+        help="auto: the simplest that fits; similarity: for few or similar pairs; homography: for "
+        "many pairs of different places",
     )
     parser.add_argument(
-        "--ir-range", type=int, nargs=2, metavar=("LOW", "HIGH"), help="of 16-bit infrared"
+        "--ir-range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of 16-bit infrared"
     )
     parser.add_argument(
         "--picture", type=Path, metavar="FILE", help="checkerboard png, IR in orange"
     )
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="source.key=value",
+        help="of the pairs, as a run takes them: source.offset_ms=40, source.names.ir=_IR",
+    )
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Estimate, write the file and say how well the pairs agree."""
+    """Estimate, write the file and print the result."""
     with _terminal.progress("estimates") as show:
-        found = calibrate(
+        calibration = calibrate(
             parsed.ir,
             parsed.vis,
             model=parsed.model,
             picture=parsed.picture,
             ir_range=tuple(parsed.ir_range) if parsed.ir_range else None,
+            settings=parsed.overrides,
             on_progress=show,
         )
-    registration.write(parsed.output, found)
-    report(found)
+    registration.write(parsed.output, calibration)
+    print_report(calibration)
 
 
 def calibrate(
@@ -80,42 +88,50 @@ def calibrate(
     vis: Path,
     *,
     model: Model | Literal["auto"] = "auto",
-    ir_range: tuple[int, int] | None = None,
+    ir_range: tuple[float, float] | None = None,
     picture: Path | None = None,
+    settings: Sequence[str] = (),
     on_progress: Callable[[int, int | None], None],
 ) -> Calibration:
-    """Estimate how the infrared camera's pixels map to the visible one's.
+    """Estimate the mapping from infrared to visible pixels.
 
-    Up to 40 pairs, spread evenly over the input, take part. The residual says how well they agree,
-    not how right they are together: pairs of one still scene repeat its error, most of all at
-    corners of the image where it has no edge. Look at the picture, and give pairs of many places.
+    Up to 40 pairs, evenly spaced over the input, are used. The residual measures their consistency,
+    not their accuracy: all pairs of one still scene have the same error, above all in corners of
+    the image without edges. Check the picture, and give pairs of many places.
 
-    Cameras at a distance from each other that is small against the scene's differ by a homography,
-    which two that look almost the same way have nearly the shape of a similarity. Of the models
-    ``translation`` is for images that are registered but for a shift, ``similarity`` (zoom, turn,
-    shift) for few or similar pairs, ``affine`` also for a stretched image, and ``homography`` for
-    many pairs of different places, with edges everywhere in the view: there it is the most exact
-    by far, elsewhere the least. ``auto`` tries all but the affine and takes the simplest one that
-    the pairs agree with nearly as well as with the best.
+    If the distance between the cameras is small compared with that of the scene, the images differ
+    by a homography, which is close to a similarity if the cameras look in nearly the same
+    direction. ``translation`` is for images that only differ by a shift, ``similarity`` (zoom,
+    rotation, shift) for few or similar pairs, ``affine`` also for different aspect ratios, and
+    ``homography`` for many pairs of different places with edges everywhere in the image, where it
+    is the most accurate model; otherwise it is the least accurate. ``auto`` chooses the simplest
+    of all models but ``affine`` whose agreement is close to the best.
 
     Args:
         ir: Infrared folder, recording or image.
-        vis: The visible one, of the same sort; sizes may differ from the infrared's.
+        vis: Visible folder, recording or image; its size may differ from the infrared's.
         model: ``auto``, ``translation``, ``similarity``, ``affine`` or ``homography``.
         ir_range: Counts of 16-bit infrared that become black and white.
         picture: A `.png` file for a checkerboard of the visible and the registered infrared image
             of a typical pair.
+        settings: ``source.KEY=value``, as a run takes them.
         on_progress: Called with the estimates made and their number.
 
     Raises:
-        ConfigError: The picture isn't a PNG in a folder that exists, or ``ir_range`` is wrong.
-        DataError: The input can't be read, sizes change on the way, or too few pairs agree.
+        ConfigError: The picture is not a PNG in an existing folder, or ``ir_range`` is wrong.
+        DataError: The input cannot be read, sizes change, or too few pairs are consistent.
     """
     if picture is not None and picture.suffix != ".png":
         raise ConfigError(f"{picture}: the picture needs a name that ends with .png")
     if picture is not None and not picture.parent.is_dir():
         raise ConfigError(f"{picture}: there is no folder {picture.parent}")
-    pairs = _read(_open(ir, vis, ir_range))
+    chosen: dict[str, Any] = {}
+    for setting in settings:
+        apply_override(chosen, setting)
+    of_source = section(chosen, "source")
+    if chosen:
+        raise ConfigError(f"{next(iter(chosen))}: only keys of the source can be set: source.KEY")
+    pairs = _read(_open(ir, vis, {"ir_range": ir_range, **of_source}))
     if not pairs:
         raise DataError(f"{ir} and {vis}: no frame of one has a partner in the other")
     total = len(pairs) * len(ROUNDS) * (len(candidates(len(pairs))) if model == "auto" else 1)
@@ -123,10 +139,10 @@ def calibrate(
     def step(done: int) -> None:
         on_progress(done, total)
 
-    used, found = choose(pairs, step) if model == "auto" else (model, align(pairs, model, step))
-    calibration, agreeing = _judge(pairs, found, used)
+    used, alignment = choose(pairs, step) if model == "auto" else (model, align(pairs, model, step))
+    calibration, agreeing = _calibration(pairs, alignment, used)
     if picture is not None:
-        by_distance = sorted(agreeing, key=lambda index: found.distances[index])
+        by_distance = sorted(agreeing, key=lambda index: alignment.distances[index])
         ir_image, vis_image = pairs[by_distance[len(by_distance) // 2]]
         write_png(picture, checkerboard(ir_image, vis_image, calibration))
     return calibration
@@ -135,16 +151,16 @@ def calibrate(
 def checkerboard(
     ir: NDArray[np.uint8], vis: NDArray[np.uint8], calibration: Calibration
 ) -> NDArray[np.uint8]:
-    """Squares of the visible image in grey and of the registered infrared one in orange, in turns.
+    """Make a checkerboard of the visible image in grey and the registered infrared one in orange.
 
-    Edges run on from square to square where the calibration is right. Contrast is stretched in
-    each image and place, so that a dark or flat one shows its edges too. Where the infrared camera
-    doesn't see, the visible image goes on.
+    Edges continue from square to square if the calibration is right. Local contrast is enhanced
+    (CLAHE), so that edges in dark images are visible. Pixels outside the infrared image show the
+    visible one.
 
     Args:
         ir: uint8 [h, w].
         vis: uint8 [H, W].
-        calibration: Of these sizes.
+        calibration: Calibration for these sizes.
 
     Returns:
         uint8 [H, W, 3].
@@ -161,8 +177,8 @@ def checkerboard(
     return np.asarray(np.where(squares[:, :, None], tinted, to_rgb(visible)), np.uint8)
 
 
-def report(calibration: Calibration) -> None:
-    """Print what was found and how sure it is."""
+def print_report(calibration: Calibration) -> None:
+    """Print the calibration and its residual."""
     made = calibration.made or Made(by="hand")
     table = Table(show_header=False)
     middle = project(calibration.matrix, corners(calibration.ir_size).mean(axis=0)[None])[0]
@@ -181,48 +197,51 @@ def report(calibration: Calibration) -> None:
     out = console()
     out.print(table, highlight=False)
     if residual is None:
-        text = "Warning: fewer than two pairs were used, so that nothing says how exact it is."
+        text = "Warning: fewer than two pairs were used, so its accuracy is unknown."
         out.print(text, soft_wrap=True)
 
 
-def _judge(pairs: Sequence[Pair], found: Alignment, model: Model) -> tuple[Calibration, list[int]]:
-    """The calibration and which pairs agree with it.
+def _calibration(
+    pairs: Sequence[Pair], alignment: Alignment, model: Model
+) -> tuple[Calibration, list[int]]:
+    """The calibration, and the indices of the consistent pairs.
 
-    A pair agrees where its own estimate is near the common one and gradient directions, which that
-    didn't use, correlate clearly under it.
+    A pair is consistent if its own estimate is close to the common one and its gradient directions,
+    which the estimate does not use, correlate after registration.
     """
     ir_size, vis_size = pairs[0][0].shape, pairs[0][1].shape
     advice = "give more pairs with edges that both cameras see (by day, not all of one place)"
     try:
         bare = Calibration(
-            schema=1, homography=_rows(found.homography), ir_size=ir_size, vis_size=vis_size
+            schema=1, homography=_rows(alignment.homography), ir_size=ir_size, vis_size=vis_size
         )
     except ValueError as error:
         raise DataError(f"no alignment of the {len(pairs)} pairs was found; {advice}") from error
     register = Register(bare)
-    near = found.distances <= _APART * np.hypot(*vis_size)  # (n,), False for NaN
-    agreeing = [i for i, pair in enumerate(pairs) if near[i] and _telling(pair, register)]
-    wanted = max(min(_FEWEST, len(pairs)), round(_SHARE * len(pairs)))
-    estimated = np.isfinite(found.distances).sum()
-    if len(agreeing) < wanted or len(agreeing) < estimated / 2:
-        needed = max(wanted, -(-estimated // 2))
+    near = alignment.distances <= _DISTANCE * np.hypot(*vis_size)  # (n,), False for NaN
+    agreeing = [i for i, pair in enumerate(pairs) if near[i] and _reliable(pair, register)]
+    least = max(min(_FEWEST, len(pairs)), round(_SHARE * len(pairs)))
+    estimated = np.isfinite(alignment.distances).sum()
+    if len(agreeing) < least or len(agreeing) < estimated / 2:
+        needed = max(least, -(-estimated // 2))
         raise DataError(
             f"{len(agreeing)} of {len(pairs)} pairs agree on an alignment, {needed} must; {advice},"
             " check that the pairs are of one moment, or try --model translation"
         )
     residual = None
     if len(agreeing) > 1:
-        median, p95 = np.percentile(found.distances[agreeing], (50, 95))
+        median, p95 = np.percentile(alignment.distances[agreeing], (50, 95))
         residual = Residual(median=round(float(median), 3), p95=round(float(p95), 3))
     made = Made(by="irvis calibrate", model=model, pairs=len(pairs), used=len(agreeing),
                 residual_px=residual)  # fmt: skip
     return bare.model_copy(update={"made": made}), agreeing
 
 
-def _telling(pair: Pair, register: Register) -> bool:
+def _reliable(pair: Pair, register: Register) -> bool:
+    """Whether the misalignment of a registered pair can be measured."""
     ir, vis = pair
-    left = misalignment(ir=_registered(ir, register), vis=vis, covered=register.covered)
-    return left.response >= TELLING
+    measured = misalignment(ir=_registered(ir, register), vis=vis, covered=register.covered)
+    return measured.response >= TELLING
 
 
 def _registered(ir: NDArray[np.uint8], register: Register) -> NDArray[np.uint8]:
@@ -231,19 +250,14 @@ def _registered(ir: NDArray[np.uint8], register: Register) -> NDArray[np.uint8]:
     return frame.image
 
 
-def _open(ir: Path, vis: Path, ir_range: tuple[int, int] | None) -> Source:
+def _open(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
     """The pairs; of folders no more than are used, so that the others needn't be decoded."""
-    source = open_pairs(ir, vis, ir_range)
-    if not ir.is_dir():
-        return source
-    infrared, visible = list_images(ir), list_images(vis)
-    keys = _spread([key for key in visible if key in infrared])
-    chosen = [{key: files[key] for key in keys} for files in (infrared, visible)]
-    return ImagePairs(chosen[0], chosen[1], None, ir_range)
+    source = open_pairs(ir, vis, settings)
+    return source.of(_spread(source.paired())) if isinstance(source, ImagePairs) else source
 
 
 def _read(source: Source) -> list[Pair]:
-    """Up to 40 of the whole pairs, spread evenly."""
+    """Up to 40 complete pairs, evenly spaced."""
     kept: list[Pair] = []
     step = 1
     with source:
@@ -255,30 +269,30 @@ def _read(source: Source) -> list[Pair]:
             if index % step:
                 continue
             kept.append(pair)
-            if len(kept) == 2 * PAIRS:  # how many come isn't known before the end
+            if len(kept) == 2 * PAIRS:  # the number of all pairs is not known in advance
                 kept, step = kept[::2], 2 * step
     return _spread(kept)
 
 
 def _checked(pair: FramePair | BadPair | Dropped) -> tuple[str, Pair] | None:
-    """Key, infrared and visible luminance; None for a frame without a partner."""
+    """Key, infrared and visible luminance; None for an unpaired frame."""
     if isinstance(pair, BadPair):
-        # the sources name their setting, here it is a flag
+        # the message names the setting of the source, which is a flag here
         raise DataError(pair.reason.replace("source.ir_range=[low,high]", "--ir-range LOW HIGH"))
     if isinstance(pair, Dropped) or pair.ir is None or pair.vis is None:
         return None
     return pair.key, (to_grey(pair.ir.image), to_grey(pair.vis.image))
 
 
-def _spread(things: Sequence[_Thing]) -> list[_Thing]:
-    """At most 40 of them, the first and the last too, evenly between."""
-    if len(things) <= PAIRS:
-        return list(things)
-    return [things[i] for i in np.linspace(0, len(things) - 1, PAIRS).round().astype(int)]
+def _spread(items: Sequence[_T]) -> list[_T]:
+    """At most 40 of the items, evenly spaced, including the first and the last."""
+    if len(items) <= PAIRS:
+        return list(items)
+    return [items[i] for i in np.linspace(0, len(items) - 1, PAIRS).round().astype(int)]
 
 
 def _rows(matrix: Homography) -> tuple[tuple[float, float, float], ...]:
-    """Scaled to 1 at the lower right."""
+    """The rows of a matrix, scaled so that the lower right element is 1."""
     return tuple(tuple(row) for row in (matrix / matrix[2, 2]).tolist())
 
 

@@ -1,8 +1,7 @@
-"""`irvis compare`: whole runs on the same images against each other, arm by arm.
+"""`irvis compare`: compares complete runs on the same images, arm by arm.
 
-Numbers of different runs may stand in one table only where they mean the same: the same images and
-labels, classes, detector and settings. Then the runs pair image by image, and what an arm gained
-from one run to the other has an interval of its own.
+Runs are comparable if they have the same images and labels, classes, detector and settings. They
+are then paired image by image, so that the difference of an arm between runs has an interval.
 """
 
 import argparse
@@ -26,18 +25,21 @@ from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
 from eval.report.tables import MAPS, number
-from pipeline.commands._terminal import console, difference_cells, say, with_interval
+from pipeline.commands._terminal import console, difference_cells, print_lines, with_interval
 from pipeline.commands.show import detector_text
+from pipeline.run_folder.names import GROUND_TRUTH, PREDICTIONS
 from pipeline.run_folder.results_file import read_results
 
 Json = dict[str, Any]
 
-_LONGEST = 60  # characters of a value in a line that has two of them
+_LONGEST = 60  # longest text of a value in a line with two values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The runs."""
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="later less the first")
+    """Add the runs."""
+    parser.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="run folders; later minus first"
+    )
     parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
 
 
@@ -46,17 +48,17 @@ def run(parsed: argparse.Namespace) -> None:
     comparison = compare(parsed.runs)
     if parsed.output:
         write_json(parsed.output, comparison, indent=1)
-    report(comparison)
+    print_report(comparison)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Run:
-    """A whole run folder.
+    """A complete run folder.
 
     Attributes:
-        name: What the tables call it.
-        folder: Where it is.
-        results: The contents of its ``results.json``.
+        name: Its name in the tables.
+        folder: Its path.
+        results: Content of its ``results.json``.
     """
 
     name: str
@@ -68,18 +70,17 @@ def compare(folders: Sequence[Path]) -> Json:
     """Compare two or more runs.
 
     Args:
-        folders: Run folders; the differences are those of the later ones less the first that has
-            the arm.
+        folders: Run folders; differences are of later runs minus the first run that has the arm.
 
     Returns:
-        Plain values: ``fingerprint`` and ``protocol``, what the runs have in common; ``runs``, by
-        name, with ``folder`` and each arm's scores and ``ci95``; ``differences``, a list with
-        ``arm``, ``run``, ``less`` (the run that is subtracted) and, by statistic, ``difference``,
-        ``ci95`` and ``verdict``; ``warnings`` of the runs; ``notes``, what else differs.
+        Plain values: the common ``fingerprint`` and ``protocol``; ``runs``, by name, with
+        ``folder`` and each arm's scores and ``ci95``; ``differences``, a list with ``arm``,
+        ``run``, ``less`` (the subtracted run) and, by statistic, ``difference``, ``ci95`` and
+        ``verdict``; ``warnings`` of the runs; ``notes`` on other differences.
 
     Raises:
-        ConfigError: The runs' numbers don't mean the same, or there is only one run.
-        DataError: A folder holds no whole run, or one without scores.
+        ConfigError: The runs are not comparable, or there is only one run.
+        DataError: A folder is not a complete run with scores.
     """
     runs = _open(folders)
     for run in runs:
@@ -96,10 +97,10 @@ def compare(folders: Sequence[Path]) -> Json:
     }
 
 
-def report(comparison: Mapping[str, Any]) -> None:
-    """Print what the runs have in common, their scores and differences, and what else differs."""
+def print_report(comparison: Mapping[str, Any]) -> None:
+    """Print the common protocol, scores, differences, warnings and notes."""
     out, protocol = console(), comparison["protocol"]
-    say(
+    print_lines(
         f"Fingerprint {comparison['fingerprint']}: all runs have the same {protocol['images']} "
         "images and their labels, classes, detector and settings",
         f"Detector: {detector_text(protocol['detector'])}; P, R, mAP: YOLO convention",
@@ -109,19 +110,19 @@ def report(comparison: Mapping[str, Any]) -> None:
         out.print(_difference_table(comparison["differences"]))
     else:
         out.print("No two runs have an arm of the same name: there are no differences to show.")
-    say(*(f"Warning: {line}" for line in comparison["warnings"]))
-    say(*(f"Note: {line}" for line in comparison["notes"]))
+    print_lines(*(f"Warning: {line}" for line in comparison["warnings"]))
+    print_lines(*(f"Note: {line}" for line in comparison["notes"]))
 
 
 def _open(folders: Sequence[Path]) -> list[_Run]:
-    """The runs, by names that differ."""
+    """Open the runs, with unique names."""
     if len(folders) < 2:
         raise ConfigError("a comparison needs two runs; name two or more run folders")
-    places = [folder.resolve() for folder in folders]
-    for place, folder in zip(places, folders, strict=True):
-        if places.count(place) > 1:
-            raise ConfigError(f"{folder}: stands twice; name each run once")
-    names = [place.name for place in places]
+    paths = [folder.resolve() for folder in folders]
+    for path, folder in zip(paths, folders, strict=True):
+        if paths.count(path) > 1:
+            raise ConfigError(f"{folder}: given twice; name each run once")
+    names = [path.name for path in paths]
     return [
         _Run(name if names.count(name) == 1 else str(folder), folder, read_results(folder))
         for name, folder in zip(names, folders, strict=True)
@@ -129,7 +130,7 @@ def _open(folders: Sequence[Path]) -> list[_Run]:
 
 
 def _check_whole(run: _Run) -> None:
-    """A run that is compared needs scores, and the files that they came from."""
+    """Check that a run has scores and the files that they were computed from."""
     arms = run.results["arms"]
     if run.results["protocol"]["detector"] is None:
         raise DataError(f"{run.folder}: had no detector: no scores; run it again with one")
@@ -138,7 +139,7 @@ def _check_whole(run: _Run) -> None:
             raise DataError(
                 f"{run.folder}: has no labelled objects: no scores; give its source labels"
             )
-    for name in ("ground_truth.json", *(f"predictions/{arm}.json" for arm in arms)):
+    for name in (GROUND_TRUTH, *(f"{PREDICTIONS}/{arm}.json" for arm in arms)):
         if not (run.folder / name).is_file():
             raise DataError(
                 f"{run.folder}: is no whole run folder: {name} is missing; copy all of it, or run "
@@ -147,21 +148,21 @@ def _check_whole(run: _Run) -> None:
 
 
 def _check_same(first: _Run, run: _Run) -> None:
-    """Both runs' scores must mean the same."""
-    found = differences(first.results["protocol"], run.results["protocol"])
-    if not found:
+    """Check that the scores of both runs are comparable."""
+    differing = differences(first.results["protocol"], run.results["protocol"])
+    if not differing:
         return
-    key, theirs, mine = found[0]
-    more = "".join(f", {other} differs too" for other, _, _ in found[1:])
+    key, first_value, value = differing[0]
+    more = "".join(f", {other} differs too" for other, _, _ in differing[1:])
     raise ConfigError(
-        f"{key} is {_short(mine)} in {run.folder}, but {_short(theirs)} in {first.folder}{more}; "
-        "scores mean the same only on the same labelled images and with the same detector "
-        "settings: run one of them again with the other's"
+        f"{key} is {_short(value)} in {run.folder}, but {_short(first_value)} in {first.folder}"
+        f"{more}; scores are comparable only on the same labelled images and with the same "
+        "detector settings: run one of them again with the settings of the other"
     )
 
 
 def _scores(run: _Run) -> Json:
-    """Each arm's row."""
+    """The scores of each arm."""
     detections = {arm: part["detection"] for arm, part in run.results["arms"].items()}
     return {
         arm: {
@@ -174,37 +175,37 @@ def _scores(run: _Run) -> Json:
 
 
 def _differences(runs: Sequence[_Run]) -> list[Json]:
-    """Each arm that several runs have: later runs less the first one that has it."""
+    """For each arm in several runs: later runs minus the first one that has it."""
     truths = {run.name: _ground_truth(run) for run in runs}
-    # All predictions are scored on one run's ground truth, so that the images pair exactly.
+    # all predictions are scored on the first run's ground truth, which pairs the images
     truth = truths[runs[0].name]
     labels = labels_of(truth)
-    found = []
+    entries = []
     for arm in dict.fromkeys(arm for run in runs for arm in run.results["arms"]):
         matches: dict[str, Matches] = {}
         for run in runs:
             if arm in run.results["arms"]:
-                path = run.folder / "predictions" / f"{arm}.json"
+                path = run.folder / PREDICTIONS / f"{arm}.json"
                 ids = _image_ids(truths[run.name], truth)
                 predictions = read_predictions(path, truth, image_ids=ids)
                 matches[run.name] = match_images(detections_of(truth, predictions), labels)
         if len(matches) > 1:
-            found += [{"arm": arm, **entry} for entry in _less_first(matches)]
-    return found
+            entries += [{"arm": arm, **entry} for entry in _less_first(matches)]
+    return entries
 
 
 def _less_first(matches: Mapping[str, Matches]) -> Iterator[Json]:
-    """One arm in several runs, by run: every later run less the first one, by statistic."""
+    """For one arm, matches by run: each later run minus the first one, by statistic."""
     draws = bootstrap(matches)
-    values = {run: summarize(mine) for run, mine in matches.items()}
+    values = {run: summarize(of_run) for run, of_run in matches.items()}
     less, *later = matches
     for run in later:
         yield {"run": run, "less": less, **difference(values, draws, run, less)}
 
 
 def _ground_truth(run: _Run) -> GroundTruth:
-    """A run's ground truth, which must be the one that its results were computed from."""
-    path = run.folder / "ground_truth.json"
+    """Read a run's ground truth, and check that its results were computed from it."""
+    path = run.folder / GROUND_TRUTH
     ground_truth = read_ground_truth(path)
     if content_hash(ground_truth) != run.results["protocol"]["ground_truth_sha256"]:
         raise DataError(
@@ -213,14 +214,14 @@ def _ground_truth(run: _Run) -> GroundTruth:
     return ground_truth
 
 
-def _image_ids(theirs: GroundTruth, ours: GroundTruth) -> dict[str | int, int]:
-    """Our ids of the images by theirs: the images are the same, by key."""
-    ids = {key_of(image): image["id"] for image in ours["images"]}
-    return {image["id"]: ids[key_of(image)] for image in theirs["images"]}
+def _image_ids(source: GroundTruth, target: GroundTruth) -> dict[str | int, int]:
+    """Ids in ``target`` by ids in ``source`` of the images with equal keys."""
+    ids = {key_of(image): image["id"] for image in target["images"]}
+    return {image["id"]: ids[key_of(image)] for image in source["images"]}
 
 
 def _warnings(runs: Sequence[_Run]) -> list[str]:
-    """The runs' own warnings; one that not all runs have says whose it is."""
+    """The warnings of the runs, with the names of the runs unless all have it."""
     having: dict[str, list[str]] = {}
     for run in runs:
         for warning in run.results["warnings"]:
@@ -232,7 +233,7 @@ def _warnings(runs: Sequence[_Run]) -> list[str]:
 
 
 def _notes(runs: Sequence[_Run]) -> list[str]:
-    """What else differs: a line a key, with each run's value."""
+    """Other differences of the protocols: one line per key, with the value of each run."""
     values: dict[str, dict[str, str]] = {}
     for one, other in combinations(runs, 2):
         for key, a, b in side_differences(one.results["protocol"], other.results["protocol"]):
@@ -243,19 +244,19 @@ def _notes(runs: Sequence[_Run]) -> list[str]:
         for run in runs:
             if run.name in by_run:
                 runs_of.setdefault(by_run[run.name], []).append(run.name)
-        told = (f"{value} in {' and '.join(names)}" for value, names in runs_of.items())
-        lines.append(f"{key} is {', '.join(told)}")
+        texts = (f"{value} in {' and '.join(names)}" for value, names in runs_of.items())
+        lines.append(f"{key} is {', '.join(texts)}")
     return lines
 
 
 def _short(value: object) -> str:
-    """A value as text that leaves room for others on its line."""
+    """A value as text, shortened if necessary."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _score_table(runs: Mapping[str, Any]) -> Table:
-    """A row a run and arm."""
+    """One row per run and arm."""
     table = Table()
     table.add_column("run", overflow="fold")
     table.add_column("arm")
@@ -265,14 +266,14 @@ def _score_table(runs: Mapping[str, Any]) -> Table:
         for arm, scores in part["arms"].items():
             row = [Text(number(scores[name])) for name in ("precision", "recall")]
             row += [with_interval(number(scores[n]), scores["ci95"][n], ".3f") for n in MAPS]
-            # as plain text: rich would take [ir,vis] for a style
+            # Text, because rich would take [ir,vis] for a style
             table.add_row(Text(run), Text(arm), *row, Text(number(scores["coco_map50_95"])))
         table.add_section()
     return table
 
 
 def _difference_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """A row an arm and later run."""
+    """One row per arm and later run."""
     table = Table()
     table.add_column("arm")
     table.add_column("difference", overflow="fold")

@@ -1,4 +1,4 @@
-"""`irvis demo`: the default configuration on a drive of one's choice."""
+"""`irvis demo`: runs the default configuration on a chosen generated drive."""
 
 import argparse
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from pipeline.commands.run import run_configuration
 from pipeline.config.config import DEFAULT
 
 SCENES: Mapping[str, tuple[str, ...]] = {
-    "afternoon": (),  # the configuration's own: from a hot afternoon into the night
+    "afternoon": (),  # as configured: from a hot afternoon into the night
     "heat": ("source.time=afternoon",),
     "day": ("source.time=day",),
     "dusk": ("source.time=dusk_to_night",),
@@ -20,7 +20,7 @@ SCENES: Mapping[str, tuple[str, ...]] = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which drive, and overrides."""
+    """Add the drive and overrides."""
     parser.add_argument(
         "--scene",
         choices=list(SCENES),
@@ -36,7 +36,7 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def overrides_of(scene: str) -> list[str]:
-    """What a scene changes in ``configs/demo.yaml``.
+    """The overrides of ``configs/demo.yaml`` for a scene.
 
     Args:
         scene: One of ``SCENES``.

@@ -1,4 +1,4 @@
-"""`irvis doctor`: what is installed, what is missing, and what to do about it."""
+"""`irvis doctor`: lists what is installed, what is missing and how to install it."""
 
 import argparse
 import importlib.util
@@ -23,7 +23,7 @@ PACKAGES = (
 )  # fmt: skip
 CUDA_EXTRA = ("mamba-ssm", "causal-conv1d")
 INSTALL_CUDA = "pip install --no-build-isolation -e '.[cuda]'"
-Row = tuple[bool | None, str, str]  # fine, or not, or neither; what; what is so or what to do
+Row = tuple[bool | None, str, str]  # installed (None: optional and missing), name, state or advice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,13 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Print what is there."""
+    """Print the table."""
     del parsed
-    report()
+    print_report()
 
 
-def report() -> None:
-    """Print the findings; nothing is changed and no network is used."""
+def print_report() -> None:
+    """Print the table; nothing is changed and no network is used."""
     table = Table(show_header=False, box=None, pad_edge=False)
     marks = {True: "[green]ok[/]", False: "[red]missing[/]", None: "[dim]–[/]"}
     for fine, what, text in (*_machine(), *_packages(), *_scan(), *_weights(), *_video()):
@@ -67,16 +67,16 @@ def _instructions() -> str:
 
 def _packages() -> Iterator[Row]:
     for name in PACKAGES:
-        found = _version(name)
-        yield found is not None, name, found or "run `make env`"
+        installed = _version(name)
+        yield installed is not None, name, installed or "run `make env`"
     for name in CUDA_EXTRA:
-        found = _version(name)
-        if found is None:
+        installed = _version(name)
+        if installed is None:
             advice = INSTALL_CUDA if torch.cuda.is_available() else "only for GPUs; not needed here"
             yield None, name, f"not installed ({advice})"
         else:
             usable = importlib.util.find_spec(name.replace("-", "_")) is not None
-            yield usable, name, found
+            yield usable, name, installed
 
 
 def _scan() -> Iterator[Row]:
@@ -87,13 +87,17 @@ def _scan() -> Iterator[Row]:
 
 def _weights() -> Iterator[Row]:
     shipped = sorted(path.stem for path in FUSER_WEIGHTS.glob("*.safetensors"))
-    yield bool(shipped) or None, "fuser weights", ", ".join(shipped) or "none ship yet: untrained"
+    yield (
+        bool(shipped) or None,
+        "fuser weights",
+        ", ".join(shipped) or "none: reinstall, they ship with the project",
+    )
     demo = weights.find("demo")
     yield demo is not None, "detector: demo", str(demo or "reinstall: it ships with the project")
     for name in weights.KNOWN:
-        found = weights.find(name)
+        path = weights.find(name)
         advice = f"get it with `irvis download {Path(name).stem}`, or give a path"
-        yield found is not None or None, f"detector: {name}", str(found or advice)
+        yield path is not None or None, f"detector: {name}", str(path or advice)
 
 
 def _video() -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""`irvis download`: fetch known weights, checked by sha256."""
+"""`irvis download`: downloads known weights and checks their sha256."""
 
 import argparse
 import logging
@@ -7,12 +7,12 @@ from detection import weights
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Names of weights."""
+    """Add the names of weights."""
     parser.add_argument("name", nargs="+", help="e.g. yolov5s")
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Fetch each and print its path."""
+    """Download each and print its path."""
     logging.getLogger("detection").setLevel(logging.INFO)
     for name in parsed.name:
         print(weights.download(name))

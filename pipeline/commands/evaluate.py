@@ -1,4 +1,4 @@
-"""`irvis evaluate`: score predictions that any program made."""
+"""`irvis evaluate`: scores predictions of any program."""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from eval.foreign import classify, read_arms
 from eval.label_report import Counted, counted_text
 from eval.prediction_files import find_arms
 from eval.truth_classes import objects_by_name
-from pipeline.commands._terminal import console, say, score_tables
+from pipeline.commands._terminal import console, print_lines, score_tables
 from pipeline.commands._truth import Truth, read_truth
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Predictions and labels, and what their classes are."""
+    """Add predictions and labels, and what their classes are."""
     parser.add_argument(
         "predictions",
         type=Path,
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--images", type=Path, help="the images, for labels that are a folder")
     parser.add_argument(
-        "--classes", help="names of those that count, default person,car as far as they are there"
+        "--classes", help="names of the evaluated classes, default person,car if labelled"
     )
     parser.add_argument(
         "--class-names",
@@ -80,7 +80,7 @@ def run(parsed: argparse.Namespace) -> None:
     )
     if parsed.output:
         write_json(parsed.output, results, indent=1)
-    report(results)
+    print_report(results)
 
 
 def evaluate(
@@ -118,7 +118,7 @@ def evaluate(
         from, and ``objects`` by class: those that count and those that don't.
 
     Raises:
-        errors.IrvisError: A file is missing or wrong.
+        errors.IrvisError: A file is missing or invalid.
     """
     inputs = read_inputs(
         predictions,
@@ -204,14 +204,14 @@ def read_inputs(
     )
 
 
-def report(results: Mapping[str, Any]) -> None:
-    """The tables of scores, the warnings, and which classes counted."""
+def print_report(results: Mapping[str, Any]) -> None:
+    """Print the tables of scores, the warnings, and the evaluated classes."""
     out = console()
     for table in score_tables(results, {}):
         out.print(table)
     objects = results["objects"]
     counted = counted_text(objects["counted"], objects["not_counted"])
-    say(
+    print_lines(
         *(f"Warning: {warning}" for warning in results["warnings"]),
         *(f"Note: {note}" for note in results["notes"]),
         f"Counted: {counted or 'no labels'}",

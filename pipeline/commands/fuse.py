@@ -1,4 +1,4 @@
-"""`irvis fuse`: pairs in, fused images or a fused video out, and nothing else."""
+"""`irvis fuse`: fuses pairs to images or a video."""
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,31 +11,37 @@ from pipeline.commands import _terminal
 from pipeline.config import components
 from pipeline.config.components import Model
 from pipeline.config.config import apply_override
+from pipeline.config.sections import RegistrationConfig
 from pipeline.engine.compute import Compute, batches
 from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.frames import BadPair, Dropped, Item
+from pipeline.geometry.registration import Register, read
 from pipeline.images import SUFFIXES, write_png
 from pipeline.interfaces import Source
 from pipeline.sinks import video as video_sink
-from pipeline.sources import image_folder, video
+from pipeline.sources import frame_folder, image_folder, video
 
 BATCH = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Two inputs, where to, and settings of the fuser."""
+    """Add inputs, output and settings of the fuser."""
     parser.add_argument("ir", type=Path, metavar="IR", help="folder, recording or image")
-    parser.add_argument("vis", type=Path, metavar="VIS", help="likewise")
+    parser.add_argument("vis", type=Path, metavar="VIS", help="folder, recording or image")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="new folder"
     )
     parser.add_argument(
-        "overrides", nargs="*", metavar="key=value", help="of the fuser: kind=maximum"
+        "overrides",
+        nargs="*",
+        metavar="key=value",
+        help="of the fuser: kind=maximum; of the pairs: source.ir_range=[low,high], "
+        "source.names.ir=_IR, registration.calibration=FILE",
     )
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Fuse and say how many images there are."""
+    """Fuse and print the number of images."""
     with _terminal.progress() as show:
         count = fuse(parsed.ir, parsed.vis, parsed.output, parsed.overrides, show)
     print(f"{count} fused {'image' if count == 1 else 'images'} in {parsed.output}")
@@ -52,25 +58,29 @@ def fuse(
 
     Args:
         ir: Infrared folder, recording or image.
-        vis: The visible one, of the same sort.
+        vis: Visible folder, recording or image, the same type of input.
         output: A new or empty folder for `<key>.png`, or a new file: `.mp4` for recordings, `.png`
             for two images.
-        settings: `key=value` of the fuser, e.g. `kind=laplacian`; `ir_range=[low,high]` for 16-bit
-            infrared.
+        settings: `key=value` of the fuser, e.g. `kind=laplacian`; `source.KEY=value` as a run takes
+            them (`ir_range` also without `source.`); `registration.calibration=FILE` puts infrared
+            images on the visible ones' grid.
         on_progress: Called with the pairs done and, where known, their number.
 
     Returns:
-        How many pairs were fused.
+        The number of fused pairs.
 
     Raises:
-        errors.IrvisError: The user's mistake; images that were finished stay.
+        errors.IrvisError: The user's input is wrong; finished images are kept.
     """
     chosen: dict[str, Any] = {"kind": "fusionmamba", "weights": "tiny"}
     for setting in settings:
         apply_override(chosen, setting)
-    ir_range = chosen.pop("ir_range", None)
+    of_source = section(chosen, "source")
+    if "ir_range" in chosen:
+        of_source["ir_range"] = chosen.pop("ir_range")
+    register = _register(section(chosen, "registration"))
     arm = _arm(chosen)
-    source = open_pairs(ir, vis, ir_range)
+    source = open_pairs(ir, vis, of_source)
     as_video, as_file = output.suffix == ".mp4", output.suffix == ".png"
     if output.suffix and not (as_video or as_file or output.is_dir()):
         raise ConfigError(f"{output}: name a .png or .mp4 file, or a folder")
@@ -79,7 +89,8 @@ def fuse(
     compute = Compute({"fused": arm}, None, device=choose_device("auto"), batch=BATCH)
     done = 0
     with source:
-        source.check()
+        if register is None:  # else sizes fit only once it was applied
+            source.check()
         if as_file and source.count != 1:
             raise ConfigError(f"{output}: there is more than one pair; name a folder")
         folder = output.parent if as_video or as_file else output
@@ -87,12 +98,13 @@ def fuse(
         partial = output.with_name(f"{output.stem}.partial.mp4")
         writer = video_sink.open_video(partial, ("fused",), source.frame_rate) if as_video else None
         try:
-            for batch in batches(_items(source), BATCH):
+            for batch in batches(_items(source, register), BATCH):
                 for result in compute(batch, done):
                     if writer:
                         writer.write(result)
                     else:
                         name = output if as_file else output / f"{result.item.pair.key}.png"
+                        name.parent.mkdir(parents=True, exist_ok=True)  # keys may hold folders
                         write_png(name, result.image("fused"))
                 done += len(batch)
                 on_progress(done, source.count)
@@ -115,39 +127,75 @@ def _arm(chosen: Mapping[str, Any]) -> FuserArm:
     return FuserArm(fuser, device=device, dtype=choose_dtype("auto", device))
 
 
-def open_pairs(ir: Path, vis: Path, ir_range: object) -> Source:
-    """The pairs of two folders, two recordings or two images.
+def section(chosen: dict[str, Any], name: str) -> dict[str, Any]:
+    """Take a section out of the settings.
 
     Raises:
-        ConfigError: ``ir_range`` isn't two counts.
-        DataError: One of the two is missing or of another sort than the other.
+        ConfigError: It is a plain value.
+    """
+    section = chosen.pop(name, None) or {}
+    if not isinstance(section, dict):
+        raise ConfigError(f"{name}: is a section; set its keys, like {name}.KEY=value")
+    return section
+
+
+def _register(settings: Mapping[str, Any]) -> Register | None:
+    if not settings:
+        return None
+    return Register(
+        read(components.validate(RegistrationConfig, settings, "registration").calibration)
+    )
+
+
+def open_pairs(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
+    """The pairs of two folders, two recordings or two images.
+
+    Args:
+        ir: Infrared folder, recording or image.
+        vis: The visible one, of the same sort.
+        settings: Of the source; ``kind`` chooses another one than what the two are.
+
+    Raises:
+        ConfigError: A setting is unknown or wrong.
+        DataError: One of the two is missing or of another sort than the other, or both are one.
     """
     for path in (ir, vis):
         if not path.exists():
             raise DataError(f"{path}: no such file or folder")
     if ir.is_dir() != vis.is_dir():
         raise DataError(f"{ir} and {vis}: give two folders, two recordings or two images")
-    if ir.is_dir():
-        return image_folder.build(_config(image_folder.Config, ir, vis, ir_range))
-    if ir.suffix.lower() in SUFFIXES:
-        limits = _config(image_folder.Config, ir, vis, ir_range).ir_range
-        return image_folder.ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, limits)
-    return video.build(_config(video.Config, ir, vis, ir_range))
+    own = {"ir": ir, "vis": vis, **settings}
+    still = ir.suffix.lower() in SUFFIXES and not ir.is_dir()
+    kind = own.pop("kind", "image_folder" if ir.is_dir() or still else "video")
+    if kind == "frame_folder":
+        return frame_folder.build(_config(frame_folder.Config, own))
+    if kind == "video":
+        return video.build(_config(video.Config, own))
+    if kind != "image_folder":
+        raise ConfigError(f"source.kind: {kind!r}; choose image_folder, frame_folder or video")
+    config = _config(image_folder.Config, own)
+    if not still:
+        return image_folder.build(config)
+    if ir.samefile(vis):
+        raise DataError(f"{ir} and {vis} are the same image; give each camera's own")
+    return image_folder.ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, config.ir_range)
 
 
-def _config(model: type[Model], ir: Path, vis: Path, ir_range: object) -> Model:
-    return components.validate(model, {"ir": ir, "vis": vis, "ir_range": ir_range}, "fuse")
+def _config(model: type[Model], settings: Mapping[str, Any]) -> Model:
+    return components.validate(model, settings, "source")
 
 
-def _items(source: Source) -> Iterator[Item]:
+def _items(source: Source, register: Register | None) -> Iterator[Item]:
     """The whole pairs; unpaired frames of recordings are left out."""
     for pair in source:
         if isinstance(pair, Dropped):
-            continue  # only live sources give these
+            continue  # only from live sources
         if isinstance(pair, BadPair):
             if source.frame_rate is None:
                 raise DataError(pair.reason)
             continue  # the log says what of a recording is damaged
+        if register is not None:
+            pair = register(pair)
         problem = pair.problem()
         if problem is None:
             yield Item(pair, None, {})

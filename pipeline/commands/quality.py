@@ -1,4 +1,4 @@
-"""`irvis quality`: the metrics of fused images that any program made."""
+"""`irvis quality`: measures the quality of fused images of any program."""
 
 import argparse
 import logging
@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Infrared, visible and fused images."""
+    """Add the infrared, visible and fused images."""
     for name, what in (("ir", "infrared"), ("vis", "visible"), ("fused", "fused")):
         parser.add_argument(name, type=Path, metavar=name.upper(), help=f"{what} folder or image")
-    parser.add_argument("-o", "--output", type=Path, help="write one row an image as csv")
+    parser.add_argument("-o", "--output", type=Path, help="write one row per image as csv")
 
 
 def run(parsed: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ def run(parsed: argparse.Namespace) -> None:
         measured = measure(parsed.ir, parsed.vis, parsed.fused, show)
     if parsed.output:
         write(parsed.output, measured)
-    report(measured)
+    print_report(measured)
 
 
 def measure(
@@ -46,21 +46,21 @@ def measure(
 ) -> pd.DataFrame:
     """Compare three images, or three folders of images with equal stems.
 
-    Colour images count by their BT.601 luminance, rounded to 8 bit. Pairs without a fused image are
-    left out, and a warning is logged that says how many.
+    Colour images are converted to BT.601 luminance, rounded to 8 bits. Pairs without a fused image
+    are left out; their number is logged as a warning.
 
     Args:
         ir: Infrared image or folder.
-        vis: The visible one.
-        fused: The fused one.
-        on_progress: Called with the images done and their number.
+        vis: Visible image or folder.
+        fused: Fused image or folder.
+        on_progress: Called with the number of finished images and of all.
 
     Returns:
-        One row a fused image, by key (its stem); one float64 column a metric, NaN where it isn't
+        One row per fused image, by key (its stem); one float64 column per metric, NaN if it is not
         defined.
 
     Raises:
-        DataError: An image is missing, damaged or has 16 bit, or sizes differ.
+        DataError: An image is missing, damaged or has 16 bits, or sizes differ.
     """
     names = {"infrared": ir, "visible": vis, "fused": fused}
     for path in names.values():
@@ -90,10 +90,10 @@ def measure(
 
 
 def write(path: Path, measured: pd.DataFrame) -> None:
-    """Write one row an image as CSV; a metric that isn't defined is an empty cell.
+    """Write one row per image as CSV; an undefined metric is an empty cell.
 
     Raises:
-        DataError: The file can't be written.
+        DataError: The file cannot be written.
     """
     try:
         measured.to_csv(path)
@@ -101,7 +101,7 @@ def write(path: Path, measured: pd.DataFrame) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
-def report(measured: pd.DataFrame) -> None:
+def print_report(measured: pd.DataFrame) -> None:
     """Print mean, spread and median of each metric over the images where it is defined."""
     table = Table()
     table.add_column("metric")
@@ -124,7 +124,7 @@ def report(measured: pd.DataFrame) -> None:
 def _matched(
     files: Mapping[str, Mapping[str, Path]], folders: Mapping[str, Path]
 ) -> dict[str, dict[str, Path]]:
-    """The three files of each fused image, by key, in the fused folder's order."""
+    """The three files of each fused image, by key, in the order of the fused folder."""
     fused = files["fused"]
     for key, path in fused.items():
         for name in ("infrared", "visible"):

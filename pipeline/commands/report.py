@@ -1,42 +1,40 @@
-"""`irvis report`: the page of a run, of several runs, or of a sweep; and figures for a paper."""
+"""`irvis report`: writes the page of a run, of several runs, or of a sweep; or figures."""
 
 import argparse
 import csv
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from common.cells import plain
 from common.errors import ConfigError, DataError
-from common.files import writing
+from common.files import read_text, write_text, writing
 from eval.report import charts, latex
 from eval.report.page import Chart, Run, Sweep, render
 from eval.report.svg import svg
 from eval.report.tables import MAPS, number
 from pipeline.commands.compare import compare
 from pipeline.run_folder.folder import SUFFIX
-from pipeline.run_folder.results_file import NAME, legible, read_results
+from pipeline.run_folder.names import PAGE, SWEEP
+from pipeline.run_folder.results_file import NAME, legible, read_results, read_timing
 from pipeline.run_folder.summary import coverage
 from pipeline.sinks._page import (
-    PAGE,
     command,
-    complete,
     describe_run,
     draw_charts,
     drawing,
     read_detections,
-    read_timing,
     save,
 )
-
-SWEEP = "sweep.csv"
 
 Json = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The runs, and where to."""
+    """Add the runs and the output."""
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run or sweep folder")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default RUN/report.html")
     parser.add_argument(
@@ -59,15 +57,15 @@ def report(folders: Sequence[Path], output: Path | None) -> Path:
     """Write the page of a run or a sweep, by default into its folder, or one page of several runs.
 
     Returns:
-        Where it is.
+        Path of the page.
 
     Raises:
-        errors.ConfigError: There are several runs and no place to write to.
-        errors.DataError: A folder holds no whole run, or something in it can't be read; or the page
-            can't be written.
+        errors.ConfigError: There are several runs and no ``output``.
+        errors.DataError: A folder is not a complete run, a file in it cannot be read, or the page
+            cannot be written.
     """
     if output is None and len(folders) > 1:
-        raise ConfigError("irvis report: several runs need a place for their page; give -o FILE")
+        raise ConfigError("irvis report: several runs need a file for their page; give -o FILE")
     if output is not None and output.is_dir():
         raise ConfigError(f"{output}: is a folder; name the page, e.g. {output / PAGE}")
     path = output or folders[0] / PAGE
@@ -76,7 +74,7 @@ def report(folders: Sequence[Path], output: Path | None) -> Path:
         name if last.count(name) == 1 else str(folder)
         for name, folder in zip(last, folders, strict=True)
     ]
-    with drawing(), complete(folders[0]):
+    with drawing(), legible(folders[0]):
         if len(folders) > 1:
             runs = [_brief(one, name, path) for one, name in zip(folders, names, strict=True)]
             text = render(" · ".join(names), runs, comparison=_compared(folders))
@@ -91,13 +89,13 @@ def report(folders: Sequence[Path], output: Path | None) -> Path:
 
 
 def figures(folder: Path, output: Path) -> list[Path]:
-    """Write a run's charts as PDF and its tables as LaTeX; their paths.
+    """Write a run's charts as PDF and its tables as LaTeX, and return their paths.
 
     Raises:
-        errors.DataError: As for ``write``.
+        errors.DataError: As for ``report``.
     """
     results = read_results(folder)
-    made = []
+    written = []
     with writing(output):
         output.mkdir(parents=True, exist_ok=True)
     with legible(folder / NAME), drawing():
@@ -105,17 +103,16 @@ def figures(folder: Path, output: Path) -> list[Path]:
             path = output / f"{name}.pdf"
             with writing(path):
                 figure.savefig(path, metadata={"CreationDate": None, "Creator": "irvis"})
-            made.append(path)
+            written.append(path)
         for name, text in latex.tables(results):
             path = output / f"{name}.tex"
-            with writing(path):
-                path.write_text(text, encoding="utf-8")
-            made.append(path)
-    return made
+            write_text(path, text)
+            written.append(path)
+    return written
 
 
 def _brief(folder: Path, name: str, page: Path) -> Run:
-    """What a page of several runs says of one."""
+    """The content about one run on a page of several."""
     results = read_results(folder)
     with legible(folder / NAME):
         return Run(
@@ -129,7 +126,7 @@ def _brief(folder: Path, name: str, page: Path) -> Run:
 
 
 def _link(target: Path, page: Path) -> str:
-    """The way from one page to another; empty where that isn't there."""
+    """The relative link from one page to another; empty if it does not exist."""
     if not target.is_file():
         return ""
     return quote(os.path.relpath(target.resolve(), page.resolve().parent))
@@ -143,27 +140,27 @@ def _compared(folders: Sequence[Path]) -> Any:  # noqa: ANN401  (JSON, or why th
 
 
 def _sweep_page(folder: Path, path: Path) -> str:
-    """The page of a sweep: curves over its values, and each run in short."""
+    """The page of a sweep: curves over its values, and a summary of each run."""
     with legible(folder / SWEEP):
-        with (folder / SWEEP).open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            columns = list(table.fieldnames or ())
-            keys = columns[: columns.index("arm")]
-            scores = [f"{name}{end}" for name in MAPS for end in ("", "_low", "_high")]
-            rows: list[dict[str, Any]] = [
-                # values and names as they are written, scores as numbers
-                {**row, **{name: float(row[name]) if row[name] else None for name in scores}}
-                for row in table
-            ]
+        table = csv.DictReader(io.StringIO(read_text(folder / SWEEP), newline=""))
+        columns = list(table.fieldnames or ())
+        keys = columns[: columns.index("arm")]
+        scores = [f"{name}{end}" for name in MAPS for end in ("", "_low", "_high")]
+        rows: list[dict[str, Any]] = [
+            # values and names as they are written, scores as numbers
+            {name: plain(row[name]) for name in (*keys, "arm")}
+            | {name: float(row[name]) if row[name] else None for name in scores}
+            for row in table
+        ]
         arms = list(dict.fromkeys(row["arm"] for row in rows))
         drawn = list(_sweep_charts(rows, keys, arms))
         cells = [
             [*(row[key] for key in keys), row["arm"], *(number(row[name]) for name in MAPS)]
             for row in rows
         ]
-    found = (one.parent for one in folder.glob(f"*/{NAME}"))
-    runs = sorted(one for one in found if not one.name.endswith(SUFFIX))
-    brief = [_brief(one, f"{folder.resolve().name}/{one.name}", path) for one in runs]
+    folders = (file.parent for file in folder.glob(f"*/{NAME}"))
+    runs = sorted(run for run in folders if not run.name.endswith(SUFFIX))
+    brief = [_brief(run, f"{folder.resolve().name}/{run.name}", path) for run in runs]
     sweep = Sweep(drawn, [*keys, "arm", *MAPS.values()], cells)
     return render(folder.resolve().name, brief, sweep=sweep)
 
@@ -171,9 +168,9 @@ def _sweep_page(folder: Path, path: Path) -> str:
 def _sweep_charts(
     rows: Sequence[dict[str, Any]], keys: Sequence[str], arms: Sequence[str]
 ) -> Iterator[Chart]:
-    """One a key, the others at each of their values: the values are told apart by their label."""
+    """The chart over the swept values; several keys are combined to one label."""
     label = ", ".join(keys)
     for row in rows:
         row[label] = ", ".join(row[key] for key in keys)
-    text = f"Both mAPs over {label}, one line an arm, with 95% intervals."
+    text = f"Both mAPs over {label}, one line per arm, with 95% intervals."
     yield Chart("sweep", text, svg(charts.sweep(rows, label, arms), "sweep", text))

@@ -1,4 +1,4 @@
-"""`irvis run`: one configuration, its table and its run folder."""
+"""`irvis run`: runs one configuration."""
 
 import argparse
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
-from pipeline.commands._terminal import console, say, score_tables, time_table
+from pipeline.commands._terminal import console, print_lines, score_tables, time_table
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
@@ -14,7 +14,7 @@ from pipeline.run_folder.summary import bottleneck, coverage, labels_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The configuration and its overrides."""
+    """Add the configuration and its overrides."""
     add_configuration(parser, "arms.lap.kind=laplacian")
 
 
@@ -24,15 +24,15 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def run_configuration(path: Path, overrides: Sequence[str]) -> None:
-    """Run a configuration file with overrides and say what came of it."""
+    """Run a configuration file with overrides and print the results."""
     checked = config.load(path, overrides)
     with _terminal.progress() as show:
         outcome = runner.run(checked, show)
-    report(outcome)
+    print_report(outcome)
 
 
-def report(outcome: Outcome) -> None:
-    """The headline, the table of arms and where the files are."""
+def print_report(outcome: Outcome) -> None:
+    """Print the headline, the tables of arms, notes and the run folder."""
     out = console()
     out.print(headline(outcome), highlight=False, markup=False)
     if outcome.results is not None:
@@ -45,11 +45,11 @@ def report(outcome: Outcome) -> None:
             out.print(time_table(times))
         if any(part["quality"] for part in arms.values()):
             out.print("Image quality: irvis show has the means, quality.csv each image.")
-    say(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
+    print_lines(*_notes(outcome), bottleneck(outcome.timing), f"Run folder: {outcome.folder}")
 
 
 def headline(outcome: Outcome) -> str:
-    """How much of the input the numbers speak of, and how long it took."""
+    """The share of the input that was processed, and the time it took."""
     summary, seconds = outcome.summary, outcome.timing["wall_s"]
     objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
     speed = outcome.timing["pairs"] / seconds

@@ -1,4 +1,4 @@
-"""`irvis show`: what a run's results say beyond the two tables that it printed when it ended."""
+"""`irvis show`: prints all tables of a run."""
 
 import argparse
 import json
@@ -12,46 +12,43 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from eval.coco_files import load_json
 from eval.fingerprint import fingerprint
 from eval.report.tables import Section, scored_arms, sections
-from pipeline.commands._terminal import console, say, score_tables, time_table
-from pipeline.run_folder.results_file import NAME, legible, read_results
+from pipeline.commands._terminal import console, print_lines, score_tables, time_table
+from pipeline.run_folder.results_file import NAME, legible, read_results, read_timing
 
 Json = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run."""
+    """Add the run folder."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
 
 
 def run(parsed: argparse.Namespace) -> None:
     """Print the tables."""
-    report(parsed.run)
+    print_report(parsed.run)
 
 
-def report(folder: Path) -> None:
+def print_report(folder: Path) -> None:
     """Print all tables of a run.
 
     Raises:
-        errors.DataError: What ``read_results`` raises, or a table lacks numbers in its file.
+        errors.DataError: As for ``read_results``, or values of a table are missing in its file.
     """
     results = read_results(folder)
     with legible(folder / NAME):
         lines, parts = list(introduction(results)), list(_printed(results))
-    timing = folder / "timing.json"
-    if not scored_arms(results) and timing.is_file():
-        with legible(timing):
-            times: Any = load_json(timing)
-            parts.insert(0, time_table(times["arms_ms_per_pair"]))
-    say(*lines)
+    timing = read_timing(folder)
+    if not scored_arms(results) and timing is not None:
+        parts.insert(0, time_table(timing["arms_ms_per_pair"]))
+    print_lines(*lines)
     for part in parts:
         console().print(part)
 
 
 def _printed(results: Json) -> Iterator[RenderableType]:
-    """What stands below the introduction."""
+    """The tables below the introduction."""
     if scored_arms(results):
         yield from score_tables(results, {})
     for section in sections(results):
@@ -61,7 +58,7 @@ def _printed(results: Json) -> Iterator[RenderableType]:
 
 
 def introduction(results: Json) -> Iterator[str]:
-    """Warnings, and what the tables speak of."""
+    """Warnings, number of pairs and objects, perturbation and detector."""
     for warning in results["warnings"]:
         yield f"Warning: {warning}"
     protocol, frames, objects = results["protocol"], results["frames"], results["objects"]
@@ -80,7 +77,7 @@ def introduction(results: Json) -> Iterator[str]:
 
 
 def detector_text(detector: Json) -> str:
-    """A detector and its thresholds in a line, by a protocol's entry."""
+    """The detector of a protocol and its thresholds, in one line."""
     return (
         f"{detector['network']} ({detector['head']}, weights {detector['weights_sha256'][:12]}), "
         f"conf {detector['conf']}, NMS IoU {detector['iou']}"
@@ -88,15 +85,15 @@ def detector_text(detector: Json) -> str:
 
 
 def _table(section: Section) -> Table:
-    """A section as it is printed; what rows have in common stands in the first of them."""
-    words = 2 if section.grouped else 1
+    """The table of a section; the name of a group is only in its first row."""
+    names = 2 if section.grouped else 1
     table = Table()
-    for place, name in enumerate(section.columns):
-        table.add_column(Text(name), justify="left" if place < words else "right")
+    for index, name in enumerate(section.columns):
+        table.add_column(Text(name), justify="left" if index < names else "right")
     for _, rows in groupby(section.rows, itemgetter(0)):
-        for place, (first, *rest) in enumerate(rows):
-            # as plain text: rich would take [ir,vis] for a style
-            table.add_row(*map(Text, ["" if place else first, *rest]))
+        for index, (first, *rest) in enumerate(rows):
+            # Text, because rich would take [ir,vis] for a style
+            table.add_row(*map(Text, ["" if index else first, *rest]))
         if section.grouped:
             table.add_section()
     return table

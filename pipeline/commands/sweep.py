@@ -1,6 +1,7 @@
-"""`irvis sweep`: one configuration at several values of a key, a run each, and one table.
+"""`irvis sweep`: runs one configuration at several values of a key.
 
-A sweep's folder holds a whole run folder for each value and `sweep.csv`, one row a value and arm.
+The folder of a sweep has a complete run folder per value, and `sweep.csv` with one row per value
+and arm.
 """
 
 import argparse
@@ -15,16 +16,19 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
+from common.cells import cell
 from common.errors import ConfigError, DataError, IrvisError
+from common.files import write_text
 from eval.report.tables import MAPS, NONE, number
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
-from pipeline.commands._terminal import console, say
+from pipeline.commands._terminal import console, print_lines
 from pipeline.config.sections import RunConfig
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
-from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, partial_of
-from pipeline.run_folder.results_file import read_results
+from pipeline.run_folder.folder import CONFIG, RUNS, SUFFIX, check_same, latest, make, partial_of
+from pipeline.run_folder.names import SWEEP
+from pipeline.run_folder.results_file import NAME, read_results
 
 SCORES = ("precision", "recall")
 
@@ -38,15 +42,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Run the sweep and print its tables."""
-    report(sweep(*configuration(parsed), _terminal.progress))
+    print_report(sweep(*configuration(parsed), _terminal.progress))
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep left behind.
+    """The result of a sweep.
 
     Attributes:
-        folder: Holds a run folder for each point, and `sweep.csv`.
+        folder: Folder with a run folder per point, and `sweep.csv`.
         keys: The swept keys.
         rows: The rows of `sweep.csv`, by column; in the order of the values, then of the arms.
     """
@@ -56,27 +60,28 @@ class Sweep:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self) -> None:
-        """Write `sweep.csv` anew."""
+        """Write `sweep.csv`."""
         intervals = [[name, f"{name}_low", f"{name}_high"] for name in MAPS]
         columns = [*self.keys, "arm", *SCORES, *itertools.chain(*intervals), "objects", "pairs"]
         columns.append("fingerprint")
-        text = pd.DataFrame(self.rows, columns=columns).to_csv(index=False)
-        (self.folder / "sweep.csv").write_text(text, encoding="utf-8")
+        rows = [{name: cell(value) for name, value in row.items()} for row in self.rows]
+        text = pd.DataFrame(rows, columns=columns).to_csv(index=False)
+        write_text(self.folder / SWEEP, text)
 
 
 def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
-    """Run a configuration once for each value; for each combination if several keys are swept.
+    """Run a configuration once per value, or per combination if several keys are swept.
 
     Args:
         path: The configuration file.
         overrides: `dotted.key=value` as for one run, and at least one `dotted.key=v1,v2,...`.
-            `run.resume=true` goes on with a sweep that broke off: whole runs are taken as they
-            are. `run.dir` names the sweep's folder.
-        progress: Gives for a run's title the function that is told the pairs done and their number.
+            `run.resume=true` continues an interrupted sweep and keeps complete runs. `run.dir` is
+            the sweep's folder.
+        progress: Returns, for the title of a run, the context of its progress function.
 
     Raises:
-        errors.IrvisError: The user's mistake. All values are checked before the first run; what
-            was finished stays, and `sweep.csv` tells of it.
+        errors.IrvisError: The user's input is wrong. All values are checked before the first run;
+            finished runs and their rows in `sweep.csv` are kept.
     """
     points = plan(path, overrides)
     run = points[0].config.run
@@ -97,47 +102,46 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
     return done
 
 
-def report(outcome: Sweep) -> None:
-    """A table of each mAP, one row a value and one column an arm, and where the files are."""
+def print_report(outcome: Sweep) -> None:
+    """Print a table of each mAP, one row per value and one column per arm, and the folder."""
     out = console()
     for name, title in reversed(MAPS.items()):
         out.print(_table(outcome, name, title))
-    say(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
+    print_lines(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
 
 
 def _reserve(run: RunConfig) -> Path:
-    """A new folder, as run folders are named."""
+    """Make a new folder, numbered like run folders."""
     if run.dir is not None:
         if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
             raise ConfigError(
                 f"run.dir: {run.dir} is in use; name a new or empty folder, or go on with the "
                 "sweep in it with run.resume=true"
             )
-        run.dir.mkdir(parents=True, exist_ok=True)
+        make(run.dir)  # it may be there, empty
         return run.dir
     number, folder = 1, RUNS / f"{run.name}-sweep"
-    while folder.exists():
+    while not make(folder):
         number += 1
         folder = RUNS / f"{run.name}-sweep-{number}"
-    folder.mkdir(parents=True)
     return folder
 
 
 def _find(run: RunConfig) -> Path:
-    """The folder of the sweep that is to go on: of this name, the last one."""
+    """The folder of the sweep to be resumed: the last one of this name."""
     if run.dir is not None:
         if not run.dir.is_dir() or (run.dir / CONFIG).exists():
             raise ConfigError(f"run.resume: there is no sweep in {run.dir}")
         return run.dir
     name = f"{run.name}-sweep"
-    found = latest(name)
-    if found is None:
+    folder = latest(name)
+    if folder is None:
         raise ConfigError(f"run.resume: there is no sweep {RUNS / name}")
-    return found
+    return folder
 
 
 def _check_planned(points: Sequence[Point], folder: Path) -> None:
-    """A sweep that goes on may get more values, but none may be missing from its table."""
+    """Check that a resumed sweep has all values of the earlier one; it may have more."""
     planned = {point.name for point in points}
     made = {path.name.removesuffix(SUFFIX) for path in folder.iterdir() if path.is_dir()}
     if others := sorted(made - planned):
@@ -147,15 +151,15 @@ def _check_planned(points: Sequence[Point], folder: Path) -> None:
 
 
 def _check_same(point: Point, final: Path) -> None:
-    """What an earlier run left must be of this configuration, but for its sinks."""
+    """Check that an earlier run in the folder had this configuration, except for its sinks."""
     for folder in (final, partial_of(final)):
         if (folder / CONFIG).is_file():
             check_same(folder, point.config)
 
 
 def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:
-    """The contents of the point's `results.json`: that of its whole run folder, or of a new run."""
-    if (final / "results.json").is_file():
+    """Content of the point's `results.json`, of its complete run folder or of a new run."""
+    if (final / NAME).is_file():
         return read_results(final)
     settings = {"dir": final, "resume": partial_of(final).is_dir()}
     own = replace(point.config, run=point.config.run.model_copy(update=settings))
@@ -186,7 +190,7 @@ def _rows(point: Point, results: Mapping[str, Any], final: Path) -> Iterator[dic
 
 
 def _table(outcome: Sweep, name: str, title: str) -> Table:
-    """One score: a row a value, a column an arm, the interval below the score."""
+    """The table of one score: a row per value, a column per arm, the interval below the score."""
     intervals = any(row[f"{name}_low"] is not None for row in outcome.rows)
     title = f"{title}, below it the 95% interval" if intervals else title
     table = Table(title=title, title_justify="left")
@@ -200,7 +204,7 @@ def _table(outcome: Sweep, name: str, title: str) -> Table:
     for arm in arms:
         table.add_column(arm, justify="right", no_wrap=True)
     for values, scores in cells.items():
-        # as plain text: rich would take [ir,vis] for a style
+        # Text, because rich would take [ir,vis] for a style
         table.add_row(*map(Text, values), *(scores.get(arm, Text(NONE)) for arm in arms))
     return table
 

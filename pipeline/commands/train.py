@@ -1,4 +1,4 @@
-"""`irvis train`: train the fuser on pairs of images and recordings."""
+"""`irvis train`: trains a fuser on pairs of images and recordings."""
 
 import argparse
 from pathlib import Path
@@ -9,13 +9,13 @@ from training import config, loop
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The configuration of the training and its overrides."""
+    """Add the configuration of the training and its overrides."""
     parser.add_argument("config", type=Path, metavar="CONFIG", help="e.g. configs/train_irvis.yaml")
     parser.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. network.size=small")
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Train and say where the weights are."""
+    """Train and print the path of the weights."""
     checked = config.load(parsed.config, parsed.overrides)
     with _terminal.progress("steps") as show:
         outcome = loop.train(checked, show)

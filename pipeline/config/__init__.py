@@ -1,1 +1,1 @@
-"""The configuration: from YAML and overrides to checked settings and components."""
+"""The configuration: YAML and overrides, validated to settings and components."""

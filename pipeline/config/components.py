@@ -1,10 +1,8 @@
-"""From `kind: average` to the module that it names: one file a kind, found in its folder.
-
-A file whose name begins with `_` is a helper of the kinds beside it, and no kind.
+"""Components by kind: `kind: average` is the module of that name in the folder of its part.
 
 A component module has a `Config` (a frozen pydantic model that forbids unknown keys) and a `build`
-function. Only the module that is asked for is imported. A kind with a dot is the import path of a
-module of the user's own.
+function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
+with a dot is the import path of the user's own module.
 """
 
 import difflib
@@ -21,11 +19,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from common.component import ArmConfig, ComponentConfig, SinkConfig
-from common.errors import ConfigError
+from common.errors import ConfigError, cut, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# The folders in which the kinds of each part of the configuration lie.
+# Packages of the kinds of each part of the configuration.
 FOLDERS = {
     "source": ("pipeline.sources",),
     "arms": ("fusion.fusers", "pipeline.arms"),
@@ -36,7 +34,7 @@ FOLDERS = {
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A part of the configuration: the module that it names and its checked settings."""
+    """A component of the configuration: its module and validated settings."""
 
     kind: str
     module: ModuleType
@@ -58,10 +56,10 @@ class Component:
         return self.config if isinstance(self.config, SinkConfig) else SinkConfig()
 
     def dump(self) -> dict[str, Any]:
-        """The settings that were given, as plain values, `kind` first.
+        """The explicit settings as plain values, `kind` first.
 
-        Defaults stay out: weights say what network they are of, and a default written beside them
-        would read back as a demand.
+        Defaults are left out, because settings of a network that are stored in its weights file
+        could contradict them.
         """
         settings: dict[str, Any] = self.config.model_dump(mode="json", exclude_unset=True)
         return {"kind": self.kind, **settings}
@@ -73,11 +71,11 @@ def kinds(part: str) -> list[str]:
 
 
 def load(part: str, settings: Mapping[str, Any], key: str) -> Component:
-    """Check the settings of one component and import its module.
+    """Validate the settings of one component and import its module.
 
     Args:
-        part: Which part of the configuration, a key of ``FOLDERS``.
-        settings: `kind` and the kind's own settings.
+        part: Part of the configuration, a key of ``FOLDERS``.
+        settings: `kind` and the settings of the kind.
         key: Dotted key of the component, for messages ("arms.fused").
 
     Raises:
@@ -92,10 +90,11 @@ def load(part: str, settings: Mapping[str, Any], key: str) -> Component:
 
 
 def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model:
-    """The settings as the model; a mistake is one line with the dotted key and the choices.
+    """Validate settings by a model.
 
     Raises:
-        ConfigError: A setting is missing, unknown or wrong.
+        ConfigError: A setting is missing, unknown or wrong; the text names its dotted key and the
+            choices.
     """
     try:
         return model.model_validate(settings)
@@ -105,7 +104,7 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
 
 def suggest(word: str, choices: Sequence[str]) -> str:
     """The end of a message about an unknown word: the likeliest choice, and all of them."""
-    close = difflib.get_close_matches(word, choices, n=1)
+    close = difflib.get_close_matches(cut(word), choices, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
 
@@ -123,20 +122,20 @@ def _import(part: str, kind: str, key: str) -> ModuleType:
         if kind in _modules(folder):
             return importlib.import_module(f"{folder}.{kind}")
     raise ConfigError(
-        f"{key}.kind: unknown {kind!r}; {suggest(kind, kinds(part))}, or give the dotted path of "
-        "your own module"
+        f"{key}.kind: unknown {shown(kind)}; {suggest(kind, kinds(part))}, or give the dotted path "
+        "of your own module"
     )
 
 
 def _import_own(kind: str, key: str) -> ModuleType:
-    """A module of the user's own, looked up from the current folder too."""
+    """Import the user's own module, also from the current folder."""
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.append(here)
     try:
         module = importlib.import_module(kind)
     except (ImportError, TypeError, ValueError) as error:
-        raise ConfigError(f"{key}.kind: cannot import {kind!r} ({error})") from error
+        raise ConfigError(f"{key}.kind: cannot import {shown(kind)} ({error})") from error
     missing = [name for name in ("Config", "build") if not hasattr(module, name)]
     if missing:
         raise ConfigError(f"{key}.kind: module {kind} has no {missing[0]!r}")
@@ -144,18 +143,18 @@ def _import_own(kind: str, key: str) -> ModuleType:
 
 
 def _explain(error: ErrorDetails, model: type[BaseModel], key: str) -> str:
-    where = ".".join((key, *map(str, error["loc"]))).lstrip(".")
+    where = ".".join((key, *(cut(str(part)) for part in error["loc"]))).lstrip(".")
     if error["type"] == "extra_forbidden":
         choices = list(_fields_at(model, error["loc"][:-1]))
         return f"unknown key {where}; {suggest(str(error['loc'][-1]), choices)}"
     if error["type"] == "missing":
         return f"{where} is missing; add it to the file or give {where}=VALUE"
     message = error["msg"].removeprefix("Value error, ")
-    return f"{where}: {message[:1].lower()}{message[1:]}, not {error['input']!r}"
+    return f"{where}: {cut(message[:1].lower() + message[1:], 200)}, not {shown(error['input'])}"
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> Mapping[str, Any]:
-    """The fields of the model nested at a path."""
+    """The fields of the nested model at a path."""
     for name in path:
         nested = model.model_fields[str(name)].annotation
         if not (isinstance(nested, type) and issubclass(nested, BaseModel)):

@@ -1,13 +1,12 @@
-"""The configuration: a YAML file, `dotted.key=value` overrides, and the checked result."""
+"""The configuration: a YAML file, `dotted.key=value` overrides, and the validated result."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from common.errors import ConfigError
+from common.errors import ConfigError, shown
+from common.files import parse_yaml
 from eval.class_names import COCO_NAMES
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
@@ -35,7 +34,7 @@ DEFAULT = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 
 class _File(Section):
-    """The top level of a configuration file; the components are checked by their own modules."""
+    """The top level of a configuration file; components are validated by their modules."""
 
     run: RunConfig = RunConfig()
     source: dict[str, Any]
@@ -50,7 +49,7 @@ class _File(Section):
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """A checked configuration: nothing in it is unknown."""
+    """A validated configuration."""
 
     run: RunConfig
     source: Component
@@ -62,13 +61,13 @@ class Config:
     preset: Preset
     compute: ComputeConfig
     sinks: Mapping[str, Component]
-    given_detector: Mapping[str, Any] | None  # without what the preset adds
+    given_detector: Mapping[str, Any] | None  # without the preset's settings
     counted: tuple[int, ...] | None = None  # once the detector's classes are known
     counts_as_preset: bool = False  # whether ``counted`` are the preset's classes by name
 
     @property
     def modified(self) -> list[str]:
-        """Settings of the detector in which this run leaves the preset."""
+        """Settings of the detector that differ from the preset."""
         if self.detector is None:
             return []
         settings = self.detector.config
@@ -120,7 +119,7 @@ class Config:
         return any(component.as_sink.is_scored for component in self.sinks.values())
 
     def dump(self) -> dict[str, Any]:
-        """As plain values that ``load`` reads back to the same configuration."""
+        """As plain values, from which ``check`` makes the same configuration."""
         return {
             "run": self.run.model_dump(mode="json", exclude={"dir", "resume"}),
             "source": self.source.dump(),
@@ -153,12 +152,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """The plain settings of a configuration file with overrides, which nothing has checked yet.
+    """Read a configuration file with overrides as plain settings, not validated.
 
-    Kinds are set first, whatever the order: another kind empties its section.
+    Overrides of kinds are applied first, because another kind clears its section.
 
     Raises:
-        ConfigError: The file can't be read, or an override is none.
+        ConfigError: The file cannot be read, or an override has a wrong form.
     """
     settings = yaml_file.read(path)
     for override in sorted(overrides, key=lambda o: not o.partition("=")[0].endswith(".kind")):
@@ -167,19 +166,20 @@ def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set one `dotted.key=value` in nested settings, making the sections on its way.
+    """Set one `dotted.key=value` in nested settings, making missing sections.
 
     Raises:
-        ConfigError: It has no `=`, its value is no YAML, or its way leads through a plain value.
+        ConfigError: It has no `=`, its value is not YAML, or a part of its key is a plain value.
     """
     key, equals, text = override.partition("=")
     names = key.split(".")
     if not equals or not all(names):
-        raise ConfigError(f"{override!r} is not an override; write dotted.key=value")
+        raise ConfigError(f"{shown(override)} is not an override; write dotted.key=value")
     try:
-        value = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{key}: {text[:80]!r} is not a YAML value") from error
+        # YAML would read a pattern such as *_RGB as an alias, which a single value cannot have
+        value = text if text.startswith("*") else parse_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{key}: {shown(text)} is not a YAML value ({error})") from error
     section = settings
     for name in names[:-1]:
         if section.get(name) is None:
@@ -188,12 +188,12 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         if not isinstance(section, dict):
             raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
     if names[-1] == "kind" and section.get("kind") not in (None, value):
-        section.clear()  # the settings of another kind
+        section.clear()  # settings of another kind
     section[names[-1]] = value
 
 
 def check(settings: Mapping[str, Any]) -> Config:
-    """Check plain settings.
+    """Validate plain settings.
 
     Raises:
         ConfigError: A key or value is unknown or wrong.
@@ -227,7 +227,7 @@ def check(settings: Mapping[str, Any]) -> Config:
 
 
 def _detector(file: _File, protocol: Preset) -> Component | None:
-    """The detector with the preset's settings, which the file's own override."""
+    """The detector with the preset's settings, overridden by those of the file."""
     if file.detector is None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
@@ -237,7 +237,7 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
 
 
 def _check_classes(config: Config) -> None:
-    """What is scored must be detected."""
+    """Check that the detector keeps all scored classes."""
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
     if config.is_scored:
         check_kept(config.classes or (), kept)
@@ -256,7 +256,7 @@ def _check_sinks(config: Config) -> None:
 
 
 def _check_perturb(config: Config) -> None:
-    """Images that were fused before can't be given the faults of this run."""
+    """Check that no arm has ready-made images, which cannot be perturbed."""
     for name, arm in config.arms.items():
         if config.perturb.changes and arm.as_arm.reads_images:
             raise ConfigError(

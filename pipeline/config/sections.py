@@ -1,21 +1,21 @@
-"""The sections of a configuration that are no components."""
+"""The sections of a configuration that are not components."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # becomes a file name: it can't leave its folder
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # safe as a file name
 
 
 class Section(BaseModel):
-    """Frozen, and with no unknown key."""
+    """A frozen section without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RunConfig(Section):
-    """The run itself."""
+    """Name and folder of the run, and how it handles bad pairs."""
 
     name: str = Field("run", pattern=NAME, description="the run folder is runs/<name>")
     dir: Path | None = Field(None, description="the run folder itself: new or empty")
@@ -35,11 +35,11 @@ class RunConfig(Section):
         path = path.expanduser()
         path = path.resolve() if path.is_symlink() else path
         if path.name in ("", "..") or "\0" in str(path):
-            raise ValueError("must name a folder of the run's own")
+            raise ValueError("must name a folder for the run")
         return path
 
     on_bad_pair: Literal["fail", "skip"] | None = Field(
-        None, description="default: fail where the source has labels, else skip"
+        None, description="default: fail if the source has labels, else skip"
     )
     resume: bool = Field(False, description="continue the unfinished run folder")
 
@@ -55,10 +55,10 @@ class EvaluationConfig(Section):
 
 
 class ComputeConfig(Section):
-    """Where and how tensors are computed."""
+    """Device, batch size and dtype of the computation."""
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
-    batch: int = Field(4, ge=1, le=1024, description="pairs a batch")
+    batch: int = Field(4, ge=1, le=1024, description="pairs per batch")
     dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of the fusers")
 
 
@@ -67,7 +67,7 @@ _Sigma = Annotated[float, Field(ge=0, le=100)]
 
 
 class PerturbConfig(Section):
-    """Faults that every pair is given before any arm sees it; see ``pipeline.geometry.perturb``."""
+    """Perturbations of all pairs, the same for all arms; see ``pipeline.geometry.perturb``."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -81,11 +81,11 @@ class PerturbConfig(Section):
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The settings that do something, as plain values; empty where pairs stay as they are."""
+        """The settings that are not at their defaults, as plain values."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
 
 class RegistrationConfig(Section):
-    """Puts infrared images on the visible ones' grid; see ``pipeline.geometry.registration``."""
+    """Warps infrared images to the visible grid; see ``pipeline.geometry.registration``."""
 
-    calibration: Path = Field(description="file that irvis calibrate wrote")
+    calibration: Path = Field(description="file written by irvis calibrate")

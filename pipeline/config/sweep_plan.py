@@ -1,4 +1,4 @@
-"""Which runs a sweep has: `key=v1,v2` overrides in, checked configurations with names out."""
+"""The runs of a sweep: from `key=v1,v2` overrides to named, validated configurations."""
 
 import itertools
 import re
@@ -12,7 +12,7 @@ from common.errors import ConfigError
 from pipeline.config import config
 from pipeline.config.config import Config
 
-OWN = ("run", "run.name", "run.dir", "run.resume")  # they are the sweep's, the same for all runs
+OWN = ("run", "run.name", "run.dir", "run.resume")  # settings of the sweep, the same for all runs
 LONGEST_NAME = 100
 
 
@@ -21,9 +21,9 @@ class Point:
     """One run of a sweep.
 
     Attributes:
-        values: Its value of each swept key, as it was written.
-        name: Its folder's name; no other point has it.
-        config: The checked configuration.
+        values: Its value of each swept key, as written.
+        name: Unique name of its folder.
+        config: The validated configuration.
     """
 
     values: Mapping[str, str]
@@ -32,7 +32,7 @@ class Point:
 
 
 def plan(path: Path, overrides: Sequence[str]) -> list[Point]:
-    """The runs of a sweep, the last swept key's values changing fastest.
+    """The runs of a sweep; the values of the last swept key change fastest.
 
     Raises:
         ConfigError: No key has several values, one of the values is wrong, or a run would have no
@@ -56,12 +56,12 @@ def plan(path: Path, overrides: Sequence[str]) -> list[Point]:
 
 
 def label(values: Mapping[str, str]) -> str:
-    """A point's values in one line, as they were written."""
+    """The values of a point in one line, as written."""
     return " ".join(f"{key}={text}" for key, text in values.items())
 
 
 def _choices(override: str) -> list[str]:
-    """An override for each of its values, these as they were written.
+    """Split an override into one per value, each as written.
 
     `k=4,0` has two values, `k=[4,0]` has one, `k=[4,0],[8,0]` has two: YAML's flow style.
     """
@@ -69,7 +69,7 @@ def _choices(override: str) -> list[str]:
     try:
         listed = yaml.compose(f"[{text}]", yaml.SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError):
-        return [override]  # if it is wrong, the check of the configuration says so
+        return [override]  # validation of the configuration reports the error
     if not isinstance(listed, yaml.SequenceNode) or len(listed.value) < 2:
         return [override]
     marks = [(node.start_mark.index - 1, node.end_mark.index - 1) for node in listed.value]
@@ -100,7 +100,7 @@ def _check_scored(checked: Config) -> None:
 
 
 def _name(values: Mapping[str, str], taken: set[str]) -> str:
-    """A file name that reads like the values, in characters that no shell and no system minds."""
+    """A unique file name made of the values, in characters that are safe in shells."""
     parts = (
         f"{key}={re.sub(r'[^A-Za-z0-9_.,=+-]+', '_', text).strip('_')}"
         for key, text in values.items()

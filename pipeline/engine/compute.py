@@ -17,6 +17,8 @@ from pipeline.frames import Item, Modality, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.interfaces import Arm
 
+MOST_PIXELS = 1 << 24  # of a batch: larger images are computed fewer at a time
+
 
 class Clock:
     """Busy seconds by stage."""
@@ -159,7 +161,8 @@ class Compute:
         A batch always has the full length: another one could take other kernels and give other
         last bits, and then results would depend on where a recording ends.
         """
-        full = items + [items[-1]] * (self._batch - len(items))
+        length = batch_length(items[0].size, self._batch)
+        full = items + [items[-1]] * (length - len(items))
         with torch.cuda.stream(self._uploads), self.clock.measure("upload"):  # no-op without one
             batch = self._upload(full)
         if self._uploads is not None:
@@ -210,15 +213,22 @@ def luminance(images: Tensor) -> Tensor:
     return levels.to(torch.uint8)[:, None]
 
 
+def batch_length(size: tuple[int, int], most: int) -> int:
+    """How many images of a size make a batch: ``most``, fewer where they have many pixels."""
+    return max(1, min(most, MOST_PIXELS // (size[0] * size[1])))
+
+
 def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
-    """Consecutive items of one size, at most ``length`` at a time; depends on nothing else."""
+    """Consecutive items of one size, ``batch_length`` at a time; depends on nothing else."""
     held: list[Item] = []
     for item in items:
         if held and held[0].size != item.size:
             yield held
             held = []
         held.append(item)
-        if len(held) == length:  # at once: the next item may be long in coming
+        if len(held) == batch_length(
+            item.size, length
+        ):  # at once: the next item may be long in coming
             yield held
             held = []
     if held:

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from common.files import write_json, writing
+from common.cells import cell
+from common.files import write_json, write_text
 from eval.average_precision import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.coco_files import ImageEntry
@@ -212,5 +213,4 @@ def _labels(line: Mapping[str, Any]) -> Labels:
 
 
 def _write_csv(path: Path, table: pd.DataFrame) -> None:
-    with writing(path):
-        path.write_text(table.to_csv(index=False), encoding="utf-8")
+    write_text(path, table.map(cell).to_csv(index=False))

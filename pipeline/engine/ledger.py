@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from common.cells import cell
 from common.files import writing
 from pipeline.frames import BadPair, Dropped, FramePair
 
@@ -63,7 +64,7 @@ class Ledger:
 
     def _row(self, values: Sequence[int | str]) -> None:
         with writing(self._path):
-            self._writer.writerow(values)
+            self._writer.writerow([cell(value) for value in values])
             self._file.flush()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,5 @@
 """One run: from a checked configuration to a complete run folder."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from typing import Any
 import torch
 
 from common.errors import ConfigError, DataError, IrvisError
-from common.files import writing
+from common.files import load_json, write_json
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
@@ -88,7 +87,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             raise
     folder.complete()
     path = folder.final / "results.json"
-    results = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    results: Any = load_json(path) if path.is_file() else None
     return Outcome(folder.final, summary, results, timing)
 
 
@@ -199,9 +198,7 @@ class _Job:
             timing = describe_timing(
                 self._compute, self._stages, pairs=pairs, wall_s=time.perf_counter() - start
             )
-            path = self._folder.path / "timing.json"
-            with writing(path):
-                path.write_text(json.dumps(timing, indent=1) + "\n", encoding="utf-8")
+            write_json(self._folder.path / "timing.json", timing, indent=1)
             for sink in sinks:
                 sink.publish(self._folder.final.name)
         return summary, timing

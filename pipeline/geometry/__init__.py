@@ -1,1 +1,1 @@
-"""How two images lie to each other: registration, misalignment, perturbation."""
+"""Geometry of image pairs: registration, misalignment, perturbation."""

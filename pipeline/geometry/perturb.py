@@ -1,12 +1,11 @@
-"""Faults put into pairs on purpose: does an arm still find what it found in the clean ones?
+"""Perturbations of pairs, to measure the robustness of arms.
 
-Every arm sees the same faulty pair. The order is that of a camera, optics before sensor: geometry,
-blur, exposure and gamma, noise. Beyond the border an image goes on with its outermost pixels.
+All arms get the same perturbed pair. The order is that of a camera: geometry, blur, exposure and
+gamma, noise. Border pixels are repeated outside the image.
 
-The geometry moves the infrared image alone, as when the two cameras are not quite aligned. Labels
-and visible image stay where they are, so a shift costs the IR arm too: its boxes are off by the
-shift, without any fusion. What misalignment costs the fusion itself shows in the fused arm against
-the IR arm of the same run.
+Geometry moves the infrared image only, like a misalignment of the cameras. Labels and the visible
+image do not move, so a shift also lowers the score of the IR arm, whose boxes are shifted. To
+measure the effect of misalignment on fusion, compare the fused arm with the IR arm of the same run.
 """
 
 import hashlib
@@ -24,10 +23,10 @@ _Levels = NDArray[np.uint8]
 
 
 class Perturb:
-    """Changes pairs as the settings say; what they leave alone is passed on, not copied.
+    """Perturbs pairs by the settings; unchanged images are not copied.
 
     Images are uint8, HW or HWC, and keep their shape. The result depends on the pair and the
-    settings only, not on the order or the batch.
+    settings only.
     """
 
     def __init__(self, settings: PerturbConfig) -> None:
@@ -35,7 +34,7 @@ class Perturb:
         self._table = _tone_table(settings.vis_exposure, settings.vis_gamma)
 
     def __call__(self, item: Item) -> Item:
-        """The item with its changed pair; labels stay as they are."""
+        """Perturb the pair of an item; labels are unchanged."""
         key, ir, vis = item.pair.whole()
         changed = self._infrared(ir.image, key), self._visible(vis.image)
         if changed[0] is ir.image and changed[1] is vis.image:
@@ -44,7 +43,7 @@ class Perturb:
         return replace(item, pair=replace(item.pair, ir=ir, vis=vis))
 
     def _infrared(self, image: _Levels, key: str) -> _Levels:
-        """Geometry, blur and noise, rounded once at the end."""
+        """Apply geometry, blur and noise, and round once at the end."""
         settings = self._settings
         moved = settings.shift != (0, 0) or settings.rotation != 0
         if not (moved or settings.ir_blur or settings.ir_noise):
@@ -56,21 +55,21 @@ class Perturb:
             values = _blur(values, settings.ir_blur)
         if settings.ir_noise:
             noise = settings.ir_noise * _unit_noise(key, image.shape[:2])  # [H, W]
-            # one pattern for all channels: the camera has one, and grey must stay grey
+            # the same noise in all channels, so that grey stays grey
             values += noise if image.ndim == 2 else noise[:, :, None]
         return _to_levels(values)
 
     def _visible(self, image: _Levels) -> _Levels:
-        """Blur, then the tone curve."""
+        """Apply blur, then the tone curve."""
         if self._settings.vis_blur:
             image = _to_levels(_blur(image.astype(np.float32), self._settings.vis_blur))
         return image if self._table is None else np.asarray(cv2.LUT(image, self._table))
 
 
 def _move(image: _Floats, shift: tuple[float, float], rotation: float) -> _Floats:
-    """Turn about the image's centre, counter-clockwise, then shift right and down.
+    """Rotate counter-clockwise about the image's centre, then shift right and down, bilinear.
 
-    Bilinear between pixels. A shift by whole pixels without rotation is exact.
+    A shift by whole pixels without rotation is exact.
     """
     height, width = image.shape[:2]
     matrix = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), rotation, 1.0)
@@ -88,16 +87,16 @@ def _move(image: _Floats, shift: tuple[float, float], rotation: float) -> _Float
 
 
 def _blur(image: _Floats, sigma: float) -> _Floats:
-    """Gaussian blur; in float32, where OpenCV's 8-bit one is off by up to two levels."""
+    """Gaussian blur in float32; OpenCV's 8-bit blur has errors of up to two levels."""
     return np.asarray(
         cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32
     )
 
 
 def _unit_noise(key: str, shape: tuple[int, ...]) -> _Floats:
-    """Standard normal noise that belongs to a pair's key.
+    """Standard normal noise, seeded by the pair's key.
 
-    It is the same at every strength, so that runs of a sweep differ by the strength alone.
+    It is the same at every strength, so that runs of a sweep differ by the strength only.
     """
     digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()  # hash() is salted
     generator = np.random.default_rng(int.from_bytes(digest, "big"))
@@ -105,10 +104,10 @@ def _unit_noise(key: str, shape: tuple[int, ...]) -> _Floats:
 
 
 def _tone_table(stops: float, gamma: float) -> _Levels | None:
-    """The new level of each of the 256, None where all stay.
+    """Look-up table of the 256 levels, None if nothing changes.
 
-    Exposure multiplies linear light by 2^stops and clips it at white; linear is what sRGB's
-    transfer function (IEC 61966-2-1) decodes to. Gamma then maps level/255 to its power.
+    Exposure decodes levels to linear light by sRGB's transfer function (IEC 61966-2-1), multiplies
+    it by 2^stops and clips it at white. Then gamma is applied, (level / 255)^gamma.
     """
     if stops == 0 and gamma == 1:
         return None
@@ -120,5 +119,5 @@ def _tone_table(stops: float, gamma: float) -> _Levels | None:
 
 
 def _to_levels(values: NDArray[np.floating]) -> _Levels:
-    """Rounded to the nearest of the 256 levels, halves to the even one."""
+    """Round to the 256 levels, halves to even."""
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)

@@ -1,10 +1,9 @@
-"""Registration: the calibration of two cameras, and the infrared image on the visible one's grid.
+"""Registration: the calibration of two cameras, and warping infrared images to the visible grid.
 
-One homography for all pairs holds where the cameras are fixed to each other and the scene is far
-against the distance between them. What is near is off by its parallax, whatever the calibration.
+One homography for all pairs is valid if the cameras are fixed to each other and the scene is far
+compared with the distance between them. Near objects keep their parallax.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from common.errors import DataError
+from common.files import MEGABYTE, load_json, write_json
 from pipeline.frames import Frame, FramePair, Image
 
 Points = NDArray[np.float64]
@@ -30,9 +30,9 @@ _Count = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Residual(BaseModel):
-    """How far pairs' own estimates lie from the common one, in visible pixels.
+    """Distances of the pairs' own estimates from the common one, in visible pixels.
 
-    A pair counts by the mean distance of the infrared image's four corners.
+    The distance of a pair is the mean over the infrared image's four corners.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -42,21 +42,21 @@ class Residual(BaseModel):
 
 
 class Made(BaseModel):
-    """Where a calibration comes from."""
+    """The origin of a calibration."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     by: str = Field(description="the program or the person")
     model: Literal["translation", "similarity", "affine", "homography"] = "homography"
-    pairs: _Count = Field(0, description="that were looked at")
-    used: _Count = Field(0, description="that agreed and were used")
-    residual_px: Residual | None = Field(None, description="None where fewer than two were used")
+    pairs: _Count = Field(0, description="number of pairs read")
+    used: _Count = Field(0, description="number of consistent pairs, which were used")
+    residual_px: Residual | None = Field(None, description="None with fewer than two used pairs")
 
 
 class Calibration(BaseModel):
-    """How the infrared camera's pixels map to the visible one's.
+    """The mapping from infrared to visible pixels.
 
-    Whole numbers are pixel centres, as in OpenCV: the top left pixel's is (0, 0).
+    Integer coordinates are pixel centres, as in OpenCV; (0, 0) is the top left pixel.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -79,47 +79,45 @@ class Calibration(BaseModel):
         return np.array(self.homography, np.float64)
 
     def _problems(self) -> Iterator[str]:
-        """What no two cameras can be, one line each."""
-        # Between unit squares, so that neither the sizes nor the matrix's scale matter.
+        """Reasons why the calibration is impossible, one line each."""
+        # between unit squares, to be independent of the sizes and the matrix's scale
         scaled = _from_unit_square(self.vis_size, inverse=True) @ self.matrix
         scaled = scaled @ _from_unit_square(self.ir_size)
         norm = np.linalg.norm(scaled)
         if norm == 0 or abs(np.linalg.det(scaled / norm)) < _FLATTEST:
             yield "homography can't be inverted: it maps the infrared image to a line or a point"
             return
-        seen = np.column_stack([corners(self.ir_size), np.ones(4)]) @ self.matrix.T  # [4, 3]
-        if seen[:, 2].min() <= 0 <= seen[:, 2].max():
+        mapped = np.column_stack([corners(self.ir_size), np.ones(4)]) @ self.matrix.T  # [4, 3]
+        if mapped[:, 2].min() <= 0 <= mapped[:, 2].max():
             yield "homography turns a part of the infrared image behind the camera"
             return
-        x, y = (seen[:, :2] / seen[:, 2:]).T
+        x, y = (mapped[:, :2] / mapped[:, 2:]).T
         height, width = self.vis_size
         if x.max() <= 0 or y.max() <= 0 or x.min() >= width or y.min() >= height:
             yield f"homography maps no infrared pixel into the {width}x{height} visible image"
 
 
 class Register:
-    """Puts the infrared image of pairs on the visible image's pixel grid; the visible one stays.
+    """Warps the infrared image of pairs to the visible image's pixel grid, bilinear.
 
-    Pixels between infrared ones are interpolated linearly. Those that the infrared camera doesn't
-    see are black: continuing the border would draw stripes of a person at it over what may be a
-    wide margin, which fusion and detector would take for measured. Black adds nothing to a maximum
-    and reads as cold.
+    Pixels outside the infrared image are black, which means cold and does not affect a maximum.
+    Repeating border pixels would draw stripes that fusion and detector take for measurements.
 
     Attributes:
-        covered: Visible pixels that lie on an infrared one, bool [H, W].
+        covered: Mask of the visible pixels inside the infrared image, bool [H, W].
     """
 
     def __init__(self, calibration: Calibration) -> None:
         self._calibration = calibration
-        seen = np.full(calibration.ir_size, 255, np.uint8)
-        self._mask = self._warp(seen, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
+        valid = np.full(calibration.ir_size, 255, np.uint8)
+        self._mask = self._warp(valid, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
         self.covered = self._mask > 0
 
     def __call__(self, pair: FramePair) -> FramePair:
-        """The pair with its infrared frame of the visible size; a frame that is missing stays so.
+        """Warp the infrared frame to the visible size; missing frames stay missing.
 
         Raises:
-            DataError: A frame has another size than the calibration's.
+            DataError: The size of a frame differs from the calibration's.
         """
         calibration = self._calibration
         for what, frame, size in (
@@ -130,13 +128,13 @@ class Register:
                 _check_size(pair.key, what, frame, size)
         if pair.ir is None:
             return pair
-        # The border goes on inside its own pixels, or half of each would fade to black.
+        # border pixels are repeated, then masked, so that they do not fade to black
         image = self._warp(pair.ir.image, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         image = np.asarray(cv2.copyTo(image, self._mask))
         return replace(pair, ir=replace(pair.ir, image=image))
 
     def _warp(self, image: Image, between: int, border: int) -> Image:
-        """An infrared image, uint8 or uint16 [h, w] or [h, w, 3], at [H, W] or [H, W, 3]."""
+        """Warp an infrared image, uint8 or uint16 [h, w] or [h, w, 3], to [H, W] or [H, W, 3]."""
         height, width = self._calibration.vis_size
         return np.asarray(
             cv2.warpPerspective(
@@ -152,25 +150,23 @@ def corners(size: tuple[int, int]) -> Points:
 
 
 def project(homography: Homography, points: Points) -> Points:
-    """Where a homography maps points (x, y), float64 [n, 2]."""
-    seen = np.column_stack([points, np.ones(len(points))]) @ homography.T  # [n, 3]
-    return np.asarray(seen[:, :2] / seen[:, 2:])
+    """Map points (x, y) by a homography, float64 [n, 2]."""
+    mapped = np.column_stack([points, np.ones(len(points))]) @ homography.T  # [n, 3]
+    return np.asarray(mapped[:, :2] / mapped[:, 2:])
 
 
 def read(path: Path) -> Calibration:
     """Read a calibration file.
 
     Raises:
-        DataError: The file is missing, is not JSON, or holds no possible calibration.
+        DataError: The file is missing, is not JSON, or is not a possible calibration.
     """
+    if not path.exists():
+        raise DataError(f"{path}: no such calibration; irvis calibrate makes one")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such calibration; irvis calibrate makes one") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error})") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); irvis calibrate makes one") from error
+        content = load_json(path, MEGABYTE)
+    except DataError as error:
+        raise DataError(f"{error}; irvis calibrate makes one") from error
     try:
         return Calibration.model_validate(content)
     except ValidationError as error:
@@ -188,10 +184,7 @@ def write(path: Path, calibration: Calibration) -> None:
         DataError: The file can't be written.
     """
     content = calibration.model_dump(mode="json", by_alias=True)
-    try:
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+    write_json(path, content, indent=1)
 
 
 def _check_size(key: str, what: str, frame: Frame, size: tuple[int, int]) -> None:

@@ -1,1 +1,1 @@
-"""The folder of a run: while it is made, resumed, and read back."""
+"""The folder of a run: writing, resuming and reading it."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from common.cells import cell
 from common.files import writing
 from pipeline.geometry.misalignment import TELLING
 
@@ -36,7 +37,7 @@ class AlignmentFile:
         """
         x, y, response = shift or (None, None, None)
         with writing(self._path):
-            self._writer.writerow((key, dead, x, y, response))
+            self._writer.writerow((cell(key), dead, x, y, response))
         if x is not None and y is not None and response is not None and response >= TELLING:
             self._distances.append(math.hypot(x, y))
 

@@ -1,7 +1,7 @@
-"""The run folder: `<name>.partial` while the run works, `<name>` when it is whole."""
+"""The run folder: `<name>.partial` during the run, `<name>` when it is complete."""
 
 import fcntl
-import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from typing import IO, Any, Protocol
 import yaml
 
 from common.errors import ConfigError, DataError
-from common.files import writing
+from common.files import MEGABYTE, load_json, load_yaml, write_json, write_text, writing
 from pipeline.config.sections import RunConfig
 
 RUNS = Path("runs")
 SUFFIX = ".partial"
 CONFIG = "config.yaml"
-# What only the work needs: the pairs done, the lock, and the results sink's lines.
+# Only in a partial folder: finished pairs, lock, lines of the results sink, identity of inputs.
 PROGRESS, LOCK, FRAMES = "progress.log", "lock", "frames.jsonl"
-INPUTS = "inputs.json"  # what the files were that the configuration names
+INPUTS = "inputs.json"
 
 
 class Work(Protocol):
-    """What a run folder is for: the configuration of a run or a training."""
+    """The configuration of a run or a training."""
 
     @property
     def run(self) -> RunConfig:
@@ -40,9 +40,9 @@ class RunFolder:
     """A run folder under construction.
 
     Attributes:
-        path: Where the files are: partial until ``complete``.
-        final: Where they will be.
-        done: Pairs that an earlier, broken-off run finished; a whole number of batches.
+        path: The partial folder.
+        final: The folder after ``complete``.
+        done: Number of pairs finished by the interrupted run, a multiple of the batch size.
         resumed: Whether an earlier run made the folder.
     """
 
@@ -53,38 +53,37 @@ class RunFolder:
     resumed: bool = False
 
     def check_inputs(self, inputs: dict[str, Any]) -> None:
-        """Note what the run works with; a run that goes on must work with the same.
+        """Record the identity of the inputs, or compare it with that of the interrupted run.
 
         Args:
-            inputs: What identifies the contents of weights and the like, as plain values.
+            inputs: Identity of the content of weights etc., as plain values.
 
         Raises:
-            ConfigError: One is another than when the run began; the text names it.
-            DataError: The note can't be written.
+            ConfigError: An input has changed since the run began; the text names it.
+            DataError: The record cannot be written.
         """
         path = self.path / INPUTS
         if not path.is_file():
-            with writing(path):
-                path.write_text(json.dumps(inputs) + "\n", encoding="utf-8")
-        elif changed := _difference(json.loads(path.read_text(encoding="utf-8")), inputs):
+            write_json(path, inputs)
+        elif changed := _difference(load_json(path, MEGABYTE), inputs):
             raise ConfigError(
                 f"run.resume: the file of {changed} is not what it was when the run began; bring "
                 "it back or start a new run"
             )
 
     def record(self, pairs: int) -> None:
-        """Note that all sinks have so many pairs on disk.
+        """Record that all sinks have written this number of pairs to disk.
 
         Raises:
-            DataError: It can't be written.
+            DataError: The record cannot be written.
         """
         path = self.path / PROGRESS
         with writing(path), path.open("a", encoding="utf-8") as file:
-            file.write(f"\n{pairs}\n")  # the run before may have left half a line on a full disk
+            file.write(f"\n{pairs}\n")  # an earlier run may have left an incomplete line
 
     def complete(self) -> None:
         """Give the folder its name."""
-        if self.final.exists():
+        if os.path.lexists(self.final):
             self.final.rmdir()  # run.dir may be there, empty
         for name in (PROGRESS, LOCK, FRAMES, INPUTS):
             (self.path / name).unlink(missing_ok=True)
@@ -92,7 +91,7 @@ class RunFolder:
         self.lock.close()
 
     def abandon(self) -> bool:
-        """Remove the folder if this run made it and finished nothing in it; whether it is gone."""
+        """Remove the folder if this run made it and recorded no pair; return whether it did."""
         self.lock.close()
         if self.resumed or (self.path / PROGRESS).exists():
             return False
@@ -101,11 +100,11 @@ class RunFolder:
 
 
 def open_folder(config: Work) -> RunFolder:
-    """Make the partial folder of a new run, or find that of the run to be resumed.
+    """Make the partial folder of a new run, or open that of the run to be resumed.
 
     Raises:
-        ConfigError: `run.dir` is in use, or the run can't be resumed.
-        DataError: The folder can't be made, or not be written; then it is removed.
+        ConfigError: `run.dir` is in use, or the run cannot be resumed.
+        DataError: The folder cannot be made or written; then it is removed.
     """
     if config.run.resume:
         return _resume(config)
@@ -122,12 +121,7 @@ def open_folder(config: Work) -> RunFolder:
 
 def _write_config(folder: Path, config: Work) -> None:
     """Write the configuration, whole or not at all: a resume compares with it."""
-    path, draft = folder / CONFIG, folder / f"{CONFIG}.draft"
-    with writing(path):
-        draft.write_text(
-            yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True), encoding="utf-8"
-        )
-        draft.replace(path)
+    write_text(folder / CONFIG, yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True))
 
 
 def _reserve(run: RunConfig) -> tuple[Path, Path]:
@@ -135,7 +129,7 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
         partial = partial_of(run.dir)
         if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
             raise ConfigError(f"run.dir: {run.dir} is in use; name a new or empty folder")
-        if not _make(partial):
+        if not make(partial):
             raise ConfigError(
                 f"run.dir: an unfinished run is in {partial}; continue it with run.resume=true or "
                 "remove it"
@@ -144,20 +138,39 @@ def _reserve(run: RunConfig) -> tuple[Path, Path]:
     number = 1
     while True:
         final = RUNS / (run.name if number == 1 else f"{run.name}-{number}")
-        if not final.exists() and _make(partial_of(final)):
+        if not os.path.lexists(final) and make(partial_of(final)):
             return final, partial_of(final)
         number += 1
 
 
-def _make(folder: Path) -> bool:
-    """Make a folder; whether it is new. Two runs that start at once never get the same one."""
+def make(folder: Path) -> bool:
+    """Make a folder; whether it is new. Two runs that start at once never get the same one.
+
+    Raises:
+        DataError: It can't be made.
+    """
     try:
         folder.mkdir(parents=True)
-    except FileExistsError:
-        return False
+    except FileExistsError as error:
+        if os.path.lexists(folder):
+            return False
+        raise DataError(f"cannot make the run folder {folder}: {_no_folder(folder)}") from error
     except (OSError, ValueError) as error:
         raise DataError(f"cannot make the run folder {folder} ({error})") from error
     return True
+
+
+def _no_folder(path: Path) -> str:
+    """Which part of the way to a path is there, but is no folder."""
+    for place in path.parents:
+        if place.is_symlink() and not place.exists():
+            return (
+                f"{place} is a link to {place.readlink()}, which doesn't exist; make it, or "
+                "remove the link"
+            )
+        if place.exists() and not place.is_dir():
+            return f"{place} is no folder; rename it"
+    return "it came and went meanwhile; try again"
 
 
 def _resume(config: Work) -> RunFolder:
@@ -177,22 +190,24 @@ def _resume(config: Work) -> RunFolder:
 
 
 def check_same(folder: Path, config: Work) -> None:
-    """What is in a folder must have been made with this configuration.
+    """Check that a folder was made with this configuration.
 
-    The name may differ, and sinks may be left out or added: they change no number. One that was
-    there must be as it was: a file can't be half of one setting and half of another.
+    The name may differ, and sinks may be left out or added, since they change no number. The
+    settings of a sink in both must be equal.
 
     Raises:
-        ConfigError: It was made with another one; the text names the first key that differs.
+        ConfigError: The configurations differ; the text names the first key that differs.
     """
-    before = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8")) or {}
-    now = config.dump()
+    path = folder / CONFIG
+    before, now = load_yaml(path), config.dump()
+    if not isinstance(before, dict) or not isinstance(before.get("sinks", {}), dict | None):
+        raise DataError(f"{path}: is no longer what the run wrote; remove the folder, start anew")
     old, new = (
         {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
     )
     both = old["sinks"].keys() & new["sinks"].keys()
     for plain in (old, new):
-        plain["sinks"] = {name: plain["sinks"][name] for name in sorted(both)}
+        plain["sinks"] = {name: plain["sinks"][name] for name in sorted(both, key=str)}
     if changed := _difference(old, new):
         raise ConfigError(
             f"run.resume: {folder} was begun with another {changed}; repeat its settings "
@@ -201,26 +216,29 @@ def check_same(folder: Path, config: Work) -> None:
 
 
 def latest(name: str, suffix: str = "") -> Path | None:
-    """The folder of this name, or of this name and a number, that has the highest number."""
+    """The folder of this name with the highest number; None if there is none."""
     pattern = re.compile(rf"{re.escape(name)}(?:-(\d+))?{re.escape(suffix)}")
-    found = [
+    folders = [
         (int(match[1] or 1), folder)
         for folder in (RUNS.iterdir() if RUNS.is_dir() else ())
         if (match := pattern.fullmatch(folder.name))
     ]
-    return max(found)[1] if found else None
+    return max(folders)[1] if folders else None
 
 
 def _done(partial: Path) -> int:
     """The last complete line of the progress file."""
     path = partial / PROGRESS
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []
-    whole = [line for line in lines if line.isascii() and line.isdecimal()]
+    if not path.is_file():
+        return 0
+    # the last line may be half a line, and a disk that lost power leaves anything
+    lines = path.read_bytes().split(b"\n")[:-1]
+    whole = [line for line in lines if re.fullmatch(rb"[0-9]{1,18}", line)]
     return int(whole[-1]) if whole else 0
 
 
 def _lock(partial: Path) -> IO[str]:
-    """Hold the folder for this process; the system lets go of it however the process ends."""
+    """Lock the folder for this process; the system releases the lock when the process ends."""
     lock = (partial / LOCK).open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,16 +249,16 @@ def _lock(partial: Path) -> IO[str]:
 
 
 def partial_of(final: Path) -> Path:
-    """Where a run folder is while the run works."""
+    """The partial folder of a run folder."""
     return final.with_name(final.name + SUFFIX)
 
 
 def _difference(before: Any, now: Any, key: str = "") -> str | None:  # noqa: ANN401  (YAML values)
-    """Dotted key of the first value that differs."""
+    """Dotted key of the first differing value, None if there is none."""
     if isinstance(before, dict) and isinstance(now, dict):
         for name in [*before, *now]:
             where = f"{key}.{name}".lstrip(".")
-            if found := _difference(before.get(name), now.get(name), where):
-                return found
+            if differing := _difference(before.get(name), now.get(name), where):
+                return differing
         return None
     return None if before == now else key

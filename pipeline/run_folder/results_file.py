@@ -1,15 +1,17 @@
-"""Reading a run's `results.json` back, which an earlier irvis or an editor may have written."""
+"""Reading and validating a run's `results.json`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from jinja2 import UndefinedError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from common.errors import DataError
-from eval.coco_files import load_json
+from common.errors import DataError, cut
+from common.files import load_json
 from pipeline.run_folder.folder import SUFFIX
+from pipeline.run_folder.names import TIMING
 
 NAME = "results.json"
 SCHEMA = 1
@@ -81,7 +83,7 @@ class _Objects(_Part):
 
 
 class _Results(_Part):
-    """What every reader needs; what only `irvis show` has tables of, it finds out itself."""
+    """The parts that all readers need; others are checked by those that use them."""
 
     protocol: _Protocol
     arms: dict[str, _Arm]
@@ -91,17 +93,67 @@ class _Results(_Part):
     objects: _Objects
     warnings: list[str]
 
+    @model_validator(mode="after")
+    def _all_arms(self) -> Self:
+        for arm, others in self.comparisons.items():
+            if not isinstance(others, dict) or not {arm, *others} <= self.arms.keys():
+                raise ValueError(f"the comparisons of {arm!r} are none of these arms")
+        return self
+
+
+class _Busy(_Part):
+    busy_s: float
+
+
+class _Timing(_Part):
+    """Of ``timing.json``."""
+
+    wall_s: Annotated[float, Field(gt=0)]
+    stages: Annotated[dict[str, _Busy], Field(min_length=1)]
+    parts: dict[str, _Busy]
+    arms_ms_per_pair: dict[str, dict[str, float]]
+
+
+def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
+    """The contents of a run's ``timing.json``, None where there is none.
+
+    Raises:
+        DataError: It can't be read.
+    """
+    path = folder / TIMING
+    if not path.is_file():
+        return None
+    timing = load_json(path)
+    check_shape(_Timing, timing, path)
+    return timing
+
+
+def check_shape(model: type[BaseModel], content: object, path: Path) -> None:
+    """Refuse what a file holds if it isn't what irvis writes.
+
+    Raises:
+        DataError: It isn't; the text names the first key.
+    """
+    try:
+        model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = cut(".".join(map(str, first["loc"])))
+        wrong = first["msg"].partition(" or instance of")[0]  # of a class here, which says nothing
+        what = f"has no {where}" if first["type"] == "missing" else f"{where}: {wrong}".lstrip(": ")
+        raise unlike(path, what) from error
+
 
 def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
-    """The contents of a whole run folder's ``results.json``.
+    """Read ``results.json`` of a complete run folder.
 
     Args:
         folder: The run folder.
-        by_its_run: Whether it is the run itself that reads, before its folder is whole.
+        by_its_run: Whether the run itself reads it, before its folder is complete.
 
     Raises:
-        DataError: It is no run folder, an unfinished one, one of another version of irvis, or
-            something in it was changed so that it can't be read.
+        DataError: It is not a complete run folder, or its results are of another version of irvis
+            or invalid.
     """
     unfinished = folder if folder.resolve().name.endswith(SUFFIX) else Path(f"{folder}{SUFFIX}")
     if not by_its_run and unfinished.is_dir() and (unfinished == folder or not folder.exists()):
@@ -115,32 +167,28 @@ def read_results(folder: Path, *, by_its_run: bool = False) -> dict[str, Any]:
     results = load_json(path)
     if not isinstance(results, dict) or results.get("schema") != SCHEMA:
         raise DataError(f'{path}: doesn\'t say "schema": {SCHEMA}; run it again with this irvis')
-    try:
-        _Results.model_validate(results)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        wrong = first["msg"].partition(" or instance of")[0]  # of a class here, which says nothing
-        what = f"has no {where}" if first["type"] == "missing" else f"{where}: {wrong}"
-        raise unlike(path, what) from error
+    check_shape(_Results, results, path)
     return results
 
 
 def unlike(path: Path, what: str) -> DataError:
-    """The error for a file that isn't as this irvis writes it."""
+    """The error for a file that was not written by this version of irvis."""
     return DataError(f"{path}: {what}; it was edited, or is of an earlier irvis: run it again")
 
 
 @contextmanager
 def legible(path: Path) -> Iterator[None]:
-    """A block that reads what a file holds.
+    """Turn errors of a block that reads a file's content into ``DataError``.
 
     Raises:
-        DataError: Something isn't there, or something else is in its place; the text says which.
+        DataError: A value is missing or has a wrong type; the text names it.
     """
     try:
         yield
     except KeyError as error:
-        raise unlike(path, f"has no {error.args[0]}") from error
-    except (AttributeError, IndexError, TypeError, ValueError) as error:
-        raise unlike(path, f"holds something else than irvis writes ({error})") from error
+        raise unlike(path, f"has no {cut(str(error.args[0]))}") from error
+    except UndefinedError as error:  # of the page's template
+        raise unlike(path, f"lacks something that the page shows ({error.message})") from error
+    except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError) as error:
+        reason = cut(str(error), 200)
+        raise unlike(path, f"holds something else than irvis writes ({reason})") from error

@@ -1,4 +1,4 @@
-"""What a run's counts and times say, in one line each."""
+"""One-line summaries of a run's counts and times."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,12 +19,12 @@ def coverage(
     objects: Mapping[str, int],
     labels: Mapping[str, Any] | None,
 ) -> str:
-    """How much of the input the numbers speak of.
+    """The share of the input that was processed.
 
     Args:
         frames: ``frames`` of ``results.json``.
-        objects: ``objects`` of the same.
-        labels: ``labels`` of the same.
+        objects: ``objects`` of ``results.json``.
+        labels: ``labels`` of ``results.json``.
     """
     pairs = frames["paired"]
     text = f"{pairs} of {pairs + frames['failed']} pairs"
@@ -45,7 +45,7 @@ def coverage(
 
 
 def bottleneck(timing: Mapping[str, Any]) -> str:
-    """Which of the stages that run side by side the others waited for."""
+    """The busiest of the parallel stages, and its share of the wall time."""
     stages = {name: s["busy_s"] for name, s in timing["stages"].items() if name != "evaluate"}
     slowest = max(stages, key=lambda name: stages[name])
     parts = {name: part["busy_s"] for name, part in timing["parts"].items() if " " in name}

@@ -9,22 +9,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jinja2 import UndefinedError
+from pydantic import BaseModel
 
-from common.files import writing
+from common.cells import plain
+from common.files import load_json, read_text, write_text, writing
 from eval.agreement import CountsOverTime, agreement, counts_over_time
-from eval.coco_files import load_json
 from eval.operating_points import CONFIDENCE
 from eval.report import charts
 from eval.report.page import Chart, Run, render, within_budget
 from eval.report.svg import svg
 from eval.report.tables import scored_arms, sections
 from pipeline.run_folder.folder import CONFIG
-from pipeline.run_folder.results_file import NAME, legible, read_results, unlike
+from pipeline.run_folder.names import (
+    CURVES,
+    GALLERY,
+    GROUND_TRUTH,
+    LEDGER,
+    PAGE,
+    PREDICTIONS,
+    TIMING,
+)
+from pipeline.run_folder.results_file import (
+    NAME,
+    check_shape,
+    legible,
+    read_results,
+    read_timing,
+    unlike,
+)
 from pipeline.run_folder.summary import bottleneck, coverage
 
-GALLERY, PAGE = "gallery", "report.html"
 _LEDGER = 200  # rows of the ledger that a page shows
+_SHOWN = ("key", "status", "ir_frame", "vis_frame", "reason")  # its columns
 
 Json = Mapping[str, Any]
 
@@ -40,7 +56,7 @@ def publish(folder: Path, name: str) -> None:
         errors.DataError: The page can't be written.
     """
     results = read_results(folder, by_its_run=True)
-    with drawing(), complete(folder):
+    with drawing(), legible(folder):
         text = render(name, [describe_run(folder, folder.with_name(name), results)])
     save(folder / PAGE, text)
 
@@ -53,8 +69,7 @@ def save(path: Path, text: str) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # a name may hold bytes that are no text
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_text(path, text)
 
 
 @contextmanager
@@ -63,15 +78,6 @@ def drawing() -> Iterator[None]:
     with charts.style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         yield
-
-
-@contextmanager
-def complete(folder: Path) -> Iterator[None]:
-    """The template finds everything that it asks for in a run's files, or this says what not."""
-    try:
-        yield
-    except UndefinedError as error:
-        raise unlike(folder, f"lacks something that the page shows ({error.message})") from error
 
 
 def describe_run(folder: Path, final: Path, results: Json) -> Run:
@@ -89,9 +95,9 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
     )
     config = folder / CONFIG
     timing = read_timing(folder)
-    ledger, ledger_rows = _ledger(folder / "ledger.csv")
+    ledger, ledger_rows = _ledger(folder / LEDGER)
     counts, agreed = read_detections(folder, results)
-    with legible(folder / "timing.json"):
+    with legible(folder / TIMING):
         slowest = "" if timing is None else bottleneck(timing)
     with legible(folder / NAME):
         return Run(
@@ -107,7 +113,7 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
             bottleneck=slowest,
             ledger=ledger,
             ledger_rows=ledger_rows,
-            settings=config.read_text(encoding="utf-8") if config.is_file() else "",
+            settings=read_text(config) if config.is_file() else "",
             agreement=agreed,
         )
 
@@ -128,26 +134,20 @@ def draw_charts(
     folder: Path, results: Json, counts: CountsOverTime | None
 ) -> Iterator[tuple[str, str, Any]]:
     """Name, description and figure of each chart of a run."""
-    path = folder / "curves.json"
+    path = folder / CURVES
     curves: Any = load_json(path) if path.is_file() else None
     with legible(path):
         yield from charts.charts(results, curves, read_timing(folder), counts)
-
-
-def read_timing(folder: Path) -> Any:  # noqa: ANN401  (JSON)
-    """The contents of ``timing.json``, None where there is none."""
-    path = folder / "timing.json"
-    return load_json(path) if path.is_file() else None
 
 
 def read_detections(folder: Path, results: Json) -> tuple[CountsOverTime | None, Any]:
     """For a run with a detector but without labels: detections over the run, and agreement."""
     if results["protocol"]["detector"] is None or scored_arms(results):
         return None, None
-    path = folder / "ground_truth.json"
+    path = folder / GROUND_TRUTH
     truth: Any = load_json(path)
     with legible(path):
-        found = {arm: _sure(folder / "predictions" / f"{arm}.json") for arm in results["arms"]}
+        found = {arm: _sure(folder / PREDICTIONS / f"{arm}.json") for arm in results["arms"]}
         images = truth["images"]
         if not images:
             return None, None
@@ -165,16 +165,35 @@ def _sure(path: Path) -> list[Any]:
 
 def _gallery(folder: Path) -> list[Any]:
     """What the sink of kind report kept, in the order of the run; nothing if there was none."""
-    items: list[Any] = [load_json(path) for path in sorted(folder.glob("*.json"))]
-    with legible(folder):
-        return sorted(items, key=lambda item: item["number"])
+    items: list[Any] = []
+    for path in sorted(folder.glob("*.json")):
+        items.append(load_json(path))
+        check_shape(_Picture, items[-1], path)
+    return sorted(items, key=lambda item: item["number"])
+
+
+class _Picture(BaseModel):
+    """What all files of the gallery have; the rest is the template's to find."""
+
+    key: str
+    number: int
+    time_ns: int | None
+    dead: str | None
 
 
 def _ledger(path: Path) -> tuple[list[dict[str, str]], int]:
     """The first rows, and how many there are."""
     if not path.is_file():
         return [], 0
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
-        first = list(itertools.islice(rows, _LEDGER))
-        return first, len(first) + sum(1 for _ in rows)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if rows.fieldnames is None or not {*_SHOWN} <= {*rows.fieldnames}:
+                raise unlike(path, f"lacks one of the columns {', '.join(_SHOWN)}")
+            first = [
+                {name: plain(row[name] or "") for name in _SHOWN}
+                for row in itertools.islice(rows, _LEDGER)
+            ]
+            return first, len(first) + sum(1 for _ in rows)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise unlike(path, f"is no table ({error})") from error

@@ -1,12 +1,12 @@
 """What the sinks share that log a run for other programs: its numbers, each under one name."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError
+from common.files import load_json, read_text
 from eval.average_precision import STATISTICS
 from pipeline.interfaces import RunContext
 from pipeline.run_folder.folder import CONFIG, SUFFIX
@@ -41,11 +41,9 @@ def read_record(folder: Path, sink: str) -> Record:
     path = folder / "results.json"
     if not path.is_file():
         raise ConfigError(f"sinks.{sink}: logs the results; add sinks.results.kind=results")
-    return Record(
-        json.loads(path.read_text(encoding="utf-8")),
-        json.loads((folder / "timing.json").read_text(encoding="utf-8")),
-        (folder / CONFIG).read_text(encoding="utf-8"),
-    )
+    results: Any = load_json(path)
+    timing: Any = load_json(folder / "timing.json")
+    return Record(results, timing, read_text(folder / CONFIG))
 
 
 def numbers(record: Record) -> dict[str, float]:

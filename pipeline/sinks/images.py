@@ -63,11 +63,12 @@ class ImagesSink(Sink):
 
     def least_images(self) -> int:
         """How many images there are of the arm that has the fewest."""
-        return min(sum(1 for _ in path.iterdir()) for path in self._folders.values())
+        return min(sum(1 for _ in path.rglob("*.png")) for path in self._folders.values())
 
     def write(self, result: Result) -> None:
         """Write one pair's images."""
         for arm, folder in self._folders.items():
             path = folder / f"{result.item.pair.key}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)  # keys may hold folders
             with writing(path):
                 write_png(path, result.image(arm))

@@ -23,12 +23,11 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
-import yaml
 from pydantic import Field, PlainSerializer
 
 from common.component import SinkConfig
-from common.errors import ConfigError, DataError
-from pipeline.config.addresses import mask
+from common.errors import ConfigError, DataError, mask
+from common.files import parse_yaml
 from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.folder import CONFIG
 from pipeline.sinks._tracking import Record, check_outside, final_folder, numbers, read_record
@@ -184,7 +183,7 @@ def parameters(record: Record) -> dict[str, str]:
     protocol = record.results["protocol"]
     detector = protocol["detector"]
     settings = {
-        **dict(_flat(yaml.safe_load(record.configuration))),
+        **dict(_flat(_settings(record.configuration))),
         "arms": ", ".join(record.results["arms"]),
         "detector": "none"
         if detector is None
@@ -192,6 +191,14 @@ def parameters(record: Record) -> dict[str, str]:
         "fingerprint": record.fingerprint,
     }
     return {re.sub(r"[^\w. -]", "_", key)[-KEY:]: value[:VALUE] for key, value in settings.items()}
+
+
+def _settings(text: str) -> Mapping[str, Any]:
+    """The run's configuration."""
+    settings = parse_yaml(text)
+    if not isinstance(settings, dict):
+        raise ValueError("config.yaml holds no sections")
+    return settings
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

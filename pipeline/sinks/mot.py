@@ -24,11 +24,12 @@ from fractions import Fraction
 from itertools import count
 from pathlib import Path
 from types import TracebackType
+from typing import Annotated
 
 import numpy as np
 import supervision
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from trackers import ByteTrackTracker
 
 from common.component import SinkConfig
@@ -40,6 +41,15 @@ from pipeline.run_folder.sink_files import Lines, read_lines
 
 LIBRARY_RATE = 30  # frames per second in which the library counts how long a track is kept
 LOG = "detections.jsonl"
+
+
+class _Logged(BaseModel):
+    """A line of the log."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    time_ns: int | None
+    boxes: dict[str, list[Annotated[list[float], Field(min_length=6, max_length=6)]]]
 
 
 class Config(SinkConfig):
@@ -95,7 +105,7 @@ class MotSink(Sink):
             return
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._log = Lines(self._log_path, sink, done)
+        self._log = Lines(self._log_path, sink, done, _Logged.model_validate)
         self._files = {arm: Lines(path, sink, 0) for arm, path in paths.items()}
         for number, line in enumerate(read_lines(self._log_path)):
             self._track(number, **line)

@@ -18,12 +18,12 @@ import pyarrow as pa
 from pyarrow import parquet
 from pydantic import BaseModel, ConfigDict
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, cut
 from common.files import writing
 from detection.boxes import Detections
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Sink, Summary
-from pipeline.run_folder.sink_files import Parts
+from pipeline.run_folder.sink_files import Parts, damaged
 
 ROW_GROUP = 65_536  # rows, at least, that are held before they are written
 COLUMNS = pa.schema(
@@ -50,7 +50,7 @@ def build(config: Config, context: RunContext, name: str) -> "ParquetSink":
     """
     if context.detector is None:
         raise ConfigError(f"sinks.{name}: there are no detections without a detector; add one")
-    parts = Parts(context.folder / f"{name}.parquet", name, context.done)
+    parts = Parts(context.folder / f"{name}.parquet", name, context.done, _check)
     return ParquetSink(parts, context.detector.names, context.arms, context.done)
 
 
@@ -120,6 +120,22 @@ class ParquetSink(Sink):
                 for group in range(file.num_row_groups):
                     whole.append(file.read_row_group(group))
         whole.close()
+
+
+def _check(part: Path) -> None:
+    """Read a part of a run that broke off.
+
+    Raises:
+        DataError: It can't be read, or has other columns.
+    """
+    try:
+        with parquet.ParquetFile(part) as file:
+            if not file.schema_arrow.equals(COLUMNS):
+                raise damaged(part, "it has other columns")
+            for group in range(file.num_row_groups):
+                file.read_row_group(group)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise damaged(part, cut(str(error))) from error
 
 
 class _Table:

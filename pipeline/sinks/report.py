@@ -6,7 +6,6 @@ and of the run's files.
 """
 
 import base64
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.component import SinkConfig
-from common.files import writing
+from common.files import load_json, write_json, writing
 from detection.boxes import Detections
 from eval.attribution import OUTCOMES, size_of
 from eval.average_precision import match_images
@@ -25,6 +24,8 @@ from eval.report.gallery import Picks, rank, stride
 from pipeline.frames import Result
 from pipeline.images import to_rgb
 from pipeline.interfaces import RunContext, Sink
+from pipeline.run_folder.names import GALLERY
+from pipeline.run_folder.results_file import legible
 from pipeline.run_folder.sink_files import joined_late
 from pipeline.sinks import _page
 
@@ -57,7 +58,7 @@ class ReportSink(Sink):
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._context = context
-        self._folder = context.folder / _page.GALLERY
+        self._folder = context.folder / GALLERY
         if context.done and not self._folder.is_dir():
             raise joined_late(name, context.done)
         with writing(self._folder):
@@ -75,14 +76,17 @@ class ReportSink(Sink):
         What is kept is the same on every way there: an object that was given up after the
         checkpoint will be given up again.
         """
+        done = self._context.done
         for path in sorted(self._folder.iterdir()):
             kind, _, number = path.stem.partition("-")
-            if path.suffix != ".json" or int(number.partition("-")[0]) >= self._context.done:
+            first = number.partition("-")[0]
+            if not (path.suffix == ".json" and first.isdecimal()) or int(first) >= done:
                 path.unlink()
             elif kind == "object":
-                seen = json.loads(path.read_text(encoding="utf-8"))
-                outcomes = {arm: part["outcome"] for arm, part in seen["arms"].items()}
-                self._picks.offer(path.name, rank(seen["key"], seen["label"]), outcomes)
+                seen: Any = load_json(path)
+                with legible(path):
+                    outcomes = {arm: part["outcome"] for arm, part in seen["arms"].items()}
+                    self._picks.offer(path.name, rank(seen["key"], seen["label"]), outcomes)
 
     def write(self, result: Result) -> None:
         """Keep the pair, or objects in it, if they belong to the sample so far."""
@@ -215,9 +219,7 @@ class ReportSink(Sink):
         """Write a file that is there whole or not at all."""
         path = self._folder / name
         with writing(path):
-            draft = path.with_suffix(".draft")
-            draft.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-            draft.replace(path)
+            write_json(path, content)
 
 
 def _window(box: list[float]) -> tuple[int, int, int]:

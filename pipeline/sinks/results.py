@@ -8,6 +8,9 @@ neither way, are left out: COCO's own rule for them is another one.
 import json
 import math
 from types import TracebackType
+from typing import Annotated
+
+from pydantic import BaseModel, Field
 
 from common.component import SinkConfig
 from eval.coco import detections_json
@@ -34,11 +37,38 @@ def build(config: Config, context: RunContext, name: str) -> "ResultsSink":
     return ResultsSink(context, name)
 
 
+_Box = Annotated[list[float], Field(min_length=4, max_length=4)]
+
+
+class _Entry(BaseModel):
+    """A detection, as in COCO's files."""
+
+    image_id: int
+    category_id: int
+    bbox: _Box
+    score: float
+
+
+class _Line(BaseModel):
+    """A pair in `frames.jsonl`."""
+
+    key: str
+    size: tuple[int, int]
+    light: str | None
+    dead: str | None
+    shift: list[float | None] | None
+    xyxy: list[_Box]
+    class_id: list[int]
+    ignore: list[_Box]
+    detections: dict[str, list[_Entry]]
+    quality: dict[str, dict[str, float | None]]
+
+
 class ResultsSink(Sink):
     """Logs labels and detections as they come; the evaluation scores them at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
-        self._lines = Lines(context.folder / FRAMES, name, context.done)
+        self._lines = Lines(context.folder / FRAMES, name, context.done, _Line.model_validate)
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""

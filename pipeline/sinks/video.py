@@ -21,7 +21,7 @@ from common.errors import DataError
 from detection.boxes import Detections
 from pipeline.frames import Result
 from pipeline.interfaces import RunContext, Sink, Summary
-from pipeline.run_folder.sink_files import Parts
+from pipeline.run_folder.sink_files import Parts, damaged
 from pipeline.sinks._video_writer import TICKS, VideoEncoder, comment_and_last_tick, join
 from pipeline.sinks.images import choose_arms
 
@@ -55,7 +55,9 @@ def build(config: Config, context: RunContext, name: str) -> "VideoSink":
     """
     arms = choose_arms(config.arms, context, name)
     names = {} if context.detector is None else context.detector.names
-    parts = Parts(context.folder / "video" / f"{name}.mp4", name, context.done)
+    parts = Parts(
+        context.folder / "video" / f"{name}.mp4", name, context.done, comment_and_last_tick
+    )
     return VideoSink(parts, VideoWriter(config, arms, names, context.frame_rate))
 
 
@@ -139,7 +141,10 @@ class VideoWriter:
     def go_on_after(self, path: Path) -> None:
         """Take size and time from the last file of a run that broke off."""
         comment, self._last_tick = comment_and_last_tick(path)
-        width, height, self._origin = map(int, comment.split())
+        try:
+            width, height, self._origin = map(int, comment.split())
+        except ValueError as error:
+            raise damaged(path, "its comment is another") from error
         self._size = height, width
 
     def write(self, result: Result) -> None:

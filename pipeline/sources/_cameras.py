@@ -16,11 +16,12 @@ from typing import Literal
 
 import av
 
-from common.errors import DataError
-from pipeline.config.addresses import mask
+from common.errors import DataError, mask
 from pipeline.frames import Frame, Image
-from pipeline.sources._recordings import Lost
-from pipeline.sources._video_file import PixelFormat, packets, to_image
+from pipeline.sources._stream import Lost
+from pipeline.sources._video_file import packets
+from pipeline.sources._video_image import PixelFormat, to_image
+from pipeline.sources._video_open import best_of, recordings
 
 log = logging.getLogger(__name__)
 Policy = Literal["block", "drop_oldest", "drop_newest"]
@@ -241,9 +242,10 @@ def open_camera(pixel_format: PixelFormat, timeout_s: float, *, realtime: bool) 
             timeout=timeout_s,
             metadata_errors="replace",
         ) as container:
-            if not container.streams.video:
+            tracks = recordings(container)
+            if not tracks:
                 raise OSError(None, "has no video stream")
-            stream = container.streams.video[0]
+            stream = best_of(tracks)
             stream.thread_type = "SLICE"  # frame threads would hold frames back
             begin = clock.now()
             first: float | None = None

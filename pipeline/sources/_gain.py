@@ -5,6 +5,7 @@ frames and the present one alone and at no clock, so a resume that decodes the r
 its start gets the same pictures.
 """
 
+import logging
 from collections import deque
 from collections.abc import Callable
 
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.frames import Image
-from pipeline.images import to_eight_bit
+from pipeline.images import outside, to_eight_bit
 
+log = logging.getLogger(__name__)
 WINDOW = 50  # frames, two seconds of a 25 Hz camera
 SHARES = (0.005, 0.5, 0.995)  # of the pixels, at or below the low, middle and high count
 STEP = 0.02  # most that an end of the range moves a frame, in ranges
@@ -38,9 +40,14 @@ class AutoGain:
         self._limits = np.zeros(2)  # low, high, counts
 
     def __call__(self, image: Image) -> Image:
-        """The next frame of the camera at 8 bit."""
+        """The next frame of the camera at 8 bit.
+
+        Raises:
+            DataError: The frame holds floats.
+        """
         if image.dtype != np.uint16:
-            return image
+            # other units than counts have no least range
+            return to_eight_bit(image, None, "a frame of the infrared camera")
         low, middle, high = percentiles(image)
         same_scene = self._limits[0] <= middle <= self._limits[1]
         if image.shape != self._shape or not same_scene:
@@ -55,11 +62,24 @@ class AutoGain:
         return stretch(image, *self._limits)
 
 
-def to_display(limits: tuple[int, int] | None) -> Callable[[Image], Image]:
+def to_display(limits: tuple[float, float] | None) -> Callable[[Image], Image]:
     """What one camera's frames go through in order: the fixed range, or automatic gain for None."""
-    if limits is None:
-        return AutoGain()
-    return lambda image: to_eight_bit(image, limits, "a recording")
+    return AutoGain() if limits is None else FixedRange(limits)
+
+
+class FixedRange:
+    """Maps the frames of one camera, HW uint16 or float32, to HW uint8; 8-bit ones stay."""
+
+    def __init__(self, limits: tuple[float, float]) -> None:
+        """Prepare; ``limits`` become black and white, in the camera's unit."""
+        self._limits, self._warned = limits, False
+
+    def __call__(self, image: Image) -> Image:
+        """The next frame of the camera at 8 bit."""
+        if not self._warned and (reason := outside(image, self._limits)):
+            self._warned = True
+            log.warning("a frame of the infrared camera: %s", reason)
+        return to_eight_bit(image, self._limits, "a recording")
 
 
 def percentiles(image: NDArray[np.uint16]) -> tuple[int, int, int]:

@@ -48,7 +48,7 @@ def open_labels(
     path: Path,
     settings: Settings,
     names: Mapping[int, str],
-    images: Collection[str],
+    images: Mapping[str, Collection[str]] | None,
     ignore: Path | None,
 ) -> LabelSet:
     """The labels of a source; a wrong file is an error when its image's turn comes.
@@ -57,7 +57,8 @@ def open_labels(
         path: A file or folder of labels.
         settings: Of the source.
         names: The detector's classes.
-        images: The keys of the source's images.
+        images: By the key of each image, the names that labels may call it; None where that isn't
+            known yet.
         ignore: File of regions that count neither way.
 
     Raises:
@@ -66,7 +67,7 @@ def open_labels(
     return LabelSet.open(
         path,
         names=names,
-        images=list(images),
+        images=images,
         class_names=class_names(settings.class_names),
         class_map=settings.class_map,
         box_origin=settings.box_origin,

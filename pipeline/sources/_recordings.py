@@ -3,17 +3,24 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from types import TracebackType
-from typing import Annotated, Any, Literal, Protocol, Self
+from typing import Annotated, Any, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from eval.label_report import LabelReport
+from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.interfaces import Source
+from pipeline.sources import _spans
+from pipeline.sources._frame_labels import FrameLabels
+from pipeline.sources._looks import Looks
 from pipeline.sources._prefetch import Prefetch
+from pipeline.sources._stream import Lost, Stream
 from pipeline.sources._timestamps import SECOND
 from pipeline.sources.image_folder import IrRange
 from pipeline.sync.clock_offset import estimate_clock
@@ -33,10 +40,12 @@ class Timing(BaseModel):
         None,
         ge=0,
         allow_inf_nan=False,
-        description="most difference in a pair; default half a frame",
+        description="most difference in a pair; default half of the usual time between frames",
     )
-    offset_ms: _Finite | Literal["auto"] = Field(
-        0.0, description="added to infrared times; auto: found, with the drift, from what moves"
+    offset_ms: _Finite | Literal["auto"] | None = Field(
+        None,
+        description="added to infrared times, which count from the file's start; auto: found, with "
+        "the drift, from what moves; default 0, where the files' own times overlap",
     )
     drift_ppm: float = Field(
         0.0, gt=-1e6, allow_inf_nan=False, description="how much faster the visible clock runs"
@@ -50,43 +59,6 @@ class Timing(BaseModel):
         if self.offset_ms == "auto" and self.drift_ppm:
             raise ValueError("drift_ppm is found together with offset_ms=auto; leave it out")
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A frame that was recorded and can't be shown.
-
-    Attributes:
-        index: Position in its own stream, from 0; None where the rest of the stream is lost.
-        reason: One line for the user.
-    """
-
-    index: int | None
-    reason: str
-
-
-class Stream(Protocol):
-    """The frames of one camera, in the order in which they were recorded."""
-
-    @property
-    def rate(self) -> Fraction:
-        """Frames per second."""
-        ...
-
-    @property
-    def frames(self) -> int:
-        """How many there are, 0 where that isn't known."""
-        ...
-
-    def key(self, index: int) -> str:
-        """Names a frame."""
-        ...
-
-    def __iter__(self) -> Iterator[Frame | Lost]: ...
-
-    def close(self) -> None:
-        """Give back what is held."""
-        ...
 
 
 class RecordedPairs(Source):
@@ -103,15 +75,36 @@ class RecordedPairs(Source):
 
     threads: Mapping[str, Prefetch[Frame | Lost]] = {}
 
-    def __init__(self, open_streams: Callable[[], tuple[Stream, Stream]], timing: Timing) -> None:
+    def __init__(
+        self,
+        open_streams: Callable[[], tuple[Stream, Stream]],
+        timing: Timing,
+        *,
+        looks: Looks | None = None,
+        labels: FrameLabels | None = None,
+    ) -> None:
         """Open the recordings.
 
         Args:
             open_streams: Opens the infrared and the visible one; once more for ``offset_ms=auto``.
             timing: The settings.
+            looks: Was shown what the images look like; is asked in the end.
+            labels: Ground truth, None where there is none.
+
+        Raises:
+            DataError: The two have no time in common.
         """
         self._open, self._timing = open_streams, timing
+        self._looks, self._labels = looks, labels
         self._ir, self._vis = open_streams()
+        try:
+            _spans.check(self._ir.about, self._vis.about, timing.offset_ms)
+            if labels is not None and self._vis.frames:
+                labels.check(map(self._vis.key, range(self._vis.frames)))
+        except BaseException:
+            self.close()
+            raise
+        self._covered = _spans.Covered()
         self.skew = Skew()
         self._stopped = threading.Event()
 
@@ -146,7 +139,7 @@ class RecordedPairs(Source):
         """
         offset = self._timing.offset_ms
         if offset != "auto":
-            return ClockModel(round(offset * 1e6), self._timing.drift_ppm)
+            return ClockModel(round((offset or 0.0) * 1e6), self._timing.drift_ppm)
         ir, vis = self._open()
         try:
             with (
@@ -173,6 +166,29 @@ class RecordedPairs(Source):
         """End the search for the offset, which reads whole recordings; from any thread."""
         self._stopped.set()
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether ground truth was given."""
+        return self._labels is not None
+
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the labels counts, None without any."""
+        return self._labels.report if self._labels else None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the labels' reading changes the numbers."""
+        return self._labels.protocol if self._labels else {}
+
+    def label_classes(self, key: str) -> NDArray[np.int64]:
+        """Class ids of a pair's labels (n,)."""
+        return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)
+
+    def labels(self, key: str, size: tuple[int, int]) -> Labels:
+        """Ground truth of a pair; empty where nothing is labelled."""
+        return self._labels.get(key, size) if self._labels else Labels.empty()
+
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         lost: list[BadPair] = []
         ir = Prefetch(self._ir, length=AHEAD, name="decode ir")
@@ -186,11 +202,14 @@ class RecordedPairs(Source):
                 clock=self.clock,
                 skew=self.skew,
             )
+            alone = 0
             for ir_frame, vis_frame in matches:
                 yield from lost
                 lost.clear()
+                alone += ir_frame is None or vis_frame is None
                 yield self._pair(ir_frame, vis_frame)
         yield from lost
+        self._tell(alone)
 
     def __exit__(
         self,
@@ -200,8 +219,31 @@ class RecordedPairs(Source):
     ) -> None:
         for thread in self.threads.values():  # an iteration that was left may still hold them
             thread.close()
+        self.close()
+
+    def close(self) -> None:
+        """Close both recordings."""
         self._ir.close()
         self._vis.close()
+
+    def _tell(self, alone: int) -> None:
+        """Say what only the whole recordings show.
+
+        Raises:
+            DataError: No frame had a partner.
+        """
+        if self._stopped.is_set():
+            return
+        tolerance_ms = self.tolerance_ns / 1e6
+        if self.skew.count == 0:
+            raise self._covered.no_pair(self._ir.about, self._vis.about, tolerance_ms)
+        if alone:
+            log.warning(
+                "%d frames have no partner within %.3g ms (source.tolerance_ms)",
+                alone, tolerance_ms,
+            )  # fmt: skip
+        if self._looks is not None:
+            self._looks.close()
 
     def _shown(
         self, items: Iterable[Frame | Lost], camera: Literal["ir", "vis"], lost: list[BadPair]
@@ -212,6 +254,7 @@ class RecordedPairs(Source):
                 name = f"{camera}_end" if item.index is None else self._key(camera, item.index)
                 lost.append(BadPair(name, item.reason))
             else:
+                self._covered.add(camera, item)
                 yield item
 
     def _timed(self, items: Iterable[Frame | Lost]) -> Iterator[tuple[int, Image]]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 from common.errors import DataError
@@ -102,7 +103,15 @@ def _nanoseconds(text: str, unit: str, path: Path, line: int) -> int:
     return time
 
 
-def rate_of(times: Sequence[int]) -> Fraction | None:
-    """Frames per second of times in nanoseconds; None where they are too few or all the same."""
-    span = times[-1] - times[0] if times else 0
-    return Fraction((len(times) - 1) * SECOND, span).limit_denominator(1001) if span else None
+def typical_rate(times: Sequence[int]) -> Fraction | None:
+    """Frames per second between neighbours of rising times in nanoseconds; None where too few.
+
+    The mean of the steps between half and one and a half of the median: neither a pause nor frames
+    that are missing or doubled count, and rounding to a coarse clock evens out.
+    """
+    steps = sorted(b - a for a, b in pairwise(times) if b > a)
+    if not steps:
+        return None
+    median = steps[len(steps) // 2]
+    usual = [step for step in steps if median / 2 < step < 1.5 * median]
+    return Fraction(len(usual) * SECOND, sum(usual)).limit_denominator(1001)

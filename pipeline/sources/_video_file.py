@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import av
 from av.container import InputContainer
@@ -13,12 +14,16 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from common.errors import DataError
-from pipeline.frames import Frame, Image
-from pipeline.sources._recordings import Lost
-from pipeline.sources._timestamps import SECOND, rate_of, video_times
+from pipeline.frames import Frame, Image, Modality
+from pipeline.sources._looks import Looks
+from pipeline.sources._stream import LOOK_EVERY, About, Lost
+from pipeline.sources._timestamps import SECOND, typical_rate, video_times
+from pipeline.sources._video_image import PixelFormat, thumbnail, to_image
+from pipeline.sources._video_open import choose_stream, open_video
+from pipeline.sources._video_times import VideoTimes
 
 log = logging.getLogger(__name__)
-PixelFormat = Literal["gray", "rgb24"]
+FIRST = 48  # packets that are read before the first is decoded, for the rate that they show
 _Packet: TypeAlias = "Packet[VideoStream] | None"  # None: there are no more
 
 
@@ -30,8 +35,9 @@ class VideoFile:
     without a picture, and a file that ends before the time that it names.
 
     Attributes:
-        rate: Frames per second by ``times``, else as the file says it.
+        rate: Frames per second by ``times``, else by the frames' own times or as the file says it.
         frames: Number of frames as the file says it, 0 where it doesn't.
+        about: When the file starts and ends, and what the user should know of it.
     """
 
     def __init__(
@@ -40,35 +46,42 @@ class VideoFile:
         pixel_format: PixelFormat,
         *,
         times: Path | None = None,
+        track: int | None = None,
         convert: Callable[[Image], Image] | None = None,
+        looks: Looks | None = None,
     ) -> None:
         """Open the file.
 
         Args:
             path: Any container that FFmpeg reads.
-            pixel_format: "gray" gives HW uint8, or HW uint16 of grey videos with more than 8 bit.
+            pixel_format: "gray", for infrared, gives HW uint8, or HW uint16 of frames with more
+                than 8 bit.
             times: CSV file with the frames' times; see ``pipeline.sources._timestamps``.
+            track: Which of several video tracks, from 0; None for the best.
             convert: What every image goes through, in order.
+            looks: Is shown some of the frames in colour.
 
         Raises:
             DataError: The file is missing or holds no video, or its times are wrong.
         """
-        self._path, self._format, self._convert = path, pixel_format, convert
+        self._path, self._format, self._convert, self._looks = path, pixel_format, convert, looks
+        self._camera: Modality = "ir" if pixel_format == "gray" else "vis"
         self._times_path = times
         self._times = None if times is None else video_times(times)
         self._container = open_video(path)
-        self._stream = self._container.streams.video[0]
-        # Frame threads tell of a lost frame some frames late: a row's time would be another frame's
-        self._stream.thread_type = "AUTO" if times is None else "SLICE"
-        self.frames: int = self._stream.frames
-        rate = rate_of(self._times) if self._times else None
-        self.rate = rate or Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
-        if self._times and 0 < self.frames < len(self._times):
-            self.close()
-            raise DataError(
-                f"{times}, line {self.frames + 2}: frame {self.frames} is not in {path}, which has "
-                f"{self.frames} frames; are the times of another recording?"
+        try:
+            self._stream, note = choose_stream(
+                self._container, path, track, f"source.{self._camera}_track"
             )
+            # Frame threads tell of a lost frame some frames late: a row's time would be another's
+            self._stream.thread_type = "AUTO" if times is None else "SLICE"
+            self.frames: int = self._stream.frames
+            self._begin()
+            self._check_times()
+        except BaseException:
+            self.close()
+            raise
+        self.about = self._about(note)
         self._count = self._packets = self._end_ns = 0
         self._damage = ""
 
@@ -79,6 +92,43 @@ class VideoFile:
     def close(self) -> None:
         """Close the file."""
         self._container.close()
+
+    def _begin(self) -> None:
+        """Read the first packets, which show the rate."""
+        self._rest = packets(self._container, self._stream)
+        self._first: list[Packet[VideoStream]] = []
+        self._broken: OSError | av.FFmpegError | None = None
+        try:
+            self._first.extend(islice(self._rest, FIRST))
+        except (OSError, av.FFmpegError) as error:
+            self._broken = error  # told when its place is reached
+        self._own = VideoTimes(self._container, self._stream, self._first)
+        listed = typical_rate(self._times) if self._times else None
+        self.rate: Fraction = listed or self._own.rate
+
+    def _check_times(self) -> None:
+        if self._times and 0 < self.frames < len(self._times):
+            raise DataError(
+                f"{self._times_path}, line {self.frames + 2}: frame {self.frames} is not in "
+                f"{self._path}, which has {self.frames} frames; are the times of another recording?"
+            )
+
+    def _about(self, note: str) -> About:
+        notes = [note] if note else []
+        if self._times is not None:
+            return About(0, (self._times[0], self._times[-1]), tuple(notes))
+        own, camera = self._own, self._camera
+        if not own.stamped:
+            why = "as its stream says" if own.named else "FFmpeg's guess, for it names no rate"
+            notes.append(
+                f"{self._path}: has no time stamps; {float(own.rate):g} frames a second are "
+                f"assumed ({why}); where that is wrong, pairs are wrong: list the true times with "
+                f"source.{camera}_times=FILE.csv"
+            )
+            return About(0, None, tuple(notes))
+        end = self._length_ns()
+        span = (own.start_ns, end) if end > own.start_ns else None
+        return About(own.start_ns, span, tuple(notes))
 
     def __iter__(self) -> Iterator[Frame | Lost]:
         """Frames in order of presentation.
@@ -102,13 +152,18 @@ class VideoFile:
     def _read(self) -> Iterator[_Packet]:
         """The packets; at last None, which makes the decoder give what it holds."""
         try:
-            yield from packets(self._container, self._stream)
+            yield from self._first
+            if self._broken is not None:
+                raise self._broken
+            yield from self._rest
         except (OSError, av.FFmpegError) as error:
             self._damage = f"cannot be read to its end ({error.strerror})"
         yield None
 
     def _decode(self, packet: _Packet) -> Iterator[Frame | Lost]:
         """The frames that come out with a packet; their index is ``_count`` at that moment."""
+        if packet is not None:
+            self._own.fed(packet)
         try:
             frames = self._stream.decode(packet)
         except av.FFmpegError as error:
@@ -118,23 +173,21 @@ class VideoFile:
             yield self._lost("corrupt") if frame.is_corrupt else self._frame(frame)
 
     def _lost(self, why: str | None) -> Lost:
+        self._own.lost()
         return Lost(self._count, f"{self._path}: frame {self._count} is damaged ({why})")
 
     def _frame(self, frame: VideoFrame) -> Frame:
-        image = to_image(frame, self._format)
-        time, duration = self._presentation_ns(frame)
+        try:
+            image = to_image(frame, self._format)
+        except DataError as error:
+            raise DataError(f"{self._path}: {error}") from error
+        if self._looks is not None and self._count % LOOK_EVERY == 0:
+            self._looks.see(self._camera, thumbnail(frame), self._path)
+        time, duration = self._own.next(frame)
         self._end_ns = time + duration
         if self._times is not None:
             time = self._listed_ns(self._times)
         return Frame(self._convert(image) if self._convert else image, time, self._count)
-
-    def _presentation_ns(self, frame: VideoFrame) -> tuple[int, int]:
-        """Time and duration as the file says them."""
-        unit = self._stream.time_base  # frames of the end have none of their own
-        usual = int(SECOND / self.rate)
-        if frame.pts is None or unit is None:
-            return int(self._count * SECOND / self.rate), usual
-        return int(frame.pts * unit * SECOND), int(frame.duration * unit * SECOND) or usual
 
     def _listed_ns(self, times: list[int]) -> int:
         if self._count >= len(times):
@@ -153,8 +206,9 @@ class VideoFile:
             )
         if self._count < self._packets:
             return f"{self._packets - self._count} of {self._packets} packets gave no picture"
-        length = self._length_ns()
-        if self._times is None and self._end_ns + int(SECOND / self.rate) < length:
+        length = self._length_ns() - self._own.start_ns
+        stamped = self._times is None and self._own.stamped
+        if stamped and self._end_ns + int(SECOND / self.rate) < length:
             return f"ends at {self._end_ns / SECOND:.2f} s of {length / SECOND:.2f} s"
         if self._count < self.frames:
             # no fault by itself: an edit list may hide frames that the file counts
@@ -167,7 +221,9 @@ class VideoFile:
         if stream.duration is not None and stream.time_base is not None:
             return int(((stream.start_time or 0) + stream.duration) * stream.time_base * SECOND)
         if container.duration is not None and len(container.streams) == 1:  # no longer sound
-            return ((container.start_time or 0) + container.duration) * SECOND // av.time_base
+            # Matroska's duration counts from 0, wherever the first frame is
+            start = 0 if "matroska" in container.format.name else container.start_time or 0
+            return (start + container.duration) * SECOND // av.time_base
         return 0
 
 
@@ -183,27 +239,3 @@ def packets(container: InputContainer, stream: VideoStream) -> "Iterator[Packet[
                 yield packet
     except IndexError as error:  # of PyAV, where damage looks like the beginning of a new stream
         raise OSError(None, "another stream begins in the middle") from error
-
-
-def to_image(frame: VideoFrame, pixel_format: PixelFormat) -> Image:
-    """A decoded frame: "rgb24" HWC uint8; "gray" HW uint8, or uint16 of grey with 10 to 16 bit."""
-    deep = pixel_format == "gray" and frame.format.name.startswith("gray1")
-    return frame.to_ndarray(format="gray16le" if deep else pixel_format)
-
-
-def open_video(path: Path) -> InputContainer:
-    """Open a file that holds a video.
-
-    Raises:
-        DataError: It is missing or holds no video.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such recording")
-    try:
-        container = av.open(str(path), metadata_errors="replace")  # titles may be damaged too
-    except av.FFmpegError as error:
-        raise DataError(f"{path}: not a video that FFmpeg reads ({error.strerror})") from error
-    if not container.streams.video:
-        container.close()
-        raise DataError(f"{path}: has no video stream")
-    return container

@@ -1,6 +1,8 @@
-"""Two folders of images, paired by file stem: one infrared, one visible."""
+"""Two folders of images, paired by name or by a rule: one infrared, one visible."""
 
-from collections.abc import Iterator, Mapping
+import filecmp
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,9 +15,10 @@ from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
-from pipeline.frames import BadPair, Frame, FramePair
-from pipeline.images import list_images, natural, read_image, to_eight_bit
+from pipeline.frames import BadPair, Frame, FramePair, Image
+from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
+from pipeline.sources import _names
 from pipeline.sources._labels import (
     BOX_ORIGIN,
     CLASS_MAP,
@@ -25,15 +28,20 @@ from pipeline.sources._labels import (
     ClassNames,
     open_labels,
 )
+from pipeline.sources._looks import Looks, same_picture
+from pipeline.sources._names import Names
+
+log = logging.getLogger(__name__)
+_End = Annotated[int | float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
 
 
-def _ordered(limits: tuple[int, int]) -> tuple[int, int]:
-    if not 0 <= limits[0] < limits[1] <= 65535:
-        raise ValueError("must be two counts, low < high, in 0..65535")
+def _ordered(limits: tuple[int | float, int | float]) -> tuple[int | float, int | float]:
+    if limits[0] >= limits[1]:
+        raise ValueError("must be two counts, low < high, in the file's own unit")
     return limits
 
 
-IrRange = Annotated[tuple[int, int], AfterValidator(_ordered)]
+IrRange = Annotated[tuple[_End, _End], AfterValidator(_ordered)]
 
 
 class Config(BaseModel):
@@ -42,7 +50,8 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     ir: Path = Field(description="folder of infrared images")
-    vis: Path = Field(description="folder of visible images with the same stems")
+    vis: Path = Field(description="folder of visible images with the same names")
+    names: Names = Field(Names(), description="how names correspond, and which images are taken")
     labels: Path | None = Field(
         None, description="folder of YOLO txt, VOC xml or KAIST's txt, or COCO json"
     )
@@ -50,7 +59,9 @@ class Config(BaseModel):
     class_map: ClassMapping = CLASS_MAP
     box_origin: BoxOrigin = BOX_ORIGIN
     ignore: Path | None = Field(None, description="json of regions that count neither way")
-    ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
+    ir_range: IrRange | None = Field(
+        None, description="counts of 16-bit IR, or values of float IR, -> 0..255"
+    )
 
 
 def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs":
@@ -59,11 +70,11 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     Raises:
         DataError: A folder is missing or empty, or the labels can't be read.
     """
-    ir, vis = list_images(config.ir), list_images(config.vis)
+    files = _names.find(config.ir, config.vis, config.names)
     labels = None
     if config.labels is not None:
-        labels = open_labels(config.labels, config, names, {**ir, **vis}, config.ignore)
-    return ImagePairs(ir, vis, labels, config.ir_range)
+        labels = open_labels(config.labels, config, names, files.names, config.ignore)
+    return ImagePairs(files.ir, files.vis, labels, config.ir_range, names=files.names)
 
 
 class ImagePairs(Source):
@@ -74,15 +85,44 @@ class ImagePairs(Source):
         ir: Mapping[str, Path],
         vis: Mapping[str, Path],
         labels: LabelSet | None,
-        ir_range: tuple[int, int] | None,
+        ir_range: tuple[float, float] | None,
+        *,
+        names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """Prepare; no image is read yet.
+
+        Args:
+            ir: Infrared image by key.
+            vis: Visible image by key.
+            labels: Ground truth, None where there is none.
+            ir_range: What becomes black and white of infrared with over 8 bit.
+            names: How labels may call each key, the best first; the key alone where it's None.
+        """
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
+        self._names = names or {}
+        self._labelled = frozenset(labels.keys()) if labels else frozenset()
+        self._looks: Looks | None = Looks()
+        self._out_of_range = False
         self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
 
     @property
     def keys(self) -> list[str]:
         """All keys, those without partner included, in natural order."""
         return self._keys
+
+    def paired(self) -> list[str]:
+        """The keys that both cameras have."""
+        return [key for key in self.keys if key in self._ir and key in self._vis]
+
+    def of(self, keys: Iterable[str]) -> "ImagePairs":
+        """The pairs of these keys alone, both cameras having them; without labels."""
+        chosen = list(keys)
+        return ImagePairs(
+            {key: self._ir[key] for key in chosen},
+            {key: self._vis[key] for key in chosen},
+            None,
+            self._ir_range,
+        )
 
     @property
     def count(self) -> int:
@@ -108,7 +148,7 @@ class ImagePairs(Source):
         """Decode every image and read every label once, so that a mistake is known at the start."""
         with ThreadPoolExecutor() as pool:
             pairs = pool.map(self._pair, range(len(self.keys)))
-            for key, pair in zip(self.keys, pairs, strict=True):
+            for key, pair in zip(self.keys, self._seen(pairs), strict=True):
                 if isinstance(pair, BadPair):
                     raise DataError(pair.reason)
                 if pair.ir is None or pair.vis is None:
@@ -119,14 +159,36 @@ class ImagePairs(Source):
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Ground truth of a pair; empty where nothing is labelled."""
-        return self._labels.get(key, size) if self._labels else Labels.empty()
+        return self._labels.get(self._label(key), size) if self._labels else Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,), whatever its size."""
-        return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)
+        return self._labels.class_ids(self._label(key)) if self._labels else np.zeros(0, np.int64)
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
-        return map(self._pair, range(len(self.keys)))
+        return self._seen(map(self._pair, range(len(self.keys))))
+
+    def _called(self, key: str) -> tuple[str, ...]:
+        return self._names.get(key, (key,))
+
+    def _label(self, key: str) -> str:
+        """By which of a pair's names its labels call it."""
+        return next((name for name in self._called(key) if name in self._labelled), key)
+
+    def _seen(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
+        """The pairs; the first time all of them pass, what they look like is told."""
+        looks, self._looks = self._looks, None
+        for pair in pairs:
+            if looks and isinstance(pair, FramePair):
+                if pair.ir is not None:
+                    looks.see("ir", pair.ir.image, self._ir[pair.key])
+                if pair.vis is not None:
+                    looks.see("vis", pair.vis.image, self._vis[pair.key])
+                if pair.ir is not None and pair.vis is not None:
+                    looks.compare(pair.key, pair.ir.image, pair.vis.image)
+            yield pair
+        if looks:
+            looks.close()
 
     def _pair(self, index: int) -> FramePair | BadPair:
         key = self.keys[index]
@@ -135,6 +197,14 @@ class ImagePairs(Source):
             vis = self._read(self._vis.get(key), index, ir=False)
         except DataError as error:
             return BadPair(key, str(error))
+        if ir and vis and same_picture(ir.image, vis.image):
+            files = self._ir[key], self._vis[key]
+            if filecmp.cmp(*files, shallow=False):
+                return BadPair(
+                    key,
+                    f"{files[0]} and {files[1]} are the same file: no camera is its own partner; "
+                    "give each camera's own images as source.ir and source.vis",
+                )
         return FramePair(key, ir, vis)
 
     def _read(self, path: Path | None, index: int, *, ir: bool) -> Frame | None:
@@ -142,12 +212,22 @@ class ImagePairs(Source):
             return None
         image = read_image(path)
         if ir:
+            self._warn_outside(image, path)
             image = to_eight_bit(image, self._ir_range, path)
         elif image.dtype != np.uint8:
             raise DataError(f"{path}: visible images must have 8 bit; convert it")
         return Frame(image, None, index)
 
+    def _warn_outside(self, image: Image, path: Path) -> None:
+        """Once, where the range leaves nothing of an image."""
+        if not self._out_of_range and (reason := outside(image, self._ir_range)):
+            self._out_of_range = True
+            log.warning("%s: %s", path, reason)
+
     def _partner_missing(self, key: str) -> str:
         path = self._ir.get(key) or self._vis[key]
         kind = "visible" if key in self._ir else "infrared"
-        return f"{path}: has no {kind} partner named {key}.*"
+        return (
+            f"{path}: has no {kind} partner named {key}.*; add or remove one, or say by "
+            "source.names how the names correspond"
+        )

@@ -15,9 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from common.errors import DataError
+from common.errors import DataError, mask
 from eval.class_names import COCO_NAMES
-from pipeline.config.addresses import mask
 from pipeline.frames import MODALITIES, BadPair, Dropped, Frame, FramePair, Modality
 from pipeline.interfaces import Source
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera

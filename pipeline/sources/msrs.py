@@ -58,5 +58,7 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> ImagePairs:
     label_set = None
     if labels.is_dir():
         regions = ignore if ignore.is_file() else None
-        label_set = open_labels(labels, config, names, {**ir, **vis}, regions)
+        label_set = open_labels(
+            labels, config, names, {key: (key,) for key in {**ir, **vis}}, regions
+        )
     return ImagePairs(ir, vis, label_set, config.ir_range)

@@ -10,7 +10,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.frames import Frame
-from pipeline.sources._recordings import Lost, RecordedPairs, Timing
+from pipeline.sources._recordings import RecordedPairs, Timing
+from pipeline.sources._stream import About, Lost
 from tests.helpers.toys import HEIGHT, WIDTH
 
 RATE = 10  # frames per second
@@ -51,7 +52,7 @@ def build(config, names):
 class Camera:
     """See ``pipeline.sources._recordings.Stream``."""
 
-    rate = Fraction(RATE)
+    rate, about = Fraction(RATE), About()
 
     def __init__(self, name, faults, frames):
         self._name, self._faults = name, faults

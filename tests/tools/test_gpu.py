@@ -89,7 +89,7 @@ def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
     here, there = open_sources(before)["streets"], open_sources(after)["streets"]
     judge = before.detectors["demo"]
     found = targets.of_source(here, judge, before.data.cache, torch.device("cpu"))
-    monkeypatch.setattr(targets, "_late", None)  # nobody looks again
+    monkeypatch.setattr(targets, "_late_fusion", None)  # nobody looks again
     copied = targets.of_source(there, judge, after.data.cache, torch.device("cpu"))
     assert sorted(there.ids) == sorted(here.ids)  # the originals', not the copies'
     for index, name in enumerate(here.ids):

@@ -62,10 +62,10 @@ def test_a_batch_is_a_function_of_its_step(tmp_path, folder):
     for step in range(5):
         late(step)
     one, two, next_one = late(5), fresh(5), fresh(6)
-    for name in ("seen", "ir", "vis"):
+    for name in ("ir_input", "ir", "vis"):
         assert torch.equal(getattr(one, name), getattr(two, name))
         assert not torch.equal(getattr(one, name), getattr(next_one, name))
-    assert (one.seen.shape, one.ir.shape, one.vis.shape) == (
+    assert (one.ir_input.shape, one.ir.shape, one.vis.shape) == (
         (4, 1, 32, 32), (4, 1, 32, 32), (4, 3, 32, 32),
     )  # fmt: skip
     assert one.vis.dtype == torch.uint8
@@ -90,7 +90,7 @@ def test_crops_are_windows_turned_and_flipped(tmp_path, folder):
     sample = Sampler(made, sources, {})
     for step in range(30):
         batch = sample(step)
-        assert torch.equal(batch.seen, batch.ir)
+        assert torch.equal(batch.ir_input, batch.ir)
         crops = torch.cat((batch.vis, batch.ir), dim=1).permute(0, 2, 3, 1).numpy()
         met |= {places[np.ascontiguousarray(crop).tobytes()] for crop in crops}
     assert len(met) == 8

@@ -125,7 +125,7 @@ def one_by_one(boxes, scores, targets, classes):
             overlap = box_iou(target, box)[0]
             false[overlap > module.OVERLAP, column] = False
             shown = (score[:, column].sqrt() * overlap**module.SHARPNESS).detach()
-            best = shown.argsort(descending=True)[: module.PLACES]
+            best = shown.argsort(descending=True)[: module.MATCHES]
             sum_of_best = shown[best].sum()
             for place in best:
                 if overlap[place] > module.REACHED:

@@ -38,7 +38,7 @@ def test_the_total_is_the_weighted_sum(here, monkeypatch):
     # untrained, the network gives the mean of what it sees, and the chroma stays
     batch = training._sample(0)
     y, cbcr = rgb_to_ycbcr(batch.vis.float() / 255)
-    expected = ycbcr_to_rgb((batch.seen.float() / 255 + y) / 2, cbcr)
+    expected = ycbcr_to_rgb((batch.ir_input.float() / 255 + y) / 2, cbcr)
     assert torch.allclose(fused, expected, atol=1e-6)
     assert len(targets) == 2
 
@@ -86,7 +86,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
 def test_a_teacher_is_imitated(here):
     training = trainer(make(loss={"paper": None, "teacher": 4.0}, teacher="gate_unet"))
     batch = training._sample(0)
-    ir, (y, _) = batch.seen.float() / 255, rgb_to_ycbcr(batch.vis.float() / 255)
+    ir, (y, _) = batch.ir_input.float() / 255, rgb_to_ycbcr(batch.vis.float() / 255)
     wanted = load_network("gate_unet")(ir=ir, vis=y)
     values = dict(zip(COLUMNS, training.advance().tolist(), strict=True))
     difference = (wanted - (ir + y) / 2).abs().mean().item()  # untrained, it gives the mean

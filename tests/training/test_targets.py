@@ -94,7 +94,7 @@ def test_the_detector_looks_once(tmp_path, monkeypatch):
         looked.append(planes.shape)
         return found((0, 0, 10, 10, 0.9, 0))
 
-    monkeypatch.setattr(targets, "_late", late)
+    monkeypatch.setattr(targets, "_late_fusion", late)
     for _ in range(2):
         seen = targets.of_source(pairs((None, None), complete=False), DEMO, tmp_path, CPU)
         assert [some.tolist() for some in seen] == [rows(np.array([[0, 0, 10, 10, 0, 0.9]]))] * 2
@@ -120,7 +120,7 @@ def test_late_fusion_merges_three_views(tmp_path, monkeypatch):
             ]
 
     planes = pairs((None, None), complete=False)[0]
-    seen = targets._late(Detector(), planes, CPU)
+    seen = targets._late_fusion(Detector(), planes, CPU)
     assert seen.score.tolist() == pytest.approx([0.9, 0.4, 0.3])
     ir, vis, mean = shown[0].permute(0, 2, 3, 1).numpy()
     assert np.array_equal(ir, np.repeat(planes[..., 3:], 3, axis=2))

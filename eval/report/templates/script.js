@@ -3,13 +3,13 @@
 const root = document.documentElement;
 const all = (selector, within = document) => [...within.querySelectorAll(selector)];
 
-// Theme: as the system has it until somebody asks for the other one.
+// Theme: the system's until the button is pressed.
 document.getElementById("theme").addEventListener("click", () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
 });
 
-// Gallery: a card is shown if it meets every filter; arm and outcome must meet in one place.
+// Gallery: a card is shown if it passes all filters; arm and outcome are filtered together.
 for (const gallery of all(".filtered")) {
   const form = gallery.querySelector("form"), count = gallery.querySelector("output");
   const cards = all(".gallery > li", gallery);
@@ -17,11 +17,11 @@ for (const gallery of all(".filtered")) {
     const want = Object.fromEntries(new FormData(form));
     let shown = 0;
     for (const card of cards) {
-      const fates = JSON.parse(card.dataset.fates);
-      const arms = want.arm ? [want.arm] : Object.keys(fates);
-      const fate = !want.outcome || arms.some((arm) => fates[arm] === want.outcome);
+      const outcomes = JSON.parse(card.dataset.outcomes);
+      const arms = want.arm ? [want.arm] : Object.keys(outcomes);
+      const outcome = !want.outcome || arms.some((arm) => outcomes[arm] === want.outcome);
       const rest = ["class", "light", "size"].every((name) => !want[name] || card.dataset[name] === want[name]);
-      card.hidden = !(fate && rest);
+      card.hidden = !(outcome && rest);
       shown += !card.hidden;
       for (const chip of all(".chip", card)) chip.hidden = Boolean(want.arm) && chip.dataset.arm !== want.arm;
       for (const box of all(".box", card)) box.classList.toggle("soft", Boolean(want.arm) && box.dataset.arm !== want.arm);
@@ -34,7 +34,7 @@ for (const gallery of all(".filtered")) {
   show();
 }
 
-// Viewer: two images of one moment, and a line between them that moves.
+// Viewer: two images of one moment with a movable divider.
 for (const viewer of all(".viewer")) {
   const moments = JSON.parse(viewer.querySelector("script[type='application/json']").textContent);
   const buttons = all(".moments button", viewer);
@@ -46,10 +46,10 @@ for (const viewer of all(".viewer")) {
   let now = 0;
 
   const shape = (name, attributes, text) => {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    if (text) made.textContent = text;
-    overlay.append(made);
+    const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+    if (text) element.textContent = text;
+    overlay.append(element);
   };
   const cut = () => stage.style.setProperty("--cut", `${wipe.value}%`);
   const show = () => {

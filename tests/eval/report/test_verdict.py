@@ -37,25 +37,25 @@ ARMS = {"fused": 0.6, "ir": 0.5, "vis": 0.4}
         (
             entry(0.1, 0.02, 0.2, "better"),
             "Fusion helped.",
-            "fused beats the better single camera, ir, by 0.100 mAP@.5:.95 "
+            "fused beats the better single modality, ir, by 0.100 mAP@.5:.95 "
             "(95% interval +0.020 to +0.200).",
         ),
         (
             entry(-0.1, -0.2, -0.02, "worse"),
             "Fusion hurt.",
-            "fused is behind the better single camera, ir, by 0.100 mAP@.5:.95 "
+            "fused is behind the better single modality, ir, by 0.100 mAP@.5:.95 "
             "(95% interval −0.200 to −0.020).",
         ),
         (
             entry(0.1, -0.02, 0.2, "no evidence"),
             "No evidence that fusion helped.",
-            "fused less the better single camera, ir: +0.100 mAP@.5:.95, but the 95% interval "
+            "fused less the better single modality, ir: +0.100 mAP@.5:.95, but the 95% interval "
             "−0.020 to +0.200 includes zero.",
         ),
         (
             NONE,
             "No verdict.",
-            "fused less the better single camera, ir: +0.100 mAP@.5:.95; too few images for an "
+            "fused less the better single modality, ir: +0.100 mAP@.5:.95; too few images for an "
             "interval.",
         ),
     ],
@@ -80,7 +80,7 @@ def test_the_first_arm_that_is_no_baseline_is_judged():
     found = {"mine ir": entry(0.2, 0.1, 0.3, "better"), "other ir": NONE, "ir mine": NONE}
     said = verdict(results(arms, {"ir": "ir", "vis": None}, found))
     assert (said.arm, said.other) == ("mine", "ir")
-    assert "the single camera ir," in said.sentence
+    assert "the single modality ir," in said.sentence
 
 
 def test_another_arm_of_one_camera_is_not_judged():
@@ -95,14 +95,14 @@ def test_another_arm_of_one_camera_is_not_judged():
 @pytest.mark.parametrize(
     ("given", "answer", "words"),
     [
-        (results({"fused": None}, BOTH, detector=False), "Fused, not judged.", "7 pairs"),
+        (results({"fused": None}, BOTH, detector=False), "Fused, not evaluated.", "7 pairs"),
         (results({"fused": None}, BOTH), "No labels, no verdict.", "7 pairs without labels"),
         (results({"fused": 0.5}, BOTH), "No verdict.", "fused is the only arm"),
         (results({"a": None, "b": 0.1, "c": 0.2}, {}), "No verdict.", "No object"),
         (
             results({"a": 0.1, "b": 0.2}, {"ir": None, "vis": None}, {"a b": NONE, "b a": NONE}),
             "No verdict.",
-            "no arm that shows one camera alone",
+            "no arm of a single modality",
         ),
         (
             results({"ir": 0.1, "vis": 0.2}, BOTH, {"ir vis": NONE, "vis ir": NONE}),

@@ -102,8 +102,12 @@ def test_unused_entries_may_lack(network, tmp_path):
         ("patch_embed1.proj.weight", None, r"patch_embed1\.proj\.weight is missing"),
         ("tail.bias", torch.ones(1), r"not in the network: tail\.bias$"),
         ("layers.0.downsample.norm.bias", torch.ones(3), r"norm\.bias \[3\] instead of \[32\]$"),
-        ("patch_embed1.proj.weight", torch.ones(10, 1, 4, 4), "first side is no multiple of 4"),
-        ("patch_embed1.proj.weight", torch.tensor(8.0), "first side is no multiple of 4"),
+        (
+            "patch_embed1.proj.weight",
+            torch.ones(10, 1, 4, 4),
+            "first dimension is no multiple of 4",
+        ),
+        ("patch_embed1.proj.weight", torch.tensor(8.0), "first dimension is no multiple of 4"),
         # 40 TB, were it built before it is compared
         ("patch_embed1.proj.weight", torch.ones(80_000, 1), r"of another shape: patch_embed1"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError, DataError
-from pipeline.commands.calibrate import PAIRS, calibrate, checkerboard, report
+from pipeline.commands.calibrate import PAIRS, calibrate, checkerboard, print_report
 from pipeline.geometry.alignment import scaling
 from pipeline.geometry.registration import (
     Calibration,
@@ -103,7 +103,7 @@ def test_two_images_give_a_calibration_without_a_residual(tmp_path, straight, ca
     found = calibrate(ir / "00.png", vis / "00.png", model="translation", on_progress=silent)
     assert corner_error(found.matrix, np.eye(3), SIZE) < 0.5
     assert (found.made.pairs, found.made.used, found.made.residual_px) == (1, 1, None)
-    report(found)
+    print_report(found)
     assert "fewer than two pairs" in capsys.readouterr().out
 
 
@@ -197,7 +197,7 @@ def test_the_report_says_how_exact_it_is(capsys):
     made = Made(by="irvis calibrate", model="similarity", pairs=8, used=6,
                 residual_px=Residual(median=0.254, p95=1.5))  # fmt: skip
     rows = ((2, 0, 0.5), (0, 2, 0.5), (0, 0, 1))
-    report(Calibration(schema=1, homography=rows, ir_size=HALF, vis_size=SIZE, made=made))
+    print_report(Calibration(schema=1, homography=rows, ir_size=HALF, vis_size=SIZE, made=made))
     lines = capsys.readouterr().out.splitlines()
     told = dict(line.strip("│┃|").split("│", 1) for line in lines if "│" in line[1:-1])
     assert {name.strip(): value.strip() for name, value in told.items()} == {

@@ -12,7 +12,7 @@ from PIL import Image
 from common.errors import DataError
 from eval.quality.metrics import quality
 from eval.quality.names import METRICS
-from pipeline.commands.quality import measure, report, write
+from pipeline.commands.quality import measure, print_report, write
 from pipeline.images import to_grey
 from tests.helpers.runs import silent
 
@@ -148,7 +148,7 @@ def test_csv_that_cannot_be_written(folders):
 def test_report(folders, capsys):
     save(folders / "out" / "9.png", np.full(SHAPE, 80, np.uint8))
     measured = run(folders)
-    report(measured)
+    print_report(measured)
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if "│" in line]
     lines = {row[1]: row for row in rows}
     mean, std, median = measured["en"].mean(), measured["en"].std(), measured["en"].median()
@@ -162,7 +162,7 @@ def test_report(folders, capsys):
 
 def test_spread_of_one_image_is_not_defined(folders, capsys):
     one = run(folders).loc[["9"]]
-    report(one)
+    print_report(one)
     line = next(line for line in capsys.readouterr().out.splitlines() if " SD " in line)
     assert line.split()[5:10] == [
         f"{one['sd'].item():.4f}",

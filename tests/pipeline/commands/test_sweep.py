@@ -239,7 +239,7 @@ def test_intervals_come_from_the_results(toy, monkeypatch, capsys):
     row = table(outcome.folder)[0]
     assert (row["map50_low"], row["map50_high"]) == ("0.25", "1.0")
     assert (row["map50_95_low"], row["map50_95_high"]) == ("", "")
-    sweep.report(outcome)
+    sweep.print_report(outcome)
     text = capsys.readouterr().out
     parts = text.split("mAP@.5")
     assert "95% interval" not in parts[1]
@@ -252,7 +252,7 @@ def test_intervals_come_from_the_results(toy, monkeypatch, capsys):
 
 def test_an_arm_that_only_some_runs_have(toy, capsys):
     outcome = sweep.sweep(toy, ["arms.more=null,{kind: average}"], quiet)
-    sweep.report(outcome)
+    sweep.print_report(outcome)
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("│ ")]
     last = [line.strip("│").split("│")[-1].strip() for line in lines]
     # a score, then its interval in the line below

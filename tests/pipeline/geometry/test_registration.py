@@ -164,7 +164,7 @@ NAN += '"vis_size": [80, 100]}'
     ("text", "message"),
     [
         ("{", "not JSON"),
-        ("[" * 100000, "not JSON"),
+        ("[" * 100000, "cannot be read as JSON"),
         ("[]", "not a calibration"),
         (json.dumps({k: v for k, v in GOOD.items() if k != "schema"}), "schema: Field required"),
         (changed(schema=2), "schema: Input should be 1"),
@@ -191,7 +191,7 @@ def test_wrong_files_are_refused_in_one_line(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(DataError, match=message) as refusal:
         read(path)
-    assert str(refusal.value).startswith(f"{path}: ")
+    assert str(refusal.value).startswith(str(path))
     assert "\n" not in str(refusal.value)
 
 

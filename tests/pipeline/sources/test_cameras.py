@@ -4,8 +4,7 @@ import threading
 import numpy as np
 import pytest
 
-from common.errors import DataError
-from pipeline.config.addresses import mask
+from common.errors import DataError, mask
 from pipeline.sources._cameras import Camera, Reading
 from tests.helpers.scripted_camera import MS, Clock, camera
 from tests.helpers.threads import wait_until

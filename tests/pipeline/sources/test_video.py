@@ -36,8 +36,11 @@ def test_pairs_of_two_rates(here):
 def test_tolerance_can_be_given(here):
     write_video(here / "ir.mkv", [30, 130, 230], 10)
     write_video(here / "vis.mkv", [0, 100, 200], 10)
-    assert sum(pair.problem() is None for pair in build(here)) == 3
-    assert sum(pair.problem() is None for pair in build(here, tolerance_ms=29)) == 0
+    # counted from each file's start they are equal; by one clock they are 30 ms apart
+    assert sum(pair.problem() is None for pair in build(here, tolerance_ms=0)) == 3
+    assert sum(pair.problem() is None for pair in build(here, offset_ms=30)) == 3
+    with pytest.raises(DataError, match=r"no pair: .*within 29 ms; give another source\.offset_ms"):
+        list(build(here, offset_ms=30, tolerance_ms=29))
 
 
 @pytest.mark.parametrize(("name", "content"), [("no.mkv", None), ("text.mkv", b"hello")])
@@ -99,7 +102,8 @@ def test_times_and_the_clock_can_be_given(here):
     rows = "".join(f"{i},{i * 200_020_000}\n" for i in range(5))
     (here / "vis.csv").write_text("frame,time_ns\n" + rows)
     settings = {"ir_times": here / "ir.csv", "vis_times": here / "vis.csv", "tolerance_ms": 0.01}
-    assert sum(pair.problem() is None for pair in build(here, **settings)) == 0
+    with pytest.raises(DataError, match=r"no pair: infrared covers 7\.0\.\.7\.8 s, visible 0\.0"):
+        build(here, **settings)
     assert sum(pair.problem() is None for pair in build(here, **settings, offset_ms=-7000)) == 1
     with build(here, **settings, offset_ms=-7000, drift_ppm=100) as source:
         assert all(pair.problem() is None for pair in source)

@@ -7,7 +7,8 @@ import pytest
 
 from common.errors import DataError
 from pipeline.frames import Frame
-from pipeline.sources._recordings import Lost
+from pipeline.sources import _video_file
+from pipeline.sources._stream import Lost
 from pipeline.sources._video_file import VideoFile
 from tests.helpers.videos import write_deep, write_video
 
@@ -123,18 +124,22 @@ def test_a_damaged_title_does_no_harm(here):
     assert numbers(read(path)) == [0, 1, 2]
 
 
-def test_what_looks_like_a_new_stream_ends_the_recording(here):
-    file = VideoFile(write_video(here / "a.mkv", TIMES[:3], 10), "gray")
-    container = file._container
+def test_what_looks_like_a_new_stream_ends_the_recording(here, monkeypatch):
+    open_video = _video_file.open_video
 
     class Stumbling:
+        def __init__(self, path):
+            self._file = open_video(path)
+
+        def __getattr__(self, name):
+            return getattr(self._file, name)
+
         def demux(self, stream):
-            yield from container.demux(stream)
+            yield from self._file.demux(stream)
             raise IndexError("list index out of range")
 
-    file._container = Stumbling()
-    items = list(file)
-    container.close()
+    monkeypatch.setattr(_video_file, "open_video", Stumbling)
+    items = read(write_video(here / "a.mkv", TIMES[:3], 10))
     assert numbers(items) == [0, 1, 2]
     assert "cannot be read to its end (another stream begins in the middle)" in end(items)
 

@@ -10,7 +10,7 @@ from scipy.stats import norm, t
 from common.files import write_json
 from eval.bootstrap import draw
 from eval.fingerprint import fingerprint
-from pipeline.commands.compare import compare, report
+from pipeline.commands.compare import compare, print_report
 from tests.helpers import toys
 from tests.helpers.runs import DRAWS, run_in
 from tests.pipeline.commands.compare.two_runs import IMAGES, edit
@@ -141,7 +141,7 @@ def test_notes_say_what_else_differs(runs):
 
 def test_the_tables(made, capsys):
     comparison = compare([made / "first", made / "second"])
-    report(comparison)
+    print_report(comparison)
     text = capsys.readouterr().out
     assert text.startswith(
         f"Fingerprint {comparison['fingerprint']}: all runs have the same 12 images and their "
@@ -171,7 +171,7 @@ def test_runs_without_a_common_arm(runs, capsys):
     (runs / "second/predictions/fused.json").rename(runs / "second/predictions/alone.json")
     comparison = compare([runs / "first", runs / "second"])
     assert comparison["differences"] == []
-    report(comparison)
+    print_report(comparison)
     assert "there are no differences to show" in capsys.readouterr().out
 
 
@@ -182,5 +182,5 @@ def test_one_image_has_no_intervals(here, capsys):
     comparison = compare([here / "a", here / "b"])
     entry = by_arm(comparison)["fused"]["map50"]
     assert entry == {"difference": 0, "ci95": None, "verdict": None}
-    report(comparison)
+    print_report(comparison)
     assert cells(capsys.readouterr().out, "fused", "b − a")[2:] == ["+0.000", "–", "+0.000", "–"]

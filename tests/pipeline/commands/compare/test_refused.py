@@ -93,5 +93,5 @@ def test_all_keys_that_differ_are_named(runs):
 def test_two_runs_are_needed(made):
     with pytest.raises(ConfigError, match="needs two runs"):
         compare([made / "first"])
-    with pytest.raises(ConfigError, match="first: stands twice"):
+    with pytest.raises(ConfigError, match="first: given twice"):
         compare([made / "first", made / "second", made / "second" / ".." / "first"])

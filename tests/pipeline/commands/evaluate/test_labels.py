@@ -77,7 +77,7 @@ def test_class_lists_beside_and_above_labels(here, files):
     score, inputs = ap(here, predicted(here, {"car": 0, "person": 1}), labels)
     assert score == PERFECT
     assert "0 car, 1 person" in inputs.notes[0].lower().replace("people", "person")
-    found = LabelSet.open(labels, names={0: "person", 2: "car"}, images=["000D"])
+    found = LabelSet.open(labels, names={0: "person", 2: "car"}, images={"000D": ["000D"]})
     assert found.get("000D", (H, W)).class_id.tolist() == [0, 2]
 
 
@@ -142,5 +142,7 @@ def test_bare_ids_for_a_detector_of_other_classes_are_warned_of(here):
 def test_names_are_compared_after_nfc(here):
     (here / "labels").mkdir()
     (here / "labels/cafe\u0301.txt").write_text(yolo())
-    labels = LabelSet.open(here / "labels", names={0: "person", 2: "car"}, images=["caf\u00e9"])
+    labels = LabelSet.open(
+        here / "labels", names={0: "person", 2: "car"}, images={"1": ["caf\u00e9"]}
+    )
     assert len(labels.get("caf\u00e9", (H, W))) == 2

@@ -112,7 +112,7 @@ def test_several_runs_in_one_page(toy, pairs):
     made = report.report([toy, other], toy.parent / "both.html")
     text = made.read_text()
     said = words(text)
-    assert "The runs against each other" in said
+    assert "Comparison of the runs" in said
     assert "toy-2 − toy" in said
     assert Page(text).values("a", "href")[-2:] == ["toy/report.html", "toy-2/report.html"]
 
@@ -120,7 +120,7 @@ def test_several_runs_in_one_page(toy, pairs):
 def test_runs_that_can_not_be_compared_say_why(toy, here):
     other = execute(toys.settings(toys.write_pairs(here / "others", 4), **WITH_REPORT)).folder
     said = words(report.report([toy, other], toy.parent / "both.html").read_text())
-    assert "The runs are not compared number by number:" in said
+    assert "The runs cannot be compared:" in said
     assert "6 of 6 pairs" in said
     assert "4 of 4 pairs" in said
 
@@ -188,7 +188,7 @@ def test_figures_for_a_paper(toy):
         (["nowhere"], "nowhere: is no run folder"),
         (["unfinished"], "the run isn't finished"),
         (["old"], 'doesn\'t say "schema": 1'),
-        (["runs/toy", "runs/toy"], "several runs need a place"),
+        (["runs/toy", "runs/toy"], "several runs need a file"),
         (["runs/toy", "-o", "runs"], "is a folder; name the page"),
         (["runs/toy", "runs/toy", "--figures", "out"], "takes one run"),
         (["edited"], "edited/timing.json: has no"),

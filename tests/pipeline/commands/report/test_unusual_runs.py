@@ -40,9 +40,9 @@ def test_hostile_names_stay_text(pairs, here):
     ("change", "said"),
     [
         ({"arms": {"only": {"kind": "average"}}}, "only is the only arm"),
-        ({"detector": None, "arms": {"a": {"kind": "average"}}}, "Fused, not judged."),
-        ({"evaluation": {"classes": [2]}}, "No object of the classes that count is labelled."),
-        ({"arms": {"ir": {"kind": "ir_only"}, "a": {"kind": "average"}}}, "the single camera ir"),
+        ({"detector": None, "arms": {"a": {"kind": "average"}}}, "Fused, not evaluated."),
+        ({"evaluation": {"classes": [2]}}, "No object of the evaluated classes is labelled."),
+        ({"arms": {"ir": {"kind": "ir_only"}, "a": {"kind": "average"}}}, "the single modality ir"),
     ],
 )
 def test_runs_that_lack_something(pairs, change, said):

@@ -6,15 +6,15 @@ from eval.report.tables import sections
 def tables(results):
     """The sections by their title's beginning."""
     names = {
-        "How well": "scores",
+        "Detection": "scores",
         "COCO AP by": "sizes",
-        "What fusion did for each labelled object, all": "at confidence",
-        "What fusion did for each labelled object, each": "at false positives",
-        "What a user": "points",
-        "What errors": "errors",
-        "What objects": "confusion",
-        "Quality": "quality",
-        "Do better": "correlation",
+        "Outcomes of labelled objects, all": "at confidence",
+        "Outcomes of labelled objects, each": "at false positives",
+        "Operating": "points",
+        "Errors": "errors",
+        "Confusion": "confusion",
+        "Image quality": "quality",
+        "Rank correlation": "correlation",
     }
     return {
         next(name for start, name in names.items() if section.title.startswith(start)): section

@@ -6,7 +6,7 @@ import pytest
 
 from eval.fingerprint import fingerprint
 from eval.quality.names import METRICS
-from pipeline.commands.show import introduction, report
+from pipeline.commands.show import introduction, print_report
 from tests.helpers import toys
 from tests.helpers.runs import run_in
 from tests.pipeline.commands.show.section_tables import rows, tables
@@ -152,7 +152,7 @@ def test_introduction_has_the_warnings_first(results):
 
 
 def test_printed(made, capsys):
-    report(made)
+    print_report(made)
     lines = capsys.readouterr().out.splitlines()
     cells = [[c.strip() for c in line.strip("│").split("│")] for line in lines if "│" in line]
     # the run's own tables come first, with intervals and verdicts
@@ -161,7 +161,7 @@ def test_printed(made, capsys):
     first = next(i for i, row in enumerate(cells) if row[:2] == ["all", "fused"])
     assert cells[first + 1][:2] == ["", "ir"]  # the group stands in its first row only
     assert ["conf 0.25", "fused", "0.250", "1.000", "1.000", "1.000", "0.000"] in cells
-    assert "What fusion did for each labelled object, all arms at confidence 0.25" in lines
+    assert "Outcomes of labelled objects, all arms at confidence 0.25" in lines
     assert max(map(len, lines)) <= 120
 
 
@@ -169,11 +169,11 @@ def test_six_arms_fit_in_120_columns(here, pairs, capsys):
     arms = toys.settings(pairs)["arms"]
     more = {"average": {"kind": "average"}, "laplacian": {"kind": "laplacian"}}
     made = run_in(here / "run", pairs, arms={**arms, **more}, evaluation={"quality": True})
-    report(made)
+    print_report(made)
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 120
     assert not any(re.search("…( |│)", line) for line in lines)  # no cell is cut short
     # no cell is broken into a second line: each row of the quality table has its metric
-    start = next(i for i, line in enumerate(lines) if line.startswith("Quality"))
+    start = next(i for i, line in enumerate(lines) if line.startswith("Image quality"))
     table = [line for line in lines[start:] if "│" in line][: len(METRICS)]
     assert [line.strip("│").split()[0] for line in table] == [metric.name for metric in METRICS]

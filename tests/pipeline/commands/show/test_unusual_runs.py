@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import DataError
 from eval.report.tables import sections
-from pipeline.commands.show import report
+from pipeline.commands.show import print_report
 from pipeline.run_folder.results_file import read_results
 from tests.helpers import toys
 from tests.helpers.runs import run_in
@@ -17,12 +17,12 @@ def test_without_labels(here, capsys):
     root = toys.write_pairs(here / "pairs", labels=False)
     made = run_in(here / "run", root, evaluation={"quality": True})
     assert list(tables(read_results(made))) == ["quality"]
-    report(made)
+    print_report(made)
     text = capsys.readouterr().out
     assert "The source has no labels: no scores.\n" in text
     assert "ms/pair" in text
     (made / "timing.json").unlink()
-    report(made)
+    print_report(made)
     assert "ms/pair" not in capsys.readouterr().out
 
 
@@ -30,7 +30,7 @@ def test_without_detector(here, pairs, capsys):
     arms = {"fused": {"kind": "maximum"}}
     made = run_in(here / "run", pairs, arms=arms, detector=None)
     assert list(sections(read_results(made))) == []
-    report(made)
+    print_report(made)
     assert "The run had no detector: no scores.\n" in capsys.readouterr().out
 
 
@@ -47,7 +47,7 @@ def test_nothing_labelled(here, pairs, capsys):
     made = run_in(here / "run", pairs)
     found = tables(read_results(made))
     assert rows(found["scores"])["all", "vis"] == ["6", "0", *6 * ["–"]]
-    report(made)
+    print_report(made)
     assert "6 of 6 pairs; fingerprint" in capsys.readouterr().out
 
 
@@ -106,7 +106,7 @@ def test_edited_by_hand(made, here, capsys, change, message):
     change(data)
     (here / "results.json").write_text(json.dumps(data))
     with pytest.raises(DataError, match=rf"results\.json: {message}.*run it again$") as raised:
-        report(here)
+        print_report(here)
     assert "\n" not in str(raised.value)
     assert capsys.readouterr().out == ""
 
@@ -116,5 +116,5 @@ def test_edited_times(here, capsys):
     made = run_in(here / "run", root)
     (made / "timing.json").write_text("{}")
     with pytest.raises(DataError, match=r"timing\.json: has no arms_ms_per_pair"):
-        report(made)
+        print_report(made)
     assert capsys.readouterr().out == ""

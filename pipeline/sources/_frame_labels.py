@@ -1,0 +1,128 @@
+"""Ground truth of recordings: which labels belong to which frame."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.errors import DataError
+from eval.label_report import LabelReport
+from eval.labels import Labels, LabelSet
+from pipeline.sources._labels import (
+    BOX_ORIGIN,
+    CLASS_MAP,
+    CLASS_NAMES,
+    BoxOrigin,
+    ClassMapping,
+    ClassNames,
+    open_labels,
+)
+
+log = logging.getLogger(__name__)
+_NUMBER = re.compile(r"[0-9]+$")
+
+
+class Labelled(BaseModel):
+    """What recordings that can be read again may be told of their ground truth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: Path | None = Field(
+        None, description="YOLO txt, VOC xml or COCO json, by the visible frame's number or key"
+    )
+    labels_from: int | None = Field(
+        None, ge=0, description="the labels' number of the first visible frame; default 0"
+    )
+    class_names: ClassNames = CLASS_NAMES
+    class_map: ClassMapping = CLASS_MAP
+    box_origin: BoxOrigin = BOX_ORIGIN
+    ignore: Path | None = Field(None, description="json of regions that count neither way")
+
+    def open_labels(self, names: Mapping[int, str]) -> "FrameLabels | None":
+        """Read the labels, whose classes are those of ``names``; None where there are none.
+
+        Raises:
+            DataError: They can't be read.
+        """
+        if self.labels is None:
+            return None
+        labels = open_labels(self.labels, self, names, None, self.ignore)
+        return FrameLabels(labels, self.labels, self.labels_from)
+
+
+class FrameLabels:
+    """Labels by the key of a frame: under that name, or the number that their names end with.
+
+    A key `000012` has the labels `000012`, else those of the one name that ends with the number
+    12: `12`, `frame_0012`, `video/000012`.
+    """
+
+    def __init__(self, labels: LabelSet, path: Path, first: int | None) -> None:
+        """Prepare; ``first`` is the labels' number of frame 0, None for 0 where that can be."""
+        self._labels, self._path, self._first = labels, path, first
+        self._names = frozenset(labels.keys())
+        self._numbers: dict[int, str | None] = {}  # None: several names end so
+        for name in sorted(self._names):
+            if found := _NUMBER.search(PurePosixPath(name).name):
+                number = int(found[0])
+                self._numbers[number] = None if number in self._numbers else name
+
+    @property
+    def report(self) -> LabelReport:
+        """As ``LabelSet.report``."""
+        return self._labels.report
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """As ``LabelSet.protocol``."""
+        return self._labels.protocol
+
+    def get(self, key: str, size: tuple[int, int]) -> Labels:
+        """As ``LabelSet.get``."""
+        return self._labels.get(self._name(key) or key, size)
+
+    def class_ids(self, key: str) -> NDArray[np.int64]:
+        """As ``LabelSet.class_ids``."""
+        return self._labels.class_ids(self._name(key) or key)
+
+    def check(self, keys: Iterable[str]) -> None:
+        """See which labels are of frames that there are; say how many aren't.
+
+        Args:
+            keys: Of all visible frames, in order.
+
+        Raises:
+            DataError: None is, or they seem to count from another number.
+        """
+        frames = list(keys)
+        found = {name for key in frames if (name := self._name(key))}
+        if not self._names:
+            return
+        last = self._numbers.get(len(frames))
+        if self._first is None and last and last not in found and 0 not in self._numbers:
+            raise DataError(
+                f"{self._path}: has labels of frame {len(frames)} and none of 0, where the frames "
+                f"count from 0 to {len(frames) - 1}; give source.labels_from=1 if the labels count "
+                "from 1, or 0 if they don't"
+            )
+        if not found:
+            raise DataError(
+                f"{self._path}: no label is of a visible frame; they need names that end with its "
+                f"number, from {self._first or 0} on, or its key, like {frames[0] if frames else 0}"
+            )
+        if rest := sorted(self._names - found):
+            log.warning(
+                "%s: %d of %d labelled images are no frames and left out, the first is %s",
+                self._path, len(rest), len(self._names), rest[0],
+            )  # fmt: skip
+
+    def _name(self, key: str) -> str | None:
+        """The labels' own name of a frame; None where they have none."""
+        if key in self._names and not self._first:
+            return key
+        return self._numbers.get(int(key) + (self._first or 0)) if key.isdecimal() else None
