@@ -89,6 +89,7 @@ def results(detector):
         "arms": {"ir": {"detection": None, "quality": {}}},
         "protocol": {"detector": detector, "preset": "detect", "modified": ["conf"]},
         "warnings": ["the clocks [drift]"],
+        "labels": None,
     }
 
 
@@ -121,3 +122,9 @@ def test_report_of_a_run_that_only_fuses_has_no_table(capsys, found):
         "Bottleneck: compute, busy 80% of the time, most of it detect ir",
         "Run folder: runs/toy",
     ]
+
+
+def test_report_says_what_of_the_labels_was_left_out(capsys):
+    labels = {"counted": {"car": 2}, "not_counted": {}, "notes": ["1 label file [drift] left out"]}
+    run.report(outcome(results={**results(None), "labels": labels}))
+    assert "Note: 1 label file [drift] left out" in capsys.readouterr().out.splitlines()
