@@ -14,6 +14,7 @@ from torch import Tensor
 from common.component import ArmConfig
 from detection.boxes import Detections
 from detection.detector import Detector
+from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 
@@ -54,6 +55,16 @@ class Source:
     def has_labels(self) -> bool:
         """Whether ``labels`` gives ground truth."""
         return False
+
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the label files counts, None where the labels are no files."""
+        return None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the label files' reading changes the numbers; a part of the run's protocol."""
+        return {}
 
     @property
     def resumable(self) -> bool:
@@ -184,6 +195,9 @@ class Summary:
         timing: What ``pipeline.sync.clock_model.timing_of`` returns: offset and drift of the
             infrared camera's clock, and the remaining skew. None if the source doesn't pair by
             time.
+        classes: The labelled objects of all pairs by class, scored and not; None without label
+            files.
+        labels: The content of the label files; None without them.
     """
 
     frames: Mapping[str, int]
@@ -191,6 +205,8 @@ class Summary:
     labelled_objects: int
     leaked: Mapping[str, Sequence[str]]
     timing: Mapping[str, Any] | None = None
+    classes: Counted | None = None
+    labels: LabelReport | None = None
 
 
 class Sink:

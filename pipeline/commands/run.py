@@ -11,7 +11,7 @@ from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
 from pipeline.run_folder.names import QUALITY
-from pipeline.run_folder.summary import bottleneck, coverage
+from pipeline.run_folder.summary import bottleneck, coverage, labels_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +54,8 @@ def headline(outcome: Outcome) -> str:
     summary, seconds = outcome.summary, outcome.timing["wall_s"]
     objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
     speed = outcome.timing["pairs"] / seconds
-    return f"{coverage(summary.frames, objects)}; {seconds:.1f} s, {speed:.1f} pairs/s"
+    text = coverage(summary.frames, objects, labels_json(summary.classes, summary.labels))
+    return f"{text}; {seconds:.1f} s, {speed:.1f} pairs/s"
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
@@ -62,6 +63,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         return
     for warning in outcome.results["warnings"]:
         yield f"Warning: {warning}"
+    for note in (outcome.results["labels"] or {}).get("notes", []):
+        yield f"Note: {note}"
     protocol = outcome.results["protocol"]
     detector = protocol["detector"]
     if detector is None:

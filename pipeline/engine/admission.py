@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from common.errors import DataError
+from eval.label_report import Counted
 from eval.light import light_of
 from pipeline.config.config import Config
 from pipeline.engine.compute import Arms
@@ -69,12 +70,15 @@ class Admission:
 
     def summary(self) -> Summary:
         """All counts."""
+        labels = self._source.label_report
         return Summary(
             self._ledger.counts,
             self._objects,
             self._labelled_objects,
             self._leakage.leaked,
             self._source.timing(),
+            classes=None if labels is None else Counted.of(labels, self._classes),
+            labels=labels,
         )
 
     def _admit(self, pair: FramePair | BadPair) -> tuple[Item | None, str]:

@@ -39,6 +39,7 @@ from pipeline.run_folder.names import (
 )
 from pipeline.run_folder.results_file import SCHEMA
 from pipeline.run_folder.sink_files import read_lines
+from pipeline.run_folder.summary import labels_json
 
 COLUMNS = (
     "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
@@ -82,6 +83,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "sync": summary.timing,
         "frames": dict(summary.frames),
         "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
+        "labels": labels_json(summary.classes, summary.labels),
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
         "warnings": [*alignment.warnings(), *_warnings(context, summary, scored)],
     }
@@ -169,6 +171,9 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
         if keys
     ]
     found = warnings(scored)
+    if summary.labels is not None and summary.classes is not None:
+        advice = "name those that are to count in evaluation.classes, or map source.class_map"
+        found += [*summary.labels.warnings, *summary.classes.warnings(advice)]
     if not frames["paired"]:
         found.append(
             "no frame of one camera has a partner in the other: are both times of one clock? "

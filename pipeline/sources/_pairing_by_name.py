@@ -50,13 +50,11 @@ class Files(NamedTuple):
         ir: By the pair's key.
         vis: Likewise.
         names: By key, the names under which labels may list it, the preferred one first.
-        left_out: Names of images that were not selected.
     """
 
     ir: Mapping[str, Path]
     vis: Mapping[str, Path]
     names: Mapping[str, tuple[str, ...]]
-    left_out: frozenset[str]
 
 
 def find(ir: Path, vis: Path, names: Names) -> Files:
@@ -84,13 +82,12 @@ def find(ir: Path, vis: Path, names: Names) -> Files:
     _check_partners(ir, vis, all_ir, all_vis)
     key_names = _key_names((ir, vis), (all_ir, all_vis))
     if names.only is None:
-        return Files(all_ir, all_vis, key_names, frozenset())
+        return Files(all_ir, all_vis, key_names)
     chosen = _chosen(names.only, key_names)
     return Files(
         {key: path for key, path in all_ir.items() if key in chosen},
         {key: path for key, path in all_vis.items() if key in chosen},
         {key: key_names[key] for key in key_names if key in chosen},
-        frozenset(name for key in key_names if key not in chosen for name in key_names[key]),
     )
 
 
