@@ -58,12 +58,12 @@ class Source:
 
     @property
     def label_report(self) -> LabelReport | None:
-        """What of the label files counts, None where the labels are no files."""
+        """Which labels of the label files count; None without label files."""
         return None
 
     @property
     def label_protocol(self) -> Mapping[str, Any]:
-        """What of the label files' reading changes the numbers; a part of the run's protocol."""
+        """Settings of the label files that change the numbers; part of the run's protocol."""
         return {}
 
     @property

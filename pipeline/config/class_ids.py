@@ -1,4 +1,4 @@
-"""Which classes count, for a detector whose classes they are."""
+"""The ids of the scored classes among a detector's classes."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -8,10 +8,10 @@ from eval.class_names import NameTable
 
 
 def ids_of(classes: Sequence[int | str], names: Mapping[int, str]) -> tuple[int, ...]:
-    """The ids of those classes that there are, given by id or by name."""
+    """The ids of classes given by id or name; unknown ones are left out."""
     table = NameTable(names)
-    found = ((table.find(c) if isinstance(c, str) else c) for c in classes)
-    return tuple(dict.fromkeys(i for i in found if i is not None and i in names))
+    ids = ((table.find(c) if isinstance(c, str) else c) for c in classes)
+    return tuple(dict.fromkeys(i for i in ids if i is not None and i in names))
 
 
 def check_given(classes: Sequence[int | str], names: Mapping[int, str]) -> None:

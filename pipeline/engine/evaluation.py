@@ -170,18 +170,18 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
         for name, keys in summary.leaked.items()
         if keys
     ]
-    found = warnings(scored)
+    notes = warnings(scored)
     if summary.labels is not None and summary.classes is not None:
         advice = "name those that are to count in evaluation.classes, or map source.class_map"
-        found += [*summary.labels.warnings, *summary.classes.warnings(advice)]
+        notes += [*summary.labels.warnings, *summary.classes.warnings(advice)]
     if not frames["paired"]:
-        found.append(
+        notes.append(
             "no frame of one camera has a partner in the other: are both times of one clock? "
             "(source.offset_ms)"
         )
     if scored and context.frame_rate is not None:
-        found.append("the frames of a recording resemble one another: 95% intervals are too narrow")
-    return leaks + found
+        notes.append("the frames of a recording resemble one another: 95% intervals are too narrow")
+    return leaks + notes
 
 
 def _protocol(context: RunContext, truth: GroundTruthFile) -> dict[str, Any]:

@@ -273,10 +273,10 @@ class _Job:
 
 
 def _detector(config: Config, device: torch.device) -> tuple[Config, Detector | None]:
-    """The detector, and the configuration with the ids that its classes have.
+    """The configuration with the ids of the detector's classes, and the detector.
 
     Raises:
-        errors.IrvisError: It can't be built, or lacks a class that is to be scored.
+        errors.IrvisError: It can't be built, or lacks a scored class.
     """
     component = config.detector
     if component is None:
@@ -285,7 +285,7 @@ def _detector(config: Config, device: torch.device) -> tuple[Config, Detector | 
     try:
         detector: Detector = build(settings, device=device)
     except ConfigError:
-        # The preset's ids are COCO's; what they are called here can be known from its names only.
+        # The preset has COCO's ids; the detector's own names are known only after building it.
         if "classes" in (config.given_detector or {}) or getattr(settings, "classes", None) is None:
             raise
         detector = build(settings.model_copy(update={"classes": None}), device=device)

@@ -9,7 +9,7 @@ from pipeline.run_folder.names import LEDGER
 
 
 def labels_json(classes: Counted | None, labels: LabelReport | None) -> dict[str, Any] | None:
-    """``labels`` of ``results.json``: objects by class, and notes; None where no files say them."""
+    """``labels`` of ``results.json``: objects by class, and notes; None without label files."""
     if classes is None or labels is None:
         return None
     return {**asdict(classes), "notes": labels.notes}

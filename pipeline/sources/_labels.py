@@ -40,7 +40,7 @@ class Settings(Protocol):
 
     @property
     def box_origin(self) -> BoxOrigin:
-        """As ``eval.voc_files.read_voc`` takes it."""
+        """The argument of ``eval.voc_files.read_voc``."""
         ...
 
 
@@ -51,15 +51,14 @@ def open_labels(
     images: Mapping[str, Collection[str]] | None,
     ignore: Path | None,
 ) -> LabelSet:
-    """The labels of a source; a wrong file is an error when its image's turn comes.
+    """The labels of a source; a wrong file raises its error when its image is read.
 
     Args:
         path: A file or folder of labels.
-        settings: Of the source.
+        settings: Settings of the source.
         names: The detector's classes.
-        images: By the key of each image, the names that labels may call it; None where that isn't
-            known yet.
-        ignore: File of regions that count neither way.
+        images: By key, the names under which labels may list an image; None if not known yet.
+        ignore: File of ignore regions.
 
     Raises:
         errors.IrvisError: The labels can't be read, or their classes are unknown.

@@ -1,4 +1,4 @@
-"""Two folders of images, paired by name or by a rule: one infrared, one visible."""
+"""Two folders of images, one infrared and one visible, paired by name."""
 
 import filecmp
 import logging
@@ -94,9 +94,10 @@ class ImagePairs(Source):
         Args:
             ir: Infrared image by key.
             vis: Visible image by key.
-            labels: Ground truth, None where there is none.
-            ir_range: What becomes black and white of infrared with over 8 bit.
-            names: How labels may call each key, the best first; the key alone where it's None.
+            labels: Ground truth, or None.
+            ir_range: Values that become black and white, for infrared with over 8 bit.
+            names: By key, the names under which labels may list it, the preferred one first; None
+                for the key alone.
         """
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
         self._names = names or {}
@@ -107,15 +108,15 @@ class ImagePairs(Source):
 
     @property
     def keys(self) -> list[str]:
-        """All keys, those without partner included, in natural order."""
+        """All keys, paired or not, in natural order."""
         return self._keys
 
     def paired(self) -> list[str]:
-        """The keys that both cameras have."""
+        """The keys with both images."""
         return [key for key in self.keys if key in self._ir and key in self._vis]
 
     def of(self, keys: Iterable[str]) -> "ImagePairs":
-        """The pairs of these keys alone, both cameras having them; without labels."""
+        """A source of these keys alone, which must have both images; without labels."""
         chosen = list(keys)
         return ImagePairs(
             {key: self._ir[key] for key in chosen},
@@ -126,7 +127,7 @@ class ImagePairs(Source):
 
     @property
     def count(self) -> int:
-        """How many keys there are, paired or not."""
+        """The number of keys, paired or not."""
         return len(self._keys)
 
     @property
@@ -136,19 +137,23 @@ class ImagePairs(Source):
 
     @property
     def label_report(self) -> LabelReport | None:
-        """What of the labels counts, None without any."""
+        """Which of the labels count, None without labels."""
         return self._labels.report if self._labels else None
 
     @property
     def label_protocol(self) -> Mapping[str, Any]:
-        """What of the labels' reading changes the numbers."""
+        """The settings of the labels that change the numbers."""
         return self._labels.protocol if self._labels else {}
 
     def check(self) -> None:
-        """Decode every image and read every label once, so that a mistake is known at the start."""
+        """Decode every image and read every label once.
+
+        Raises:
+            DataError: One of them is missing or wrong.
+        """
         with ThreadPoolExecutor() as pool:
             pairs = pool.map(self._pair, range(len(self.keys)))
-            for key, pair in zip(self.keys, self._seen(pairs), strict=True):
+            for key, pair in zip(self.keys, self._with_checks(pairs), strict=True):
                 if isinstance(pair, BadPair):
                     raise DataError(pair.reason)
                 if pair.ir is None or pair.vis is None:
@@ -158,25 +163,22 @@ class ImagePairs(Source):
                 self.labels(key, pair.vis.size)
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Ground truth of a pair; empty where nothing is labelled."""
+        """Ground truth of a pair; empty if nothing is labelled."""
         return self._labels.get(self._label(key), size) if self._labels else Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
-        """Class ids of a pair's labels (n,), whatever its size."""
+        """Class ids of a pair's labels (n,); needs no image size."""
         return self._labels.class_ids(self._label(key)) if self._labels else np.zeros(0, np.int64)
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
-        return self._seen(map(self._pair, range(len(self.keys))))
-
-    def _called(self, key: str) -> tuple[str, ...]:
-        return self._names.get(key, (key,))
+        return self._with_checks(map(self._pair, range(len(self.keys))))
 
     def _label(self, key: str) -> str:
-        """By which of a pair's names its labels call it."""
-        return next((name for name in self._called(key) if name in self._labelled), key)
+        """The name under which the labels list a pair."""
+        return next((name for name in self._names.get(key, (key,)) if name in self._labelled), key)
 
-    def _seen(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
-        """The pairs; the first time all of them pass, what they look like is told."""
+    def _with_checks(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
+        """Yield the pairs; check the images' plausibility in the first pass."""
         checks, self._checks = self._checks, None
         for pair in pairs:
             if checks and isinstance(pair, FramePair):
@@ -219,7 +221,7 @@ class ImagePairs(Source):
         return Frame(image, None, index)
 
     def _warn_outside(self, image: Image, path: Path) -> None:
-        """Once, where the range leaves nothing of an image."""
+        """Warn once if no pixel of an image is within the range."""
         if not self._out_of_range and (reason := outside(image, self._ir_range)):
             self._out_of_range = True
             log.warning("%s: %s", path, reason)

@@ -1,4 +1,4 @@
-"""The MSRS data set, or any folder of its layout: `ir/`, `vi/` and, where there are, `labels/`.
+"""The MSRS data set, or any folder of its layout: `ir/`, `vi/` and optionally `labels/`.
 
 Both of its layouts are read: `detection/{ir,vi,labels}`, and `test/{ir,vi}` or `train/{ir,vi}`.
 """
