@@ -35,8 +35,8 @@ CI95 = ("arms", "ir", "detection", "ci95")
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put(2, "schema"), 'doesn\'t say "schema": 1; run it'),
-        (put(..., "schema"), 'doesn\'t say "schema": 1'),
+        (put(2, "schema"), 'lacks "schema": 1; run it'),
+        (put(..., "schema"), 'lacks "schema": 1'),
         (put(..., "attribution"), "has no attribution; .*another irvis: run it again"),
         (put(..., *YOLO, "map50"), r"has no arms\.ir\.detection\.yolo\.map50; it was edited"),
         (put(..., *CI95), r"has no arms\.ir\.detection\.ci95;"),
@@ -76,7 +76,7 @@ def test_no_run_folder(made, here, monkeypatch):
     (here / "results.json").write_text("{")
     refused(here, r"results\.json:1: not JSON")
     (here / "results.json").write_text("[]")
-    refused(here, r'doesn\'t say "schema": 1')
+    refused(here, r'lacks "schema": 1')
     monkeypatch.chdir(made)
     assert read_results(made.relative_to(made))["schema"] == 1  # the folder "."
     monkeypatch.chdir(here / "x.partial")

@@ -23,7 +23,7 @@ def test_lines_that_are_missing_are_no_resume_and_stay(tmp_path, content):
     path = tmp_path / "lines"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ConfigError, match=r"sinks\.sink: was not there .* 2 pairs.*sink=null"):
+    with pytest.raises(ConfigError, match=r"sinks\.sink: has not received .* 2 pairs.*sink=null"):
         Lines(path, "sink", 2)
     assert content is None or path.read_text() == content
 
@@ -71,9 +71,7 @@ def test_parts_that_are_missing_are_no_resume_and_stay(tmp_path, done):
     parts = Parts(tmp_path / "x.txt", "sink", 0)
     for first, last in ((0, 3), (8, 11), (12, 15)):
         make(parts, first, last)
-    with pytest.raises(
-        ConfigError, match=rf"sinks\.sink: was not there for the first {done} pairs"
-    ):
+    with pytest.raises(ConfigError, match=rf"sinks\.sink: has not received the first {done} pairs"):
         Parts(tmp_path / "x.txt", "sink", done)
     assert len(list((tmp_path / "x.parts").iterdir())) == 3
 

@@ -187,7 +187,7 @@ def test_figures_for_a_paper(toy):
     [
         (["nowhere"], "nowhere: is no run folder"),
         (["unfinished"], "the run isn't finished"),
-        (["old"], 'doesn\'t say "schema": 1'),
+        (["old"], 'lacks "schema": 1'),
         (["runs/toy", "runs/toy"], "several runs need a file"),
         (["runs/toy", "-o", "runs"], "is a folder; name the page"),
         (["runs/toy", "runs/toy", "--figures", "out"], "takes one run"),
