@@ -194,7 +194,7 @@ def test_too_little_memory_is_one_line(run, capsys, monkeypatch, error):
     def fail(*_):
         raise error
 
-    monkeypatch.setattr("pipeline.commands.show.report", fail)
+    monkeypatch.setattr("pipeline.commands.show.print_report", fail)
     assert "gives no more memory" in refused(capsys, "show", run)
     missing = ImportError("libtorch_cpu.so: failed to map segment from shared object")
     monkeypatch.setattr(cli.importlib, "import_module", lambda name: (_ for _ in ()).throw(missing))

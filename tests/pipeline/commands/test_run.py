@@ -95,7 +95,7 @@ def results(detector):
 
 def test_report_without_labels_has_times_in_place_of_scores(capsys):
     detector = {"network": "net", "head": "v8", "weights": "demo", "conf": 0.25, "iou": 0.45}
-    run.report(outcome(results=results(detector), unpaired=1))
+    run.print_report(outcome(results=results(detector), unpaired=1))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("50 of 50 pairs; 1 frame(s) without a partner (reasons in")
     assert lines[1] == "The source has no labels: detections and times, but no scores."
@@ -113,7 +113,7 @@ def test_report_without_labels_has_times_in_place_of_scores(capsys):
 
 @pytest.mark.parametrize("found", [None, results(None)])
 def test_report_of_a_run_that_only_fuses_has_no_table(capsys, found):
-    run.report(outcome(results=found))
+    run.print_report(outcome(results=found))
     lines = capsys.readouterr().out.splitlines()
     warned = [] if found is None else ["Warning: the clocks [drift]"]
     assert lines == [
