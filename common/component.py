@@ -42,10 +42,13 @@ class ArmConfig(ComponentConfig):
         modality: The one that it shows alone, None where it shows more.
         reads_images: Whether its images were made before; its ``build`` gives an
             ``interfaces.Arm`` with ``check`` and ``read``.
+        pointwise: Whether each pixel of its image depends on that pixel of the pair alone; large
+            images are fused in bands of rows then.
     """
 
     modality: ClassVar[Literal["ir", "vis"] | None] = None
     reads_images: ClassVar[bool] = False
+    pointwise: ClassVar[bool] = False
 
     def merged_arms(self) -> tuple[str, ...]:
         """The arms whose detections it merges; its ``build`` gives an arm with ``merge`` then."""

@@ -1,6 +1,6 @@
 """The base classes of the pipeline's parts (source, arm, sink), and what a sink is told."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,7 @@ from common.component import ArmConfig
 from detection.boxes import Detections
 from detection.detector import Detector
 from eval.labels import Labels
-from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
+from pipeline.frames import BadPair, Dropped, FramePair, Modality, PairBatch, Result
 
 
 class Thread(Protocol):
@@ -33,7 +33,15 @@ class Source:
 
     The order, the keys and the frames are the same on every pass over the same input. The defaults
     are those of stills without labels; a property may be overridden by a plain class attribute.
+
+    Attributes:
+        labels_on: The camera whose images the labels are drawn on.
+        register: Puts a pair's infrared image on the visible grid; None where the run has no
+            calibration. The run sets it before ``check``, and applies it to what is iterated.
     """
+
+    labels_on: Modality = "vis"
+    register: Callable[[FramePair], FramePair] | None = None
 
     @property
     def count(self) -> int | None:
@@ -80,7 +88,11 @@ class Source:
         """End a wait for frames, so that the iteration ends soon; from any thread."""
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Ground truth of a pair of this height and width; empty where nothing is labelled.
+        """Ground truth of a pair; empty where nothing is labelled.
+
+        Args:
+            key: The pair's.
+            size: Height and width of the image that it is drawn on (``labels_on``), as it came.
 
         Raises:
             errors.DataError: The label file is wrong.

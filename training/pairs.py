@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 import scenes
-from common.errors import DataError, cut
+from common.errors import DataError, cut, shown
 from common.files import load_json, write_json
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
@@ -286,7 +286,7 @@ def _files(source: FilesConfig, key: str) -> dict[str, tuple[Path, Path]]:
         raise DataError(f"{key}: {ir.get(stem) or vis[stem]} has no partner of the same stem")
     for stem in source.exclude:
         if stem not in ir:
-            raise DataError(f"{key}.exclude: {stem!r} is not in {source.ir}")
+            raise DataError(f"{key}.exclude: {shown(stem)} is not in {source.ir}")
     stems = sorted(ir)[: max(0, len(ir) - source.exclude_last)]
     return {stem: (ir[stem], vis[stem]) for stem in stems if stem not in source.exclude}
 

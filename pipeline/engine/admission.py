@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import DataError
+from eval.labels import Labels
 from eval.light import light_of
 from pipeline.config.config import Config
 from pipeline.engine.compute import Arms
@@ -89,6 +91,7 @@ class Admission:
         return item, reason
 
     def _complete(self, pair: FramePair) -> tuple[Item | None, str]:
+        given = pair
         dead, reason = (self._health and self._health(pair)) or (None, "")
         try:
             if self._register is not None:
@@ -98,23 +101,36 @@ class Admission:
             if problem := pair.problem():
                 return None, problem
             key, _, vis = pair.whole()
-            labels = self._source.labels(key, vis.size) if self._source.has_labels else None
+            labels = self._labels(given, vis.size) if self._source.has_labels else None
             ready = {name: arm.read(key, vis.size) for name, arm in self._folders.items()}
         except DataError as error:
             return None, str(error)
         light = None if labels is None else light_of(key, float(to_grey(vis.image).mean()))
         return Item(pair, labels, ready, light, dead), reason
 
+    def _labels(self, given: FramePair, size: tuple[int, int]) -> Labels:
+        """A pair's labels on the visible grid; ``given`` is the pair as it came."""
+        if self._source.labels_on == "vis" or given.ir is None:
+            return self._source.labels(given.key, size)
+        labels = self._source.labels(given.key, given.ir.size)
+        return labels if self._register is None else self._register.labels(labels)
+
     def _count(self, key: str, item: Item | None) -> None:
         """Count a pair's labelled objects of the classes that are scored."""
         if not self._source.has_labels:
             return
         carried = None if item is None else item.labels
-        ids = self._source.label_classes(key) if carried is None else carried.class_id
-        objects = len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
-        self._labelled_objects += objects
+        seen = 0 if carried is None else self._counted(carried.class_id)
+        if carried is None or self._source.labels_on == "ir":  # which may be carried out of sight
+            self._labelled_objects += self._counted(self._source.label_classes(key))
+        else:
+            self._labelled_objects += seen
         if item is not None and item.dead is None:  # no number counts what one camera alone shows
-            self._objects += objects
+            self._objects += seen
+
+    def _counted(self, ids: NDArray[np.int64]) -> int:
+        """How many of these classes are scored."""
+        return len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
 
 
 def _stand_in(pair: FramePair) -> FramePair:

@@ -68,7 +68,11 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     names = COCO_NAMES if detector is None else detector.names
     _check_classes(config, names)
     arms = build_arms(config, device)
+    registration = config.registration
+    calibration = None if registration is None else read(registration.calibration)
+    register = None if calibration is None else Register(calibration)
     with _build_source(config, names) as source:
+        source.register = register
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
             source.check()
@@ -78,7 +82,9 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             raise ConfigError("run.resume: what live cameras showed is gone; start a new run")
         folder = open_folder(config)
         try:
-            job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
+            job = _Job(
+                config, source, arms, detector, device, folder, register, fail=policy == "fail"
+            )
             with ended_by_interrupt(source):
                 summary, timing = job.work(on_progress, start)
         except IrvisError as error:
@@ -137,6 +143,7 @@ class _Job:
         detector: Detector | None,
         device: torch.device,
         folder: RunFolder,
+        register: Register | None,
         *,
         fail: bool,
     ) -> None:
@@ -149,8 +156,8 @@ class _Job:
             batch=config.compute.batch,
             quality=config.evaluation.quality,
         )
-        registration = config.registration
-        self._calibration = None if registration is None else read(registration.calibration)
+        self._register = register
+        self._calibration = None if register is None else register.calibration
         self._device = device
         self._identities = identities(config)
         self._stages: dict[str, dict[str, float]] = {}
@@ -169,20 +176,19 @@ class _Job:
             context = self._context()
             sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
             ledger = stack.enter_context(Ledger(self._folder.path / "ledger.csv"))
-            register = None if self._calibration is None else Register(self._calibration)
             admission = Admission(
                 self._config,
                 self._source,
                 self._arms,
                 ledger,
                 fail=self._fail,
-                register=register,
+                register=self._register,
             )
             flow = stack.enter_context(
                 Flow(
                     self._source,
                     admission,
-                    Preparation(self._config.perturb, register),
+                    Preparation(self._config.perturb, self._register),
                     self._compute,
                     batch=self._config.compute.batch,
                     done=self._folder.done,

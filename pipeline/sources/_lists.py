@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from common.errors import DataError
+from common.errors import DataError, shown
 from pipeline.images import SUFFIXES
 
 
@@ -58,9 +58,9 @@ class Lookup:
             (self._whole[end] for end in _ends(plain) if end in self._whole), set()
         )
         if len(keys) > 1:
-            raise DataError(f"{where}: {text!r} fits several images; write it with its folder")
+            raise DataError(f"{where}: {shown(text)} fits several images; write it with its folder")
         if not keys:
-            raise DataError(f"{where}: there is no image {text!r}; correct or remove the line")
+            raise DataError(f"{where}: there is no image {shown(text)}; correct or remove the line")
         return next(iter(keys))
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from common.errors import DataError
+from common.errors import DataError, shown
 
 SECOND = 1_000_000_000  # in nanoseconds
 _LARGEST = 2**63  # nanoseconds, 292 years: what other tools can hold
@@ -33,7 +33,7 @@ def video_times(path: Path) -> list[int]:
     for line, frame, time in _rows(path, "frame"):
         if frame != str(len(times)):
             raise DataError(
-                f"{path}, line {line}: frame {frame!r} where {len(times)} follows; list every "
+                f"{path}, line {line}: frame {shown(frame)} where {len(times)} follows; list every "
                 "frame once, in order, from 0"
             )
         times.append(time)
@@ -49,7 +49,7 @@ def image_times(path: Path) -> dict[str, int]:
     times: dict[str, int] = {}
     for line, name, time in _rows(path, "name"):
         if name in times:
-            raise DataError(f"{path}, line {line}: {name!r} was listed before; list it once")
+            raise DataError(f"{path}, line {line}: {shown(name)} was listed before; list it once")
         times[name] = time
     return times
 
@@ -99,7 +99,7 @@ def _nanoseconds(text: str, unit: str, path: Path, line: int) -> int:
         time = int(text) if unit == "time_ns" else round(Decimal(text) * SECOND)
     if abs(time) >= _LARGEST:
         wanted = "whole nanoseconds" if unit == "time_ns" else "seconds like 12.345"
-        raise DataError(f"{path}, line {line}: {unit} must be {wanted}, not {text!r}")
+        raise DataError(f"{path}, line {line}: {unit} must be {wanted}, not {shown(text)}")
     return time
 
 

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
-from pipeline.frames import BadPair, Frame, FramePair, Image
+from pipeline.frames import BadPair, Frame, FramePair, Image, Modality
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _names
@@ -43,6 +43,9 @@ class Config(BaseModel):
     vis: Path = Field(description="folder of visible images with the same names")
     names: Names = Field(Names(), description="how names correspond, and which images are taken")
     labels: Path | None = Field(None, description="folder of YOLO txt or VOC xml, or COCO json")
+    labels_on: Modality = Field(
+        "vis", description="the images that they are drawn on; ir: carried by the calibration"
+    )
     class_map: dict[str | int, int | None] | None = Field(
         None, description="the labels' classes -> the detector's class ids; null drops a class"
     )
@@ -69,7 +72,13 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         )
     files = _names.find(config.ir, config.vis, config.names)
     return ImagePairs(
-        files.ir, files.vis, labels, config.ir_range, names=files.names, left_out=files.left_out
+        files.ir,
+        files.vis,
+        labels,
+        config.ir_range,
+        labels_on=config.labels_on,
+        names=files.names,
+        left_out=files.left_out,
     )
 
 
@@ -83,6 +92,7 @@ class ImagePairs(Source):
         labels: LabelSet | None,
         ir_range: tuple[float, float] | None,
         *,
+        labels_on: Modality = "vis",
         names: Mapping[str, tuple[str, ...]] | None = None,
         left_out: frozenset[str] = frozenset(),
     ) -> None:
@@ -93,10 +103,12 @@ class ImagePairs(Source):
             vis: Visible image by key.
             labels: Ground truth, None where there is none.
             ir_range: What becomes black and white of infrared with over 8 bit.
+            labels_on: The camera whose images the labels are drawn on.
             names: How labels may call each key, the best first; the key alone where it's None.
             left_out: Names of images that were not chosen: they may have labels.
         """
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
+        self.labels_on = labels_on
         self._names, self._left_out = names or {}, left_out
         self._labelled = frozenset(labels.keys()) if labels else frozenset()
         self._looks: Looks | None = Looks()
@@ -145,12 +157,14 @@ class ImagePairs(Source):
                     raise DataError(pair.reason)
                 if pair.ir is None or pair.vis is None:
                     raise DataError(self._partner_missing(key))
+                self.labels(key, (pair.ir if self.labels_on == "ir" else pair.vis).size)
+                if self.register is not None:
+                    pair = self.register(pair)
                 if problem := pair.problem():
                     raise DataError(problem)
-                self.labels(key, pair.vis.size)
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Ground truth of a pair; empty where nothing is labelled."""
+        """Ground truth of a pair, in the pixels of what it is drawn on."""
         return self._labels.get(self._label(key), size) if self._labels else Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
