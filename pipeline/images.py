@@ -44,7 +44,7 @@ def read_image(path: Path) -> Image:
         raise DataError(f"{path}: no such image")
     check_file(path)
     try:
-        with PillowImage.open(path) as file:
+        with PillowImage.open(path, formats=FORMATS) as file:
             if _is_deep(file):
                 return _deep(path, file.getexif())
             image = ImageOps.exif_transpose(file)

@@ -199,6 +199,8 @@ def _plain(labels: Labels) -> list[list[Any]]:
 
 def _labels(plain: Sequence[Any]) -> Labels:
     xyxy, class_id, ignore = plain
+    if len(xyxy) != len(class_id):
+        raise ValueError("a box lacks its class")
     return Labels(
         np.array(xyxy, np.float64).reshape(-1, 4),
         np.array(class_id, np.int64),

@@ -155,7 +155,7 @@ class Register:
         mapped = project(self.calibration.matrix, points - 0.5) + 0.5  # [4 n, 2]
         around = mapped.reshape(-1, 4, 2)
         boxes = np.hstack([around.min(1), around.max(1)])  # [n, 4]
-        return np.clip(boxes, 0.0, [width, height, width, height])
+        return np.asarray(np.clip(boxes, 0.0, [width, height, width, height]))
 
     def _warp(self, image: Image, between: int, border: int) -> Image:
         """Warp an infrared image, uint8 or uint16 [h, w] or [h, w, 3], to [H, W] or [H, W, 3]."""

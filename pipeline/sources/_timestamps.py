@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from common.errors import DataError, shown
+from common.files import check_file
 
 SECOND = 1_000_000_000  # in nanoseconds
 _LARGEST = 2**63  # nanoseconds, 292 years: what other tools can hold
@@ -56,6 +57,8 @@ def image_times(path: Path) -> dict[str, int]:
 
 def _rows(path: Path, what: str) -> Iterator[tuple[int, str, int]]:
     """Line number, the column ``what``, and the time in nanoseconds."""
+    if path.exists():
+        check_file(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -81,7 +82,7 @@ class ReadyArm(Arm):
             self.read(key, None)
 
     def read(self, key, size):
-        return to_rgb(read_image(self.config.root + f"/{key}.png"))
+        return to_rgb(read_image(Path(self.config.root) / f"{key}.png"))
 
 
 def test_a_fuser_that_shows_one_modality_is_its_baseline(settings, own):
