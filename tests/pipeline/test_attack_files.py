@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from pipeline.images import read_image
 from pipeline.sinks import _page
 from pipeline.sources._lists import rows
 from pipeline.sources._timestamps import image_times, video_times
+from pipeline.sources._video_file import VideoFile
+from tests.helpers.videos import write_video
 
 
 @pytest.mark.parametrize("read", [image_times, video_times, lambda path: list(rows(path))])
@@ -87,3 +90,29 @@ def test_pages_take_ledgers_of_any_text(tmp_path):
     assert lines[0] | {"ir_frame": "1"} == {
         "key": "=a", "status": "failed", "ir_frame": "1", "vis_frame": "", "reason": ""
     }  # fmt: skip
+
+
+def test_a_png_that_claims_gigabytes(tmp_path):
+    saved = io.BytesIO()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(saved, "PNG")
+    whole = bytearray(saved.getvalue())
+    at = whole.index(b"IDAT") - 4
+    whole[at : at + 4] = b"\xf0\0\0\0"  # the chunk's length
+    (tmp_path / "a.png").write_bytes(whole)
+    tracemalloc.start()
+    with contextlib.suppress(DataError):  # Pillow reads what is there
+        assert read_image(tmp_path / "a.png").shape == (8, 8, 3)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 << 20
+
+
+def test_a_video_of_an_unknown_codec(tmp_path):
+    write_video(tmp_path / "a.mp4", [0, 40, 80], 25, codec="mpeg4", size=(96, 32))
+    content = (tmp_path / "a.mp4").read_bytes()
+    for mark, other in ((b"mp4v", b"XXXX"), (b"\x20\x11", b"\xfe\x11")):  # its name, its number
+        assert mark in content
+        content = content.replace(mark, other)
+    (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(DataError, match="no video stream of a codec that FFmpeg knows"):
+        VideoFile(tmp_path / "a.mp4", "gray")
