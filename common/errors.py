@@ -11,7 +11,7 @@ import reprlib
 LONGEST = 2000  # characters of a message
 QUOTED = 80  # characters of a value in it
 # An address up to the @ after its user and password; `Path` makes one slash of two.
-_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3})(?:[^/\s]*@|[^/\n]{0,200}@|\S*@)")
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3})(?:\S*@|[^/\n]{0,200}@)")
 _QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
 
 

@@ -45,6 +45,6 @@ def check_header(path: Path) -> None:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
     if length > HEADER:
         raise WeightsError(
-            f"{path}: refused, its header claims {length / 1e6:.0f} MB; no network needs over "
-            f"{HEADER / 1e6:.0f}"
+            f"{path}: no readable safetensors file: its header claims "
+            f"{length / 1e6:.0f} MB; no network needs over {HEADER / 1e6:.0f}"
         )

@@ -1,68 +1,168 @@
-"""Which of our classes a label file's class is."""
+"""Which of our classes a label's class is."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from common.errors import ConfigError, DataError
+from eval.class_names import COCO_NAMES, NameTable, fold, meaning
+
+
+class SourceClass(NamedTuple):
+    """A class as the labels write it; one of the two is known."""
+
+    number: int | None
+    name: str | None
+
+    def __str__(self) -> str:
+        return " ".join(str(value) for value in self if value is not None)[:80]
+
+
+Given = Mapping[str | int, int | str | None]
+_ADVICE = (
+    "name the classes of the labels (irvis run: source.class_names=FILE, irvis evaluate: "
+    "--class-names FILE), or map them, null to leave one out (source.class_map.{0}=person, "
+    "--class-map {0}=person)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ClassMap:
-    """From the labels' classes to ours: the user's map, then equal names, then (no map) the id."""
+    """From the labels' classes to ours.
+
+    The user's map comes first, then the name; a bare id has the name that the labels' own list
+    gives it, and without any list it is our id.
+    """
 
     names: Mapping[int, str]
-    by_name: Mapping[str, int]
+    table: NameTable
     given: Mapping[str, int | None] | None
+    listed: Mapping[int, str] | None
 
     @classmethod
-    def of(cls, names: Mapping[int, str], class_map: Mapping[str | int, int | None] | None) -> Self:
+    def of(
+        cls,
+        names: Mapping[int, str],
+        class_map: Given | None = None,
+        listed: Mapping[int, str] | None = None,
+    ) -> Self:
         """Check the user's map.
 
-        Raises:
-            errors.ConfigError: It maps to a class that isn't in ``names``.
-        """
-        for source, target in (class_map or {}).items():
-            if target is not None and target not in names:
-                raise ConfigError(
-                    f"class_map: {source!r} is mapped to {target!r}, which is no known class "
-                    f"({_known(names)}); give one of those, or null to drop the class"
-                )
-        # YAML writes the key 0 as a number, the command line as text: both are the class 0.
-        given = None if class_map is None else {_fold(k): v for k, v in class_map.items()}
-        return cls(names, {_fold(name): i for i, name in names.items()}, given)
+        Args:
+            names: Our classes, name by id.
+            class_map: Our id or name by the labels' own name or id; None leaves a class out.
+            listed: The labels' own list of classes, name by id.
 
-    def find(
-        self, where: str, *, class_id: int | None = None, name: str | None = None
-    ) -> int | None:
-        """Our class id, None for a class that is dropped.
+        Raises:
+            errors.ConfigError: It maps to classes that aren't in ``names``.
+        """
+        table = NameTable(names)
+        given: dict[str, int | None] = {}
+        wrong = []
+        for source, target in (class_map or {}).items():
+            found = table.find(target) if isinstance(target, str) else target
+            if target is not None and found not in names:
+                wrong.append(f"{source!r} is mapped to {target!r}")
+            # YAML writes the key 0 as a number, the command line as text: both are the class 0.
+            given[fold(source)] = found
+        if wrong:
+            raise ConfigError(
+                f"class_map: {' and '.join(wrong[:6])}, which is no known class "
+                f"({known(names)}); give one of those, or null to drop the class"
+            )
+        return cls(names, table, None if class_map is None else given, listed)
+
+    def named(self, source: SourceClass) -> SourceClass:
+        """With the name that the labels' list gives to its id."""
+        number, listed = source.number, self.listed
+        if source.name is None and number is not None and listed is not None and number in listed:
+            return SourceClass(number, listed[number])
+        return source
+
+    def resolve(self, sources: Iterable[tuple[SourceClass, str]]) -> dict[SourceClass, int | None]:
+        """Our class id of each class of the labels, None for those that we don't have.
 
         A class with a name is never taken by its bare id: in another data set, the same id is
         likely to be another class.
 
+        Args:
+            sources: Every label's class, and where it stands.
+
         Raises:
-            errors.DataError: The class is unknown.
+            errors.DataError: Bare ids are unknown; the text names all of them.
         """
-        said = [_fold(value) for value in (name, class_id) if value is not None]
-        for value in said if self.given is not None else ():
-            if self.given is not None and value in self.given:
-                return self.given[value]
-        if name is not None and _fold(name) in self.by_name:
-            return self.by_name[_fold(name)]
-        if name is None and self.given is None and class_id in self.names:
-            return class_id
-        told = " ".join(str(value) for value in (class_id, name) if value is not None)
-        raise DataError(
-            f"{where}: unknown class {told!r}; known are {_known(self.names)}; "
-            "map it to one of them, or to null to drop it, with class_map"
-        )
+        found: dict[SourceClass, int | None] = {}
+        unknown: Counter[SourceClass] = Counter()
+        where = ""
+        for source, place in sources:
+            if source in unknown:
+                unknown[source] += 1
+            elif source not in found:
+                try:
+                    found[source] = self._find(self.named(source))
+                except LookupError:
+                    unknown[source] = 1
+                    where = where or place
+        if unknown:
+            ids = ", ".join(f"{str(source)!r}" for source in sorted(unknown)[:12])
+            more = f", ... {len(unknown)} in all" if len(unknown) > 12 else ""
+            of = known(self.names if self.listed is None else self.listed)
+            raise DataError(
+                f"{where}: unknown class {ids}{more} ({unknown.total()} labels); known are {of}; "
+                + _ADVICE.format(str(min(unknown)))
+            )
+        return found
+
+    def _find(self, source: SourceClass) -> int | None:
+        """Our class.
+
+        Raises:
+            LookupError: It is a bare id that nothing explains.
+        """
+        for value in (source.name, source.number) if self.given else ():
+            if value is not None and self.given is not None and fold(value) in self.given:
+                return self.given[fold(value)]
+        if source.name is not None:
+            return self.table.find(source.name)
+        if self.given is None and self.listed is None and source.number in self.names:
+            return source.number
+        raise LookupError
 
 
-def _fold(name: str | int) -> str:
-    return str(name).strip().casefold()
+def own_names(
+    sources: Iterable[SourceClass], class_map: Given | None, listed: Mapping[int, str] | None
+) -> dict[int, str]:
+    """The classes of labels that are taken as they call themselves, name by id.
+
+    Ids are those of the labels' list; without one COCO's where COCO has the class, else from 1000.
+
+    Args:
+        sources: The classes that occur.
+        class_map: As ``ClassMap.of`` takes it; its names are classes.
+        listed: The labels' own list.
+    """
+    targets = [target for target in (class_map or {}).values() if isinstance(target, str)]
+    if listed is not None:
+        names = dict(listed)
+    elif any(source.name is None for source in sources):
+        names = dict(COCO_NAMES)
+    else:
+        names = {}
+    coco = NameTable(COCO_NAMES)
+    have = {meaning(name) for name in names.values()}
+    for name in (*targets, *(source.name for source in sources)):
+        if name is None or meaning(name) in have or fold(name) in map(fold, class_map or {}):
+            continue
+        have.add(meaning(name))
+        number = coco.find(name)
+        if number is None or number in names:
+            number = max((1000, *(i + 1 for i in names)))
+        names[number] = name
+    return names
 
 
-def _known(names: Mapping[int, str]) -> str:
+def known(names: Mapping[int, str]) -> str:
     """The first few classes, for messages."""
-    some = ", ".join(f"{i} {name}" for i, name in sorted(names.items())[:6])
+    some = ", ".join(f"{i} {name[:40]}" for i, name in sorted(names.items())[:6])
     return some + (f", ... {len(names)} in all" if len(names) > 6 else "")

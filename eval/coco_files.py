@@ -1,22 +1,33 @@
 """The JSON forms of ground truth and predictions (COCO's), and reading them with every check."""
 
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any, NotRequired, TypedDict, TypeGuard, cast, get_args
+from typing import Any, NotRequired, TypedDict, cast, get_args
 
 from common.errors import DataError
 from common.files import load_json as load_json
+from eval.coco_checks import (
+    box_problem,
+    check_dataset,
+    check_entries,
+    foreign,
+    is_int,
+    numbers,
+    short,
+)
 from eval.light import Light
 
 
 class ImageEntry(TypedDict):
-    """One image, sizes in pixels; irvis adds the pair's ``key`` and ``light``, day or night."""
+    """One image, sizes in pixels; irvis adds the pair's ``key`` and ``light``, day or night.
+
+    ``given_id`` is what the file calls the image, where that is a text.
+    """
 
     id: int
     key: NotRequired[str]
     light: NotRequired[Light]
+    given_id: NotRequired[int | str]
     file_name: str
     width: int
     height: int
@@ -27,6 +38,7 @@ class CategoryEntry(TypedDict):
 
     id: int
     name: str
+    given_id: NotRequired[int | str]
 
 
 class AnnotationEntry(TypedDict):
@@ -57,72 +69,92 @@ class Prediction(TypedDict):
     score: float
 
 
-_LARGEST = 1e15  # more is no coordinate; NaN compares false
-_BETWEEN = " \t\n\r,:"  # what stands between the values of a JSON document
-
-
 def image_key(file_name: str) -> str:
     """An image's path without its suffix, with forward slashes."""
     path = PurePosixPath(file_name.replace("\\", "/"))
     return path.with_suffix("").as_posix() if path.name else path.as_posix()
 
 
-def numbers(value: object, count: int) -> list[float] | None:
-    """``value`` as floats if it is a list of ``count`` finite numbers, else None."""
-    if not isinstance(value, list) or len(value) != count:
-        return None
-    if not all(type(v) in (int, float) and abs(v) < _LARGEST for v in value):
-        return None
-    return [float(v) for v in value]
-
-
-def read_ground_truth(path: Path) -> GroundTruth:
+def read_ground_truth(
+    path: Path,
+    class_names: Mapping[int, str] | None = None,
+    size_of: Callable[[str], tuple[int, int]] | None = None,
+) -> GroundTruth:
     """Read a ``ground_truth.json``: any COCO data set that states its image sizes and classes.
+
+    Annotations are numbered anew where their ids aren't whole numbers from 1, each used once: the
+    ids mean nothing. Categories of one name are one class.
+
+    Args:
+        path: The file.
+        class_names: Names of the classes by id, for a file without categories.
+        size_of: Height and width of an image by its ``file_name``, for images without a size.
 
     Raises:
         errors.DataError: It is missing, malformed, or refers to ids that it lacks; the text names
             the entry and its line.
     """
     data = check_dataset(path, load_json(path))
-    _check_entries(path, "images", data["images"], _truth_problem)
+    for image in data["images"]:
+        if size_of is not None and not {"width", "height"} <= image.keys():
+            image["height"], image["width"] = size_of(image["file_name"])
+    check_entries(path, "images", data["images"], _truth_problem)
     if not data["images"]:
         raise DataError(f"{path}: has no images; there is nothing to score")
+    if not data.get("categories") and class_names is not None:
+        data["categories"] = [{"id": i, "name": name} for i, name in sorted(class_names.items())]
     categories = data.get("categories")
     if categories is None or not all(isinstance(entry.get("name"), str) for entry in categories):
-        raise DataError(f"{path}: classes lack names; add categories of id and name")
-    if len({entry["name"] for entry in categories}) < len(categories):
-        raise DataError(f"{path}: two categories have the same name; give each its own")
-    known = [entry["id"] for entry in categories]
-    seen: set[int] = set()
+        raise DataError(
+            f"{path}: classes lack names; add categories of id and name, or give "
+            "irvis evaluate --class-names FILE"
+        )
+    classes = _merge_names(data)
+    ids = [item.get("id") for item in data["annotations"]]
 
     def problem(item: dict[str, Any]) -> str | None:
-        if item["category_id"] not in known:
-            return _foreign("category_id", item["category_id"], known)
-        # pycocotools writes 0 for "matched nothing", so an object of id 0 could never be found.
-        number = item.get("id")
-        if not _is_int(number) or number < 1 or number in seen:
-            return f"id {number!r} must be a whole number from 1, used once"
-        seen.add(number)
+        if item["category_id"] not in classes:
+            return foreign("category_id", item["category_id"], classes)
+        item["category_id"] = classes[item["category_id"]]
         area = item.setdefault("area", item["bbox"][2] * item["bbox"][3])
         if numbers([area], 1) is None or area < 0:
-            return f"area {area!r} must be a number of at least 0"
+            return f"area {short(area)} must be a number of at least 0"
         item.setdefault("iscrowd", 0)
         return None
 
-    _check_entries(path, "annotations", data["annotations"], problem)
+    check_entries(path, "annotations", data["annotations"], problem)
+    # pycocotools writes 0 for "matched nothing", so an object of id 0 could never be found.
+    if not all(is_int(number) and number > 0 for number in ids) or len(set(ids)) < len(ids):
+        for number, item in enumerate(data["annotations"], 1):
+            item["id"] = number
     return cast(GroundTruth, data)
+
+
+def _merge_names(data: dict[str, Any]) -> dict[int, int]:
+    """Make categories of one name one; the id that is kept, by every id."""
+    kept: dict[str, int] = {}
+    used = {item["category_id"] for item in data["annotations"]}
+    for entry in sorted(data["categories"], key=lambda entry: entry["id"] not in used):
+        kept.setdefault(entry["name"], entry["id"])
+    classes = {entry["id"]: kept[entry["name"]] for entry in data["categories"]}
+    data["categories"] = [
+        entry for entry in data["categories"] if classes[entry["id"]] == entry["id"]
+    ]
+    return classes
 
 
 def read_predictions(
     path: Path, ground_truth: GroundTruth, *, image_ids: Mapping[str | int, int] | None = None
 ) -> list[Prediction]:
-    """Read a ``predictions/<arm>.json``, made for the images and classes of ``ground_truth``.
+    """Read a ``predictions/<arm>.json`` of a run, made for the images and classes of its truth.
+
+    Predictions of other programs are read by ``eval.predictions``.
 
     Args:
         path: A list of COCO results.
         ground_truth: What they are of.
         image_ids: The ground truth's image ids by what the file calls the images, where it goes by
-            something else, such as file names.
+            something else.
 
     Returns:
         The predictions, with the ground truth's image ids.
@@ -131,159 +163,53 @@ def read_predictions(
         errors.DataError: It is missing or malformed, an entry is of another image or class, its
             score isn't in [0, 1] or its box isn't one; the text names the entry and its line.
     """
-    data = load_json(path)
-    if not isinstance(data, list):
-        raise DataError(f"{path}: expected a list of predictions, got {type(data).__name__}")
+    data = prediction_list(path)
     if image_ids is None:
         image_ids = {image["id"]: image["id"] for image in ground_truth["images"]}
     class_ids = [category["id"] for category in ground_truth["categories"]]
-    _check_entries(path, "", data, lambda item: _prediction_problem(item, image_ids, class_ids))
+
+    def problem(item: dict[str, Any]) -> str | None:
+        image_id, class_id = item.get("image_id"), item.get("category_id")
+        if not (is_int(image_id) or isinstance(image_id, str)) or image_id not in image_ids:
+            return foreign("image_id", image_id, image_ids)
+        if not is_int(class_id) or class_id not in class_ids:
+            return foreign("category_id", class_id, class_ids)
+        return prediction_problem(item)
+
+    check_entries(path, "", data, problem)
     for item in data:
         item["image_id"] = image_ids[item["image_id"]]
     return cast(list[Prediction], data)
 
 
-def check_dataset(path: Path, data: object) -> dict[str, Any]:
-    """Check what every COCO data set must have: images, annotations and how they refer.
-
-    Args:
-        path: The file.
-        data: What ``load_json`` read from it.
+def prediction_list(path: Path) -> list[dict[str, Any]]:
+    """The entries of a file of COCO results.
 
     Raises:
-        errors.DataError: Something is missing or wrong; the text names the entry and its line.
+        errors.DataError: It is no list of objects.
     """
-    if not isinstance(data, dict):
-        raise DataError(f"{path}: no COCO file: expected an object, got {type(data).__name__}")
-    for field in ("images", "annotations"):
-        if not _is_objects(data.get(field)):
-            raise DataError(f"{path}: no COCO file: it needs a list of objects {field!r}")
-    if not _is_objects(data.get("categories", [])):
-        raise DataError(f"{path}: categories must be a list of objects with id and name")
-    images = _ids(path, "images", data["images"])
-    _ids(path, "categories", data.get("categories", []))
-    _check_entries(path, "images", data["images"], _image_problem)
-    _check_entries(
-        path, "annotations", data["annotations"], lambda item: _annotation_problem(item, images)
-    )
+    data = load_json(path)
+    if not isinstance(data, list):
+        raise DataError(f"{path}: expected a list of predictions, got {type(data).__name__}")
+    no_object = "no object; write image_id, category_id, bbox and score"
+    check_entries(path, "", data, lambda item: None if isinstance(item, dict) else no_object)
     return data
 
 
-def _check_entries(
-    path: Path, field: str, entries: Iterable[Any], problem: Callable[[Any], str | None]
-) -> None:
-    """Refuse the first entry with a problem, by its line; without a field the list is the file."""
-    for index, entry in enumerate(entries):
-        text = problem(entry)
-        if text is not None:
-            line = _line(path.read_text(encoding="utf-8-sig"), field, index)
-            raise DataError(f"{path}:{line}: {field}[{index}]: {text}")
-
-
-def _line(text: str, field: str, index: int) -> int:
-    """The line, from 1, on which an entry begins; without a field the list is the file."""
-
-    def skip(at: int) -> int:
-        while text[at] in _BETWEEN:
-            at += 1
-        return at
-
-    decode = json.JSONDecoder().raw_decode
-    start = skip(0)
-    if field:
-        at = skip(start + 1)
-        while text[at] != "}":
-            name, at = decode(text, at)
-            at = skip(at)
-            if name == field:
-                start = at  # of equal names the last one counts
-            at = skip(decode(text, at)[1])
-    at = skip(start + 1)
-    for _ in range(index):
-        at = skip(decode(text, at)[1])
-    return text.count("\n", 0, at) + 1
-
-
-def _prediction_problem(
-    item: object, image_ids: Collection[str | int], class_ids: Collection[int]
-) -> str | None:
-    if not isinstance(item, dict):
-        return "no object; write image_id, category_id, bbox and score"
-    image_id, class_id = item.get("image_id"), item.get("category_id")
-    if not (_is_int(image_id) or isinstance(image_id, str)) or image_id not in image_ids:
-        return _foreign("image_id", image_id, image_ids)
-    if not _is_int(class_id) or class_id not in class_ids:
-        return _foreign("category_id", class_id, class_ids)
+def prediction_problem(item: Mapping[str, Any]) -> str | None:
+    """What is wrong with the score or the box of an entry."""
     score = numbers([item.get("score")], 1)
     if score is None or not 0 <= score[0] <= 1:
-        return f"score {item.get('score')!r} must be a number in [0, 1]"
-    return _box_problem(item.get("bbox"), flat=True)
-
-
-def _image_problem(image: Mapping[str, Any]) -> str | None:
-    if not isinstance(image.get("file_name"), str) or not image["file_name"]:
-        return "no file_name; add the image's path"
-    for field in ("width", "height"):
-        if field in image and not (_is_int(image[field]) and image[field] > 0):
-            return f"{field} {image[field]!r} must be a whole number of pixels"
-    return None
+        return f"score {short(item.get('score'))} must be a number in [0, 1]"
+    return box_problem(item.get("bbox"), flat=True)
 
 
 def _truth_problem(image: dict[str, Any]) -> str | None:
     if "width" not in image or "height" not in image:
-        return "no size; add width and height"
+        return "no size; add width and height, or give irvis evaluate --images FOLDER"
+    image["width"], image["height"] = int(image["width"]), int(image["height"])
     if not isinstance(image.get("key", ""), str):
-        return f"key {image['key']!r} must be a text"
+        return f"key {short(image['key'])} must be a text"
     if image.get("light", "day") not in get_args(Light):
-        return f"light {image['light']!r} must be day or night"
+        return f"light {short(image['light'])} must be day or night"
     return None
-
-
-def _annotation_problem(item: Mapping[str, Any], images: Collection[int]) -> str | None:
-    if not _is_int(item.get("image_id")) or item["image_id"] not in images:
-        return _foreign("image_id", item.get("image_id"), images)
-    if not _is_int(item.get("category_id")):
-        return f"category_id {item.get('category_id')!r} must be a whole number"
-    if item.get("iscrowd", 0) not in (0, 1):
-        return f"iscrowd {item['iscrowd']!r} must be 0 or 1"
-    return _box_problem(item.get("bbox"), flat=False)
-
-
-def _box_problem(value: object, *, flat: bool) -> str | None:
-    """What is wrong with a box; ``flat`` ones have no width or height."""
-    box = numbers(value, 4)
-    if box is not None and box[2] >= 0 and box[3] >= 0 and (flat or box[2] * box[3] > 0):
-        return None
-    sizes = "not negative" if flat else "over 0"
-    return f"bbox {value!r} must be four numbers, left, top, width, height in pixels, sizes {sizes}"
-
-
-def _ids(path: Path, field: str, entries: Iterable[Mapping[str, Any]]) -> Collection[int]:
-    """The ids of the entries, in their order: whole numbers, each used once."""
-    ids: dict[int, None] = {}
-
-    def problem(entry: Mapping[str, Any]) -> str | None:
-        value = entry.get("id")
-        if not _is_int(value) or value in ids:
-            return f"id {value!r} must be a whole number, used once"
-        ids[value] = None
-        return None
-
-    _check_entries(path, field, entries, problem)
-    return ids
-
-
-def _foreign(field: str, value: object, known: Collection[str | int]) -> str:
-    text = ", ".join(map(str, islice(known, 6))) + (", ..." if len(known) > 6 else "")
-    return (
-        f"{field} {value!r} is not in the ground truth, which has {text or 'none'}; correct it or "
-        "remove the entry"
-    )
-
-
-def _is_int(value: object) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
-
-
-def _is_objects(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, dict) for entry in value)

@@ -1,94 +1,97 @@
-"""The three label formats (YOLO txt, Pascal VOC xml, COCO json), checked line by line."""
+"""Label files of a folder: which ones there are, and of which format each is."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Self
-from xml.etree.ElementTree import Element, TreeBuilder
-from xml.parsers import expat
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
-from common.files import check_file, decode_xml, read_text
-from common.numbers import decimal, whole
-from eval.class_map import ClassMap
-from eval.coco_files import check_dataset, image_key, load_json, numbers
+from common.files import read_text
+from eval.class_lists import is_class_list
+from eval.coco_checks import numbers
+from eval.coco_files import load_json
+from eval.coco_labels import read_coco_labels
+from eval.kaist_files import HEADER, read_kaist
+from eval.labelled_image import LabelledImage
+from eval.system_files import is_system_file
+from eval.voc_files import read_voc
+from eval.yolo_files import read_yolo
+
+Read = Callable[[Path], LabelledImage]
+_GIVE = "give a COCO .json, a folder of Pascal VOC .xml or of YOLO .txt"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LabelledImage:
-    """What the labels say of one image.
+@dataclass(frozen=True, slots=True)
+class LabelFiles:
+    """What a file or folder of labels holds.
 
     Attributes:
-        xyxy: float64 (n, 4), left, top, right, bottom, in pixels; where ``normalised``, in
-            fractions of the image's width and height.
-        class_id: int64 (n,).
-        ignore: float64 (m, 4), like ``xyxy``.
-        source: The file, for messages.
-        size: Height and width, where the labels state them.
-        normalised: Whether boxes are fractions.
-        problem: What is wrong with the file, where reading it was deferred.
+        images: What is labelled, by the image's path without suffix, in NFC.
+        form: "coco", "voc", "yolo" or "kaist".
+        strays: Label files of images that aren't there, left out.
+        no_labels: Text files that are no labels, left out.
     """
 
-    xyxy: NDArray[np.float64]
-    class_id: NDArray[np.int64]
-    ignore: NDArray[np.float64]
-    source: str
-    size: tuple[int, int] | None = None
-    normalised: bool = False
-    problem: DataError | None = None
-
-    @classmethod
-    def empty(cls, source: str) -> Self:
-        """An image with nothing on it."""
-        return cls(np.zeros((0, 4)), np.zeros(0, np.int64), np.zeros((0, 4)), source)
+    images: Mapping[str, LabelledImage]
+    form: str
+    strays: list[str] = field(default_factory=list)
+    no_labels: list[str] = field(default_factory=list)
 
 
-def read_labels(
-    path: Path, classes: ClassMap, *, defer_errors: bool = False
-) -> dict[str, LabelledImage]:
+def read_labels(path: Path, keys: Collection[str] | None, *, box_origin: int) -> LabelFiles:
     """Read a label file or folder, in the format that its suffixes tell.
 
     Args:
         path: The file or folder.
-        classes: Which classes there are.
-        defer_errors: Return a wrong file of a folder as an image with a ``problem``.
+        keys: The images that there are; None where that isn't known.
+        box_origin: As ``eval.voc_files.read_voc`` takes it.
 
     Returns:
-        What is labelled, by the image's path without suffix.
+        What is labelled; a wrong file of a folder is an image with a ``problem``.
 
     Raises:
-        errors.DataError: Nothing is there, the format is unclear, or a file is wrong.
+        errors.DataError: Nothing is there, the format is unclear, or no file is of any image.
     """
     if path.is_file() and path.suffix.lower() == ".json":
-        return _read_coco(path, classes)
+        return _fitting(LabelFiles(_by_nfc(path, read_coco_labels(path)), "coco"), keys, path)
     if not path.is_dir():
         problem = "is no label file" if path.exists() else "does not exist"
-        raise DataError(
-            f"{path}: {problem}; give a COCO .json, a folder of Pascal VOC .xml or of YOLO .txt"
-        )
-    xml = sorted(path.rglob("*.xml"))
-    txt = sorted(file for file in path.rglob("*.txt") if file.name != "classes.txt")
+        raise DataError(f"{path}: {problem}; {_GIVE}")
+    xml, txt, json = (_files(path, suffix) for suffix in (".xml", ".txt", ".json"))
+    if xml and txt and keys is not None:  # a README.txt beside xml, an obj.xml beside txt
+        xml, txt = _of_images(xml, keys) or xml, _of_images(txt, keys)
+        xml, txt = (xml, txt) if _of_images(xml, keys) or not txt else ({}, txt)
     if xml and txt:
+        some = [next(iter(files.values())).name for files in (xml, txt)]
         raise DataError(
-            f"{path}: holds both .xml ({xml[0].name}) and .txt ({txt[0].name}); "
+            f"{path}: holds both .xml ({some[0]}) and .txt ({some[1]}); "
             "give a folder with one format"
         )
     if not xml and not txt:
+        if len(json) == 1:
+            return read_labels(next(iter(json.values())), keys, box_origin=box_origin)
         raise DataError(f"{path}: holds no label files; give a folder of .txt (YOLO) or .xml (VOC)")
-    read = _read_voc if xml else _read_yolo
-    images = {}
-    for file in xml or txt:
-        try:
-            image = read(file, classes)
-        except DataError as error:
-            if not defer_errors:
-                raise
-            image = replace(LabelledImage.empty(str(file)), problem=error)
-        images[file.relative_to(path).with_suffix("").as_posix()] = image
-    return images
+    forms: set[str] = set()
+
+    def read(file: Path) -> LabelledImage:
+        if xml:
+            return read_voc(file, box_origin)
+        text = read_text(file)
+        kaist = text.lstrip().startswith(HEADER)
+        forms.add("kaist" if kaist else "yolo")
+        return read_kaist(file, text) if kaist else read_yolo(file, text)
+
+    images = {key: _deferred(file, read) for key, file in (xml or txt).items()}
+    form = "voc" if xml else ("kaist" if forms == {"kaist"} else "yolo")
+    return _fitting(LabelFiles(images, form), keys, path)
+
+
+def fits(key: str, keys: Collection[str]) -> bool:
+    """Whether labels of this key are of one of the images."""
+    return key in keys or PurePosixPath(key).name in keys
 
 
 def read_ignore(path: Path) -> dict[str, NDArray[np.float64]]:
@@ -105,170 +108,77 @@ def read_ignore(path: Path) -> dict[str, NDArray[np.float64]]:
             values = numbers(box, 4)
             if values is None or values[2] <= values[0] or values[3] <= values[1]:
                 raise DataError(
-                    f"{path}: {key!r}[{index}] is {box}, not a box; "
+                    f"{path}: {key[:80]!r}[{index}] is {str(box)[:80]}, not a box; "
                     "write [x1, y1, x2, y2] in pixels, x1 < x2 and y1 < y2"
                 )
-    return {key: np.array(boxes, np.float64).reshape(-1, 4) for key, boxes in data.items()}
+    return {nfc(key): np.array(boxes, np.float64).reshape(-1, 4) for key, boxes in data.items()}
 
 
-def _read_yolo(path: Path, classes: ClassMap) -> LabelledImage:
-    """Read lines ``class cx cy w h``, fractions of the image's width and height."""
-    text = read_text(path)
-    boxes: list[list[float]] = []
-    ids: list[int] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        source, box = _yolo_line(where, line)
-        class_id = classes.find(where, class_id=source)
-        if class_id is not None:
-            boxes.append(box)
-            ids.append(class_id)
-    centre, size = np.split(np.array(boxes, np.float64).reshape(-1, 4), 2, axis=1)  # (n, 2) each
-    xyxy = np.concatenate([centre - size / 2, centre + size / 2], axis=1)
-    return LabelledImage(
-        xyxy, np.array(ids, np.int64), np.zeros((0, 4)), str(path), normalised=True
+def nfc(key: str) -> str:
+    """A key as it is compared: a Mac writes accents as characters of their own."""
+    return normalize("NFC", key)
+
+
+def label_paths(folder: Path, suffix: str) -> list[Path]:
+    """The files of this suffix, in any case, below a folder; those of the system passed over."""
+    return sorted(
+        file
+        for file in folder.rglob("*")
+        if file.suffix.lower() == suffix
+        and not file.is_dir()
+        and not any(is_system_file(folder / part) for part in file.relative_to(folder).parts)
     )
 
 
-def _yolo_line(where: str, line: str) -> tuple[int, list[float]]:
-    """Class id and (cx, cy, w, h) of one line, checked."""
-    fields = line.split()
-    if len(fields) != 5:
-        raise DataError(f"{where}: {len(fields)} fields, expected 5; write 'class cx cy w h'")
-    try:
-        class_id, box = whole(fields[0]), [decimal(field) for field in fields[1:]]
-    except ValueError as error:
-        raise DataError(
-            f"{where}: {line.strip()!r} is not a whole number and four numbers; "
-            "write 'class cx cy w h'"
-        ) from error
-    for name, value in zip(("cx", "cy", "w", "h"), box, strict=True):
-        if not 0 <= value <= 1:  # NaN too
-            wrong = "is negative" if value < 0 else "is outside [0, 1]"
-            raise DataError(
-                f"{where}: {name} = {value:g} {wrong}; "
-                "write fractions of the image's width and height"
-            )
-        if name in "wh" and value == 0:
-            raise DataError(f"{where}: {name} is zero; remove the line or give the box a size")
-    return class_id, box
-
-
-def _read_voc(path: Path, classes: ClassMap) -> LabelledImage:
-    """Read the objects of one Pascal VOC file; difficult ones become ignore regions."""
-    root = _parse_xml(path)
-    found: list[tuple[int, tuple[float, ...]]] = []
-    ignore: list[tuple[float, ...]] = []
-    for item in root.iter("object"):
-        where = f"{path}:{item.get('line')}"
-        name = (item.findtext("name") or "").strip()
-        if not name:
-            raise DataError(f"{where}: the object has no name; add <name>")
-        class_id = classes.find(where, name=name)
-        if class_id is None:
+def _files(folder: Path, suffix: str) -> dict[str, Path]:
+    """Label files by the key of their image."""
+    found: dict[str, Path] = {}
+    for file in label_paths(folder, suffix):
+        key = nfc(file.relative_to(folder).with_suffix("").as_posix())
+        if is_class_list(file):
             continue
-        box = _voc_box(where, item)
-        if (item.findtext("difficult") or "").strip() == "1":
-            ignore.append(box)
-        else:
-            found.append((class_id, box))
-    return LabelledImage(
-        np.array([box for _, box in found], np.float64).reshape(-1, 4),
-        np.array([class_id for class_id, _ in found], np.int64),
-        np.array(ignore, np.float64).reshape(-1, 4),
-        str(path),
-        _voc_size(root),
-    )
+        if key in found:
+            raise DataError(f"{file}: {found[key].name} is of the same image; remove one of them")
+        found[key] = file
+    return found
 
 
-def _voc_box(where: str, item: Element) -> tuple[float, ...]:
-    """Edges of an object: VOC counts pixels from 1 and both ends belong to the box."""
-    texts = [item.findtext(f"bndbox/{side}") for side in ("xmin", "ymin", "xmax", "ymax")]
+def _of_images(files: Mapping[str, Path], keys: Collection[str]) -> dict[str, Path]:
+    return {key: file for key, file in files.items() if fits(key, keys)}
+
+
+def _deferred(file: Path, read: Read) -> LabelledImage:
     try:
-        values = numbers([decimal((text or "").strip()) for text in texts], 4)
-    except ValueError:
-        values = None
-    if values is None:
-        raise DataError(f"{where}: bndbox needs four numbers: xmin, ymin, xmax, ymax; got {texts}")
-    x1, y1, x2, y2 = values[0] - 1, values[1] - 1, values[2], values[3]
-    if x2 <= x1 or y2 <= y1:
-        raise DataError(f"{where}: bndbox {values} has no size; xmin <= xmax, ymin <= ymax")
-    return x1, y1, x2, y2
+        return read(file)
+    except DataError as error:
+        return LabelledImage.of([], str(file), problem=error)
 
 
-def _voc_size(root: Element) -> tuple[int, int] | None:
-    """Height and width, where the file states them (some tools write zeros)."""
-    try:
-        height, width = (int(root.findtext(f"size/{side}") or "") for side in ("height", "width"))
-    except ValueError:
-        return None
-    return (height, width) if height > 0 and width > 0 else None
-
-
-def _parse_xml(path: Path) -> Element:
-    """Parse one file into elements that know their ``line``, with no DOCTYPE and so no entities."""
-    builder = TreeBuilder()
-    parser = expat.ParserCreate()
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        builder.start(tag, {**attributes, "line": str(parser.CurrentLineNumber)})
-
-    def refuse(*_: object) -> None:
-        raise DataError(
-            f"{path}:{parser.CurrentLineNumber}: holds a DOCTYPE; labels need none, remove it"
-        )
-
-    parser.StartElementHandler = start
-    parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.data
-    parser.StartDoctypeDeclHandler = refuse
-    check_file(path)
-    try:
-        parser.Parse(decode_xml(path.read_bytes()), True)
-    except (OSError, LookupError, ValueError, expat.ExpatError) as error:
-        raise DataError(f"{path}: not readable as XML ({error}); repair or remove it") from error
-    return builder.close()
-
-
-def _read_coco(path: Path, classes: ClassMap) -> dict[str, LabelledImage]:
-    """Read a COCO file; crowds become ignore regions."""
-    data = check_dataset(path, load_json(path))
-    names = {category["id"]: category.get("name") for category in data.get("categories", [])}
-    found: dict[int, list[tuple[int, list[float]]]] = {image["id"]: [] for image in data["images"]}
-    ignore: dict[int, list[list[float]]] = {image["id"]: [] for image in data["images"]}
-    for index, item in enumerate(data["annotations"]):
-        source = item["category_id"]
-        class_id = classes.find(
-            f"{path}: annotations[{index}]", class_id=source, name=names.get(source)
-        )
-        if class_id is None:
-            continue
-        x, y, width, height = item["bbox"]
-        box = [x, y, x + width, y + height]
-        if item.get("iscrowd", 0):
-            ignore[item["image_id"]].append(box)
-        else:
-            found[item["image_id"]].append((class_id, box))
-    images: dict[str, LabelledImage] = {}
-    for image in data["images"]:
-        key = image_key(image["file_name"])
-        if key in images:
+def _by_nfc(path: Path, images: Mapping[str, LabelledImage]) -> dict[str, LabelledImage]:
+    found: dict[str, LabelledImage] = {}
+    for key, image in images.items():
+        if nfc(key) in found:
             raise DataError(f"{path}: two images are called {key!r}; file names must differ")
-        items = found[image["id"]]
-        images[key] = LabelledImage(
-            np.array([box for _, box in items], np.float64).reshape(-1, 4),
-            np.array([class_id for class_id, _ in items], np.int64),
-            np.array(ignore[image["id"]], np.float64).reshape(-1, 4),
-            str(path),
-            _coco_size(image),
+        found[nfc(key)] = image
+    return found
+
+
+def _fitting(files: LabelFiles, keys: Collection[str] | None, path: Path) -> LabelFiles:
+    """Without the files of images that aren't there."""
+    if keys is None:
+        return files
+    keys = set(map(nfc, keys))
+    images = {key: image for key, image in files.images.items() if fits(key, keys)}
+    if files.images and not images:
+        raise DataError(
+            f"{path}: labels of {next(iter(files.images))!r} and {len(files.images) - 1} more, but "
+            f"there is no such image: they are called {min(keys, default='')!r} and so on; give "
+            "the labels of these images, with their names"
         )
-    return images
-
-
-def _coco_size(image: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Height and width, where the file states them."""
-    if "height" in image and "width" in image:
-        return int(image["height"]), int(image["width"])
-    return None
+    left = {key: image for key, image in files.images.items() if key not in images}
+    return LabelFiles(
+        images,
+        files.form,
+        strays=[key for key, image in left.items() if image.problem is None],
+        no_labels=[key for key, image in left.items() if image.problem is not None],
+    )

@@ -1,6 +1,6 @@
 """Ground truth: what is in an image, and the files that say so."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -10,8 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
-from eval.class_map import ClassMap
-from eval.label_files import LabelledImage, read_ignore, read_labels
+from eval.class_lists import find_class_list
+from eval.class_map import ClassMap, Given, SourceClass, own_names
+from eval.label_files import LabelFiles, nfc, read_ignore, read_labels
+from eval.label_report import LabelReport, describe_files, doubts
+
+_UNKNOWN = -1  # stands for classes that we don't have
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,38 +52,71 @@ class LabelSet:
 
     A key is an image's path without its suffix, as the labels write it; where only one image ends
     so, the last part of that path is enough.
+
+    Attributes:
+        names: The classes, name by id.
+        form: "coco", "voc", "yolo" or "kaist".
+        own_ids: Whether the labels go by ids, their list's or bare ones.
+        protocol: What of the reading changes the numbers.
+        report: What of the files counts and what doesn't.
     """
 
     def __init__(
         self,
-        images: Mapping[str, LabelledImage],
+        files: LabelFiles,
+        classes: ClassMap,
         ignore: Mapping[str, NDArray[np.float64]],
         source: Path,
+        box_origin: int,
     ) -> None:
-        self._images = images
+        self._images = files.images
         self._ignore = ignore
         self._source = source
+        self._keep = {key: image.distinct() for key, image in files.images.items()}
+        found = classes.resolve(
+            (source_class, image.source)
+            for image in files.images.values()
+            for source_class in image.classes
+        )
+        self._class_id = {
+            key: np.array(
+                [_UNKNOWN if (i := found[c]) is None else i for c in image.classes], np.int64
+            )
+            for key, image in files.images.items()
+        }
         self._by_stem: dict[str, list[str]] = defaultdict(list)
-        for key in images:
+        for key in files.images:
             self._by_stem[PurePosixPath(key).name].append(key)
+        self.names, self.form = classes.names, files.form
+        self.own_ids = classes.listed is not None or files.form in ("coco", "yolo")
+        self.protocol: Mapping[str, int] = {"box_origin": box_origin} if files.form == "voc" else {}
+        self.report = self._report(files, classes)
 
     @classmethod
     def open(
         cls,
         path: Path,
         *,
-        names: Mapping[int, str],
-        class_map: Mapping[str | int, int | None] | None = None,
+        names: Mapping[int, str] | None,
+        images: Mapping[str, Collection[str]] | None = None,
+        class_map: Given | None = None,
+        class_names: Mapping[int, str] | None = None,
+        box_origin: int = 0,
         ignore: Path | None = None,
         defer_errors: bool = False,
     ) -> Self:
         """Read and check all labels.
 
         Args:
-            path: A COCO ``.json``, a folder of Pascal VOC ``.xml`` or one of YOLO ``.txt``.
-            names: The known classes, name by id.
-            class_map: Class id by the labels' own class name or id; None drops a class. A name
-                that it lacks is looked up in ``names``; a bare id that it lacks is an error.
+            path: A COCO ``.json``, a folder of Pascal VOC ``.xml``, of YOLO ``.txt`` or of KAIST's.
+            names: The known classes, name by id; None to take the labels' own.
+            images: By the key of each image that there is, the names that labels may call it;
+                labels of others are left out. None keeps all.
+            class_map: Class by the labels' own class name or id; None drops a class. What it lacks
+                goes by name; a bare id that it lacks is an error.
+            class_names: The labels' own list of classes, name by id; default: the list that lies
+                beside or above them, and without any bare ids are those of ``names``.
+            box_origin: As ``eval.voc_files.read_voc`` takes it.
             ignore: JSON, ``{key: [[x1, y1, x2, y2], ...]}`` in pixels: regions that count neither
                 way, besides COCO's crowds and VOC's difficult objects.
             defer_errors: A wrong file of a folder is an error only when ``get`` asks for its image.
@@ -88,28 +125,36 @@ class LabelSet:
             errors.DataError: A file is missing or wrong; the text names it and the line or entry.
             errors.ConfigError: ``class_map`` maps to a class that isn't in ``names``.
         """
-        classes = ClassMap.of(names, class_map)
-        images = read_labels(path, classes, defer_errors=defer_errors)
-        return cls(images, read_ignore(ignore) if ignore is not None else {}, path)
+        if names is not None:
+            ClassMap.of(names, class_map)  # a wrong map is said before the labels are read
+        called = None if images is None else set().union(*images.values())
+        files = read_labels(path, called, box_origin=box_origin)
+        if not defer_errors:
+            for image in files.images.values():
+                if image.problem is not None:
+                    raise image.problem
+        listed, list_file = class_names, None
+        if listed is None and path.is_dir() and files.form == "yolo":
+            found = find_class_list(path)
+            listed, list_file = found or (None, None)
+        if names is None:
+            occur = [source for image in files.images.values() for source in image.classes]
+            names = own_names(occur, class_map, listed)
+        classes = ClassMap.of(names, class_map, listed)
+        labels = cls(
+            files, classes, read_ignore(ignore) if ignore is not None else {}, path, box_origin
+        )
+        labels.report.notes.extend(describe_files(files, images, listed, list_file))
+        return labels
 
     def keys(self) -> Sequence[str]:
         """The images that the labels speak of, sorted, those with nothing on them included."""
         return sorted(self._images)
 
-    def check_keys(self, known: Collection[str]) -> None:
-        """Refuse labels and ignore regions of images that there are not.
-
-        Raises:
-            errors.DataError: Some are of an image whose key is not among ``known``.
-        """
-        for key in (*self.keys(), *sorted(self._ignore)):
-            if key not in known and PurePosixPath(key).name not in known:
-                raise DataError(f"{self._source}: labels of {key!r}, but there is no such image")
-
     def class_ids(self, key: str) -> NDArray[np.int64]:
         """Class ids of an image's labels (n,), none where they could not be read."""
         name = self._resolve(key)
-        return self._images[name].class_id if name is not None else np.zeros(0, np.int64)
+        return self._objects(name)[1] if name is not None else np.zeros(0, np.int64)
 
     def get(self, key: str, size: tuple[int, int]) -> Labels:
         """The labels of one image, clipped to it.
@@ -128,7 +173,13 @@ class LabelSet:
         height, width = size
         bounds = np.array([width, height, width, height], np.float64)
         name = self._resolve(key)
-        image = self._images[name] if name is not None else LabelledImage.empty(str(self._source))
+        regions = self._ignore.get(nfc(key))
+        if regions is None:
+            regions = self._ignore.get(name or PurePosixPath(nfc(key)).name, np.zeros((0, 4)))
+        if name is None:
+            regions = np.clip(regions, 0.0, bounds)
+            return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), regions[~_flat(regions)])
+        image = self._images[name]
         if image.problem is not None:
             raise image.problem
         if image.size is not None and image.size != size:
@@ -138,21 +189,52 @@ class LabelSet:
             )
         # One multiplication serves both: pixels stay as they are, fractions become pixels.
         scale = bounds if image.normalised else np.ones(4)
-        xyxy = np.clip(image.xyxy * scale, 0.0, bounds)
+        boxes, class_id, ignored = self._objects(name)
+        xyxy = np.clip(boxes * scale, 0.0, bounds)
         if _flat(xyxy).any():
-            box = [round(float(v), 3) for v in image.xyxy[_flat(xyxy)][0]]
+            box = [float(v) for v in boxes[_flat(xyxy)][0]]
             raise DataError(
                 f"{image.source}: box {box} of {key!r} lies outside its {width}x{height} image; "
                 "remove it or check the image's size"
             )
-        regions = self._ignore.get(key)
-        if regions is None:
-            regions = self._ignore.get(name or PurePosixPath(key).name, np.zeros((0, 4)))
-        ignore = np.clip(np.concatenate([image.ignore * scale, regions]), 0.0, bounds)
-        return Labels(xyxy, image.class_id, ignore[~_flat(ignore)])
+        ignore = np.clip(np.concatenate([ignored * scale, regions]), 0.0, bounds)
+        return Labels(xyxy, class_id, ignore[~_flat(ignore)])
+
+    def _objects(
+        self, name: str
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64]]:
+        """Boxes (n, 4) and classes (n,) of an image's objects, and its regions to ignore (m, 4)."""
+        image, keep = self._images[name], self._keep[name]
+        class_id, ignore, xyxy = self._class_id[name][keep], image.ignore[keep], image.xyxy[keep]
+        ours = class_id != _UNKNOWN
+        return xyxy[ours & ~ignore], class_id[ours & ~ignore], xyxy[ours & ignore]
+
+    def _report(self, files: LabelFiles, classes: ClassMap) -> LabelReport:
+        """What counts and what doesn't, over all images."""
+        objects: Counter[int] = Counter()
+        others: Counter[str] = Counter()
+        bare: set[SourceClass] = set()
+        for key, image in files.images.items():
+            for index in self._keep[key].tolist():
+                class_id = int(self._class_id[key][index])
+                source = classes.named(image.classes[index])
+                if image.ignore[index]:
+                    continue
+                if class_id == _UNKNOWN:
+                    others[str(source) if source.name is None else source.name] += 1
+                else:
+                    objects[class_id] += 1
+                if source.name is None and classes.given is None:
+                    bare.add(source)
+        repeated = sum(len(i.classes) - len(self._keep[k]) for k, i in files.images.items())
+        report = LabelReport(classes.names, objects, others, [], doubts(bare, classes.names))
+        if repeated:
+            report.notes.append(f"{repeated} label line(s) repeat another one and count once")
+        return report
 
     def _resolve(self, key: str) -> str | None:
         """The label set's own name of a key, None where it has none."""
+        key = nfc(key)
         if key in self._images:
             return key
         found = self._by_stem.get(key, [])

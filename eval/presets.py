@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from common.errors import ConfigError
+from eval.class_names import COCO_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Preset:
         iou: NMS removes a box with more than this overlap with a better one of its class.
         multi_label: Whether a box may come out once for each class, not only for its best.
         max_det: Most detections an image.
-        classes: The classes that count, dropped after NMS where not among them; None for all.
+        classes: The classes that count, dropped after NMS where not among them, by COCO's ids;
+            None for all. A detector of other classes is asked for those of the same names.
         notes: What a reader of the numbers must know.
     """
 
@@ -34,6 +36,11 @@ class Preset:
     max_det: int
     classes: tuple[int, ...] | None
     notes: tuple[str, ...]
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """The names of ``classes``."""
+        return None if self.classes is None else tuple(COCO_NAMES[i] for i in self.classes)
 
 
 _PRESETS = (

@@ -14,6 +14,7 @@ from torch import Tensor
 from common.component import ArmConfig
 from detection.boxes import Detections
 from detection.detector import Detector
+from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
 from pipeline.frames import BadPair, Dropped, FramePair, Modality, PairBatch, Result
 
@@ -62,6 +63,16 @@ class Source:
     def has_labels(self) -> bool:
         """Whether ``labels`` gives ground truth."""
         return False
+
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the label files counts, None where the labels are no files."""
+        return None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the label files' reading changes the numbers; a part of the run's protocol."""
+        return {}
 
     @property
     def resumable(self) -> bool:
@@ -197,6 +208,9 @@ class Summary:
         timing: How the pairs were timed: ``offset_ms`` and ``drift_ppm`` of the infrared camera's
             clock, and ``skew``, what remains (``pipeline.sync.pairing.Skew.as_dict``). None where
             the source doesn't pair by time.
+        classes: The labelled objects of all pairs by class: those that are scored and the others;
+            None where the labels are no files.
+        labels: What the label files hold; None where the labels are none.
     """
 
     frames: Mapping[str, int]
@@ -204,6 +218,8 @@ class Summary:
     labelled_objects: int
     leaked: Mapping[str, Sequence[str]]
     timing: Mapping[str, Any] | None = None
+    classes: Counted | None = None
+    labels: LabelReport | None = None
 
 
 class Sink:

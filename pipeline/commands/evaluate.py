@@ -1,34 +1,67 @@
-"""`irvis evaluate`: scores COCO predictions of any program."""
+"""`irvis evaluate`: scores predictions of any program."""
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError
 from common.files import write_json
-from eval.class_names import COCO_NAMES
-from eval.coco import ground_truth_json
-from eval.coco_files import GroundTruth, ImageEntry, read_ground_truth, read_predictions
+from eval.class_lists import class_names
+from eval.class_map import Given
+from eval.class_reading import readings
+from eval.coco_files import Prediction
 from eval.comparison import judge, warnings
 from eval.evaluation import content_hash, evaluate_arm
 from eval.fingerprint import fingerprint
-from eval.labels import LabelSet
+from eval.foreign import classify, read_arms
+from eval.label_report import Counted, counted_text
+from eval.prediction_files import find_arms
+from eval.truth_classes import objects_by_name
 from pipeline.commands._terminal import console, print_lines, score_tables
-from pipeline.images import list_images, read_image
-
-DEFAULT_CLASSES = ("person", "car")
+from pipeline.commands._truth import Truth, read_truth
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add predictions and labels."""
+    """Add predictions and labels, and what their classes are."""
     parser.add_argument(
-        "predictions", type=Path, metavar="PREDICTIONS", help="COCO results json, or dir"
+        "predictions",
+        type=Path,
+        metavar="PREDICTIONS",
+        help="COCO results json; dir of YOLO txt with confidences; dir with either for each arm",
     )
-    parser.add_argument("labels", type=Path, metavar="LABELS", help="COCO json, YOLO or VOC dir")
+    parser.add_argument(
+        "labels", type=Path, metavar="LABELS", help="COCO json; dir of YOLO, VOC or KAIST labels"
+    )
     parser.add_argument("--images", type=Path, help="the images, for labels that are a folder")
     parser.add_argument(
         "--classes", help="names of the evaluated classes, default person,car if labelled"
+    )
+    parser.add_argument(
+        "--class-names",
+        type=Path,
+        metavar="FILE|A,B",
+        help="names of the labels' ids, default: a list beside or above the labels, else COCO's",
+    )
+    parser.add_argument(
+        "--class-map",
+        action="append",
+        metavar="CLASS=NAME",
+        help="what a class of the labels, a name or an id, is taken for; null leaves it out",
+    )
+    parser.add_argument(
+        "--prediction-names",
+        type=Path,
+        metavar="FILE|A,B",
+        help="names of the predictions' ids, default: the labels' or COCO's, as they agree",
+    )
+    parser.add_argument(
+        "--box-origin",
+        type=int,
+        choices=(0, 1),
+        default=0,
+        help="VOC: 1 where pixels count from 1 and both ends belong to a box; default 0",
     )
     parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
 
@@ -40,6 +73,10 @@ def run(parsed: argparse.Namespace) -> None:
         parsed.labels,
         images=parsed.images,
         classes=parsed.classes.split(",") if parsed.classes else None,
+        class_names=class_names(parsed.class_names),
+        class_map=_class_map(parsed.class_map),
+        prediction_names=class_names(parsed.prediction_names),
+        box_origin=parsed.box_origin,
     )
     if parsed.output:
         write_json(parsed.output, results, indent=1)
@@ -47,120 +84,146 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def evaluate(
-    predictions: Path, labels: Path, *, images: Path | None, classes: Sequence[str] | None
+    predictions: Path,
+    labels: Path,
+    *,
+    images: Path | None = None,
+    classes: Sequence[str] | None = None,
+    class_names: Mapping[int, str] | None = None,
+    class_map: Given | None = None,
+    prediction_names: Mapping[int, str] | None = None,
+    box_origin: int = 0,
 ) -> dict[str, Any]:
     """Score predictions against labels in both conventions.
 
     Args:
-        predictions: COCO results, or a folder of them: each file is an arm, and arms called ``ir``
-            and ``vis`` are the baselines. Image ids are those of the COCO file of labels or, for a
-            folder of labels, image names without suffix (`"00123"`, or the number 123 as written by
-            yolov5).
-        labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt or VOC
-            xml.
-        images: The labelled images, for their sizes; needed with a folder of labels.
-        classes: Names of the evaluated classes in the labels. None for those of
-            ``DEFAULT_CLASSES`` that the labels have.
+        predictions: COCO results, a folder of YOLO txt with confidences, or a folder of either for
+            each arm; arms called ``ir`` and ``vis`` are the baselines. Images go by the ids of the
+            COCO file that the labels are, or by their names (`"00123"`, or the number 123 as yolov5
+            writes it).
+        labels: COCO json, such as a run's ``ground_truth.json``, or a folder of YOLO txt, VOC xml
+            or KAIST txt.
+        images: The labelled images, for their sizes; needed with a folder of labels, and with json
+            that lacks them.
+        classes: Names of the classes that count; None for person and car, as far as the labels have
+            them.
+        class_names: Names of the labels' class ids; None for the list beside or above the labels.
+        class_map: A class's name by the labels' own name or id; None leaves the class out.
+        prediction_names: Names of the predictions' class ids; None to find out, see
+            ``eval.class_reading``.
+        box_origin: Of VOC boxes, see ``eval.voc_files.read_voc``.
 
     Returns:
-        ``arms``, ``comparisons``, ``attribution`` and ``warnings`` as in ``results.json``, and the
-        ``protocol``.
+        ``arms``, ``comparisons`` and ``warnings`` as in ``results.json``, what they were computed
+        from, and ``objects`` by class: those that count and those that don't.
 
     Raises:
         errors.IrvisError: A file is missing or invalid.
     """
-    files = _prediction_files(predictions)
-    ground_truth = _from_folder(labels, images) if labels.is_dir() else read_ground_truth(labels)
-    counted = _ids(ground_truth, classes)
-    ids = _ids_by_name(ground_truth) if labels.is_dir() else None
+    inputs = read_inputs(
+        predictions,
+        labels,
+        images=images,
+        classes=classes,
+        class_names=class_names,
+        class_map=class_map,
+        prediction_names=prediction_names,
+        box_origin=box_origin,
+    )
+    truth, counted = inputs.truth, inputs.counted
     results = {
-        arm: evaluate_arm(
-            ground_truth, read_predictions(path, ground_truth, image_ids=ids), counted
-        )
-        for arm, path in files.items()
+        arm: evaluate_arm(truth.ground_truth, mine, counted)
+        for arm, mine in inputs.predictions.items()
     }
-    baselines = {name: name if name in files else None for name in ("ir", "vis")}
+    baselines = {name: name if name in results else None for name in ("ir", "vis")}
     parts, comparisons, attribution = judge(results, baselines)
     protocol = {
         "classes": counted,
         "baselines": baselines,
-        "images": len(ground_truth["images"]),
-        "ground_truth_sha256": content_hash(ground_truth),
+        "images": len(truth.ground_truth["images"]),
+        "ground_truth_sha256": content_hash(truth.ground_truth),
+        **truth.protocol,
     }
+    objects = Counted.of_names(*objects_by_name(truth.ground_truth, counted), truth.left_out)
     return {
         "protocol": {**protocol, "fingerprint": fingerprint(protocol)},
         "arms": {arm: {"detection": part} for arm, part in parts.items()},
         "comparisons": comparisons,
         "attribution": attribution,
-        "warnings": warnings(results),
+        "objects": {"counted": objects.counted, "not_counted": objects.not_counted},
+        "notes": inputs.notes,
+        "warnings": [
+            *warnings(results),
+            *truth.warnings,
+            *objects.warnings("name those that are to count with --classes"),
+            *inputs.warnings,
+        ],
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is scored: labels, the ids of the classes that count, predictions by arm."""
+
+    truth: Truth
+    counted: tuple[int, ...]
+    predictions: dict[str, list[Prediction]]
+    notes: list[str]
+    warnings: list[str]
+
+
+def read_inputs(
+    predictions: Path,
+    labels: Path,
+    *,
+    images: Path | None = None,
+    classes: Sequence[str] | None = None,
+    class_names: Mapping[int, str] | None = None,
+    class_map: Given | None = None,
+    prediction_names: Mapping[int, str] | None = None,
+    box_origin: int = 0,
+) -> Inputs:
+    """Read labels and predictions and bring them to the same images and classes.
+
+    Args and errors are those of ``evaluate``.
+    """
+    files = find_arms(predictions)
+    truth = read_truth(
+        labels, images, class_names=class_names, class_map=class_map, box_origin=box_origin
+    )
+    counted = truth.ids(classes)
+    found = read_arms(files, truth.ground_truth, image_ids=truth.image_ids)
+    ways = readings(truth.ground_truth, own_ids=truth.class_ids, given=prediction_names)
+    classified = classify(found.entries, truth.ground_truth, ways, counted)
+    return Inputs(
+        truth,
+        counted,
+        classified.predictions,
+        truth.notes,
+        [*found.warnings, *classified.warnings],
+    )
+
+
 def print_report(results: Mapping[str, Any]) -> None:
-    """Print the tables of scores, the warnings and the evaluated classes."""
+    """Print the tables of scores, the warnings, and the evaluated classes."""
     out = console()
     for table in score_tables(results, {}):
         out.print(table)
-    print_lines(*(f"Warning: {warning}" for warning in results["warnings"]))
-    classes = next(iter(results["arms"].values()))["detection"]["yolo"]["per_class"]
-    out.print(f"Counted: {', '.join(classes) or 'no labels'}", highlight=False, markup=False)
+    objects = results["objects"]
+    counted = counted_text(objects["counted"], objects["not_counted"])
+    print_lines(
+        *(f"Warning: {warning}" for warning in results["warnings"]),
+        *(f"Note: {note}" for note in results["notes"]),
+        f"Counted: {counted or 'no labels'}",
+    )
 
 
-def _from_folder(labels: Path, images: Path | None) -> GroundTruth:
-    """Read a folder of labels as a COCO data set; image ids are 1, 2, ... in order."""
-    if images is None:
-        raise ConfigError(
-            "--images is missing: a folder of labels has no image sizes; give the images' folder"
-        )
-    label_set = LabelSet.open(labels, names=COCO_NAMES)
-    files = list_images(images)
-    label_set.check_keys(files)
-    entries: list[ImageEntry] = []
-    parts = []
-    for number, (key, path) in enumerate(files.items(), 1):
-        height, width = read_image(path).shape[:2]
-        entries.append(
-            {"id": number, "key": key, "file_name": path.name, "width": width, "height": height}
-        )
-        parts.append(label_set.get(key, (height, width)))
-    return ground_truth_json(entries, parts, COCO_NAMES)
-
-
-def _ids(ground_truth: GroundTruth, classes: Sequence[str] | None) -> tuple[int, ...]:
-    """The ids of the given classes in the ground truth."""
-    exact = {entry["name"]: entry["id"] for entry in ground_truth["categories"]}
-    known = {name.casefold(): class_id for name, class_id in exact.items()} | exact
-    wanted = [name.strip() for name in classes or DEFAULT_CLASSES]
-    ids = {name: known.get(name, known.get(name.casefold())) for name in wanted}
-    labelled = tuple(dict.fromkeys(class_id for class_id in ids.values() if class_id is not None))
-    missing = [name for name, class_id in ids.items() if class_id is None]
-    if not labelled or (classes is not None and missing):
-        raise ConfigError(
-            f"--classes: the labels have no {' and no '.join(missing)}; theirs are "
-            f"{', '.join(exact) or 'none'}"
-        )
-    return labelled
-
-
-def _prediction_files(predictions: Path) -> dict[str, Path]:
-    """The prediction files by arm."""
-    files = sorted(predictions.glob("*.json")) if predictions.is_dir() else [predictions]
-    if not files or not files[0].is_file():
-        raise DataError(
-            f"{predictions}: no prediction file; give a run's predictions/<arm>.json, or the folder"
-        )
-    return {path.stem: path for path in files}
-
-
-def _ids_by_name(ground_truth: GroundTruth) -> dict[str | int, int]:
-    """Image ids by the images' names, and by the number if the name is one."""
-    ids: dict[str | int, int] = {}
-    for image in ground_truth["images"]:
-        key = image.get("key", "")
-        ids[key] = image["id"]
-        if key.isdecimal() and ids.setdefault(int(key), image["id"]) != image["id"]:
-            raise DataError(
-                f"{image['file_name']}: other images' names are the number {int(key)} too; write "
-                "names in quotes"
-            )
-    return ids
+def _class_map(given: Sequence[str] | None) -> Given | None:
+    """From the arguments `CLASS=NAME`."""
+    if given is None:
+        return None
+    pairs = [text.rpartition("=") for text in given]
+    if wrong := [text for text, (source, _, target) in zip(given, pairs, strict=True)
+                 if not source or not target]:  # fmt: skip
+        raise ConfigError(f"--class-map: {wrong[0][:80]!r} is no map; write CLASS=NAME")
+    return {source: None if target == "null" else target for source, _, target in pairs}

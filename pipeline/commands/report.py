@@ -118,7 +118,7 @@ def _brief(folder: Path, name: str, page: Path) -> Run:
         return Run(
             name=name,
             results=results,
-            headline=coverage(results["frames"], results["objects"]),
+            headline=coverage(results["frames"], results["objects"], results.get("labels")),
             command=command(folder),
             timing=read_timing(folder),
             page=_link(folder / PAGE, page),

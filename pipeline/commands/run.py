@@ -10,7 +10,7 @@ from pipeline.commands._terminal import console, print_lines, score_tables, time
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
-from pipeline.run_folder.summary import bottleneck, coverage
+from pipeline.run_folder.summary import bottleneck, coverage, labels_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,8 @@ def headline(outcome: Outcome) -> str:
     summary, seconds = outcome.summary, outcome.timing["wall_s"]
     objects = {"scored": summary.objects, "labelled": summary.labelled_objects}
     speed = outcome.timing["pairs"] / seconds
-    return f"{coverage(summary.frames, objects)}; {seconds:.1f} s, {speed:.1f} pairs/s"
+    text = coverage(summary.frames, objects, labels_json(summary.classes, summary.labels))
+    return f"{text}; {seconds:.1f} s, {speed:.1f} pairs/s"
 
 
 def _notes(outcome: Outcome) -> Iterator[str]:
@@ -61,6 +62,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
         return
     for warning in outcome.results["warnings"]:
         yield f"Warning: {warning}"
+    for note in (outcome.results["labels"] or {}).get("notes", []):
+        yield f"Note: {note}"
     protocol = outcome.results["protocol"]
     detector = protocol["detector"]
     if detector is None:

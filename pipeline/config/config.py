@@ -1,14 +1,16 @@
 """The configuration: a YAML file, `dotted.key=value` overrides, and the validated result."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, shown
 from common.files import parse_yaml
+from eval.class_names import COCO_NAMES
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
+from pipeline.config.class_ids import check_given, check_kept, ids_of
 from pipeline.config.components import Component
 from pipeline.config.sections import (
     ComputeConfig,
@@ -60,6 +62,8 @@ class Config:
     compute: ComputeConfig
     sinks: Mapping[str, Component]
     given_detector: Mapping[str, Any] | None  # without the preset's settings
+    counted: tuple[int, ...] | None = None  # once the detector's classes are known
+    counts_as_preset: bool = False  # whether ``counted`` are the preset's classes by name
 
     @property
     def modified(self) -> list[str]:
@@ -67,16 +71,47 @@ class Config:
         if self.detector is None:
             return []
         settings = self.detector.config
-        return [
-            name
-            for name in DETECTOR_SETTINGS
-            if getattr(settings, name, None) != getattr(self.preset, name)
-        ]
+        expected = {name: getattr(self.preset, name) for name in DETECTOR_SETTINGS}
+        if self.counts_as_preset:
+            expected["classes"] = self.counted
+        return [name for name in expected if getattr(settings, name, None) != expected[name]]
 
     @property
     def classes(self) -> tuple[int, ...] | None:
-        """Ids of the scored classes, None for all classes of the detector."""
-        return self.preset.classes if self.evaluation.classes is None else self.evaluation.classes
+        """Ids of the classes that are scored, None for all that the detector has.
+
+        Before ``for_classes``, those of COCO.
+        """
+        if self.counted is not None:
+            return self.counted
+        given = self.evaluation.classes
+        return self.preset.classes if given is None else ids_of(given, COCO_NAMES)
+
+    def for_classes(self, names: Mapping[int, str]) -> "Config":
+        """The configuration for a detector of these classes, name by id.
+
+        A preset's classes are those of the same names; where the detector has none of them, all of
+        its classes count.
+
+        Raises:
+            ConfigError: It lacks classes that are to be scored; the text names all of them.
+        """
+        given = self.evaluation.classes
+        if given is None and self.preset.class_names is None:
+            return self
+        wanted = given or self.preset.class_names or ()
+        check_given(given or (), names)
+        ids = ids_of(wanted, names)
+        as_preset = given is None and len(ids) == len(wanted)
+        ids = ids or tuple(sorted(names))
+        detector = self.detector
+        if detector is not None and hasattr(detector.config, "classes"):
+            if "classes" not in (self.given_detector or {}):
+                settings = detector.config.model_copy(update={"classes": ids})
+                detector = replace(detector, config=settings)
+            else:
+                check_kept(ids, detector.config.classes)
+        return replace(self, detector=detector, counted=ids, counts_as_preset=as_preset)
 
     @property
     def is_scored(self) -> bool:
@@ -197,19 +232,15 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
     if file.evaluation.classes is not None:
-        settings["classes"] = file.evaluation.classes
+        settings["classes"] = ids_of(file.evaluation.classes, COCO_NAMES) or None
     return components.load("detector", {**settings, **file.detector}, "detector")
 
 
 def _check_classes(config: Config) -> None:
     """Check that the detector keeps all scored classes."""
     kept = getattr(config.detector.config, "classes", None) if config.detector else None
-    missing = sorted(set(config.classes or ()) - set(kept)) if kept is not None else []
-    if missing and config.is_scored:
-        raise ConfigError(
-            f"detector.classes: leaves out {missing[0]}, which is scored; add it, or set "
-            f"evaluation.classes={list(kept or ())}"
-        )
+    if config.is_scored:
+        check_kept(config.classes or (), kept)
 
 
 def _check_sinks(config: Config) -> None:

@@ -48,7 +48,9 @@ class EvaluationConfig(Section):
     """How detections are scored."""
 
     preset: str = Field("paper-msrs", description="protocol; see eval/presets.py")
-    classes: tuple[int, ...] | None = Field(None, min_length=1, description="class ids that count")
+    classes: tuple[int | str, ...] | None = Field(
+        None, min_length=1, description="classes that count, by the detector's names or ids"
+    )
     quality: bool = Field(False, description="measure the images too; see eval/quality")
 
 

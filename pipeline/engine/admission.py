@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
+from eval.label_report import Counted
 from eval.labels import Labels
 from eval.light import light_of
 from pipeline.config.config import Config
@@ -71,12 +72,15 @@ class Admission:
 
     def summary(self) -> Summary:
         """All counts."""
+        labels = self._source.label_report
         return Summary(
             self._ledger.counts,
             self._objects,
             self._labelled_objects,
             self._leakage.leaked,
             self._source.timing(),
+            classes=None if labels is None else Counted.of(labels, self._classes),
+            labels=labels,
         )
 
     def _admit(self, pair: FramePair | BadPair) -> tuple[Item | None, str]:

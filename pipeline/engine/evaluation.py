@@ -31,6 +31,7 @@ from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
 from pipeline.run_folder.folder import FRAMES
 from pipeline.run_folder.results_file import NAME, SCHEMA
 from pipeline.run_folder.sink_files import read_lines
+from pipeline.run_folder.summary import labels_json
 
 PAIRS = "pairs.csv"
 COLUMNS = (
@@ -75,6 +76,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "sync": summary.timing,
         "frames": dict(summary.frames),
         "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
+        "labels": labels_json(summary.classes, summary.labels),
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
         "warnings": [*alignment.warnings(), *_warnings(context, summary, scored)],
     }
@@ -162,6 +164,9 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
         if keys
     ]
     found = warnings(scored)
+    if summary.labels is not None and summary.classes is not None:
+        advice = "name those that are to count in evaluation.classes, or map source.class_map"
+        found += [*summary.labels.warnings, *summary.classes.warnings(advice)]
     if not frames["paired"]:
         found.append(
             "no frame of one camera has a partner in the other: are both times of one clock? "

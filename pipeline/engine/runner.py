@@ -62,11 +62,8 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     """
     start = time.perf_counter()
     device = choose_device(config.compute.device)
-    detector: Detector | None = None
-    if config.detector is not None:
-        detector = config.detector.module.build(config.detector.config, device=device)
+    config, detector = _detector(config, device)
     names = COCO_NAMES if detector is None else detector.names
-    _check_classes(config, names)
     arms = build_arms(config, device)
     registration = config.registration
     calibration = None if registration is None else read(registration.calibration)
@@ -260,7 +257,10 @@ class _Job:
             detector=self._detector,
             frame_rate=self._source.frame_rate,
             labelled=self._source.has_labels,
-            protocol=describe(self._config, self._identities, self._calibration, self._device),
+            protocol={
+                **describe(self._config, self._identities, self._calibration, self._device),
+                **self._source.label_protocol,
+            },
             classes=self._config.classes,
             done=self._folder.done,
             baselines=baselines(self._config),
@@ -277,10 +277,25 @@ class _Job:
             yield built
 
 
-def _check_classes(config: Config, names: Mapping[int, str]) -> None:
-    unknown = sorted(set(config.evaluation.classes or ()) - set(names))
-    if unknown:
-        raise ConfigError(
-            f"evaluation.classes: the detector has no class {unknown[0]}; its ids are "
-            f"{', '.join(map(str, sorted(names)))}"
-        )
+def _detector(config: Config, device: torch.device) -> tuple[Config, Detector | None]:
+    """The detector, and the configuration with the ids that its classes have.
+
+    Raises:
+        errors.IrvisError: It can't be built, or lacks a class that is to be scored.
+    """
+    component = config.detector
+    if component is None:
+        return config.for_classes(COCO_NAMES), None
+    build, settings = component.module.build, component.config
+    try:
+        detector: Detector = build(settings, device=device)
+    except ConfigError:
+        # The preset's ids are COCO's; what they are called here can be known from its names only.
+        if "classes" in (config.given_detector or {}) or getattr(settings, "classes", None) is None:
+            raise
+        detector = build(settings.model_copy(update={"classes": None}), device=device)
+    config = config.for_classes(detector.names)
+    assert config.detector is not None, "it was there before"
+    if config.detector.config != settings:
+        detector = build(config.detector.config, device=device)
+    return config, detector

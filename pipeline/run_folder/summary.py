@@ -1,20 +1,37 @@
 """One-line summaries of a run's counts and times."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
+from eval.label_report import Counted, LabelReport, counted_text
 
-def coverage(frames: Mapping[str, int], objects: Mapping[str, int]) -> str:
+
+def labels_json(classes: Counted | None, labels: LabelReport | None) -> dict[str, Any] | None:
+    """``labels`` of ``results.json``: objects by class, and notes; None where no files say them."""
+    if classes is None or labels is None:
+        return None
+    return {**asdict(classes), "notes": labels.notes}
+
+
+def coverage(
+    frames: Mapping[str, int],
+    objects: Mapping[str, int],
+    labels: Mapping[str, Any] | None,
+) -> str:
     """The share of the input that was processed.
 
     Args:
         frames: ``frames`` of ``results.json``.
         objects: ``objects`` of ``results.json``.
+        labels: ``labels`` of ``results.json``.
     """
     pairs = frames["paired"]
     text = f"{pairs} of {pairs + frames['failed']} pairs"
     if objects["labelled"]:
         text += f", {objects['scored']} of {objects['labelled']} objects"
+    if labels and (by_class := counted_text(labels["counted"], labels["not_counted"])):
+        text += f" ({by_class})"
     for count, what in (
         (frames["unpaired"], "frame(s) without a partner"),
         (frames["fallback"], "from one camera alone, which no score counts"),

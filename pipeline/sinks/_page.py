@@ -103,7 +103,7 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
         return Run(
             name=final.resolve().name,
             results=results,
-            headline=coverage(results["frames"], results["objects"]),
+            headline=coverage(results["frames"], results["objects"], results.get("labels")),
             command=command(final),
             timing=timing,
             sections=list(sections(results)),

@@ -4,13 +4,24 @@ import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import DataError
+from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
+from pipeline.sources._labels import (
+    BOX_ORIGIN,
+    CLASS_MAP,
+    CLASS_NAMES,
+    BoxOrigin,
+    ClassMapping,
+    ClassNames,
+    open_labels,
+)
 
 log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[0-9]+$")
@@ -27,9 +38,9 @@ class Labelled(BaseModel):
     labels_from: int | None = Field(
         None, ge=0, description="the labels' number of the first visible frame; default 0"
     )
-    class_map: dict[str | int, int | None] | None = Field(
-        None, description="the labels' classes -> the detector's class ids; null drops a class"
-    )
+    class_names: ClassNames = CLASS_NAMES
+    class_map: ClassMapping = CLASS_MAP
+    box_origin: BoxOrigin = BOX_ORIGIN
     ignore: Path | None = Field(None, description="json of regions that count neither way")
 
     def open_labels(self, names: Mapping[int, str]) -> "FrameLabels | None":
@@ -40,13 +51,7 @@ class Labelled(BaseModel):
         """
         if self.labels is None:
             return None
-        labels = LabelSet.open(
-            self.labels,
-            names=names,
-            class_map=self.class_map,
-            ignore=self.ignore,
-            defer_errors=True,
-        )
+        labels = open_labels(self.labels, self, names, None, self.ignore)
         return FrameLabels(labels, self.labels, self.labels_from)
 
 
@@ -66,6 +71,16 @@ class FrameLabels:
             if found := _NUMBER.search(PurePosixPath(name).name):
                 number = int(found[0])
                 self._numbers[number] = None if number in self._numbers else name
+
+    @property
+    def report(self) -> LabelReport:
+        """As ``LabelSet.report``."""
+        return self._labels.report
+
+    @property
+    def protocol(self) -> Mapping[str, Any]:
+        """As ``LabelSet.protocol``."""
+        return self._labels.protocol
 
     def get(self, key: str, size: tuple[int, int]) -> Labels:
         """As ``LabelSet.get``."""

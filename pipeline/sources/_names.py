@@ -50,13 +50,11 @@ class Files(NamedTuple):
         ir: By the pair's key.
         vis: Likewise.
         names: Of each key the names by which labels may call it, the best first.
-        left_out: Names of images that were not chosen.
     """
 
     ir: Mapping[str, Path]
     vis: Mapping[str, Path]
     names: Mapping[str, tuple[str, ...]]
-    left_out: frozenset[str]
 
 
 def find(ir: Path, vis: Path, names: Names) -> Files:
@@ -84,13 +82,12 @@ def find(ir: Path, vis: Path, names: Names) -> Files:
     _check_partners(ir, vis, all_ir, all_vis)
     called = _called((ir, vis), (all_ir, all_vis))
     if names.only is None:
-        return Files(all_ir, all_vis, called, frozenset())
+        return Files(all_ir, all_vis, called)
     chosen = _chosen(names.only, called)
     return Files(
         {key: path for key, path in all_ir.items() if key in chosen},
         {key: path for key, path in all_vis.items() if key in chosen},
         {key: called[key] for key in called if key in chosen},
-        frozenset(name for key in called if key not in chosen for name in called[key]),
     )
 
 

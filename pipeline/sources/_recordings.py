@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from eval.label_report import LabelReport
 from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.interfaces import Source
@@ -169,6 +170,16 @@ class RecordedPairs(Source):
     def has_labels(self) -> bool:
         """Whether ground truth was given."""
         return self._labels is not None
+
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the labels counts, None without any."""
+        return self._labels.report if self._labels else None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the labels' reading changes the numbers."""
+        return self._labels.protocol if self._labels else {}
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,)."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
+from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, Frame, FramePair, Image, Modality
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _names
+from pipeline.sources._labels import (
+    BOX_ORIGIN,
+    CLASS_MAP,
+    CLASS_NAMES,
+    BoxOrigin,
+    ClassMapping,
+    ClassNames,
+    open_labels,
+)
 from pipeline.sources._looks import Looks, same_picture
 from pipeline.sources._names import Names
 
@@ -42,13 +52,15 @@ class Config(BaseModel):
     ir: Path = Field(description="folder of infrared images")
     vis: Path = Field(description="folder of visible images with the same names")
     names: Names = Field(Names(), description="how names correspond, and which images are taken")
-    labels: Path | None = Field(None, description="folder of YOLO txt or VOC xml, or COCO json")
+    labels: Path | None = Field(
+        None, description="folder of YOLO txt, VOC xml or KAIST's txt, or COCO json"
+    )
     labels_on: Modality = Field(
         "vis", description="the images that they are drawn on; ir: carried by the calibration"
     )
-    class_map: dict[str | int, int | None] | None = Field(
-        None, description="the labels' classes -> the detector's class ids; null drops a class"
-    )
+    class_names: ClassNames = CLASS_NAMES
+    class_map: ClassMapping = CLASS_MAP
+    box_origin: BoxOrigin = BOX_ORIGIN
     ignore: Path | None = Field(None, description="json of regions that count neither way")
     ir_range: IrRange | None = Field(
         None, description="counts of 16-bit IR, or values of float IR, -> 0..255"
@@ -61,16 +73,10 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     Raises:
         DataError: A folder is missing or empty, or the labels can't be read.
     """
+    files = _names.find(config.ir, config.vis, config.names)
     labels = None
     if config.labels is not None:
-        labels = LabelSet.open(
-            config.labels,
-            names=names,
-            class_map=config.class_map,
-            ignore=config.ignore,
-            defer_errors=True,
-        )
-    files = _names.find(config.ir, config.vis, config.names)
+        labels = open_labels(config.labels, config, names, files.names, config.ignore)
     return ImagePairs(
         files.ir,
         files.vis,
@@ -78,7 +84,6 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         config.ir_range,
         labels_on=config.labels_on,
         names=files.names,
-        left_out=files.left_out,
     )
 
 
@@ -94,7 +99,6 @@ class ImagePairs(Source):
         *,
         labels_on: Modality = "vis",
         names: Mapping[str, tuple[str, ...]] | None = None,
-        left_out: frozenset[str] = frozenset(),
     ) -> None:
         """Prepare; no image is read yet.
 
@@ -105,11 +109,10 @@ class ImagePairs(Source):
             ir_range: What becomes black and white of infrared with over 8 bit.
             labels_on: The camera whose images the labels are drawn on.
             names: How labels may call each key, the best first; the key alone where it's None.
-            left_out: Names of images that were not chosen: they may have labels.
         """
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
         self.labels_on = labels_on
-        self._names, self._left_out = names or {}, left_out
+        self._names = names or {}
         self._labelled = frozenset(labels.keys()) if labels else frozenset()
         self._looks: Looks | None = Looks()
         self._out_of_range = False
@@ -144,12 +147,18 @@ class ImagePairs(Source):
         """Whether ground truth was given."""
         return self._labels is not None
 
+    @property
+    def label_report(self) -> LabelReport | None:
+        """What of the labels counts, None without any."""
+        return self._labels.report if self._labels else None
+
+    @property
+    def label_protocol(self) -> Mapping[str, Any]:
+        """What of the labels' reading changes the numbers."""
+        return self._labels.protocol if self._labels else {}
+
     def check(self) -> None:
         """Decode every image and read every label once, so that a mistake is known at the start."""
-        if self._labels:
-            self._labels.check_keys(
-                {name for key in self.keys for name in self._called(key)} | self._left_out
-            )
         with ThreadPoolExecutor() as pool:
             pairs = pool.map(self._pair, range(len(self.keys)))
             for key, pair in zip(self.keys, self._seen(pairs), strict=True):

@@ -10,8 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
-from eval.labels import LabelSet
 from pipeline.images import list_images
+from pipeline.sources._labels import (
+    BOX_ORIGIN,
+    CLASS_MAP,
+    CLASS_NAMES,
+    BoxOrigin,
+    ClassMapping,
+    ClassNames,
+    open_labels,
+)
 from pipeline.sources.image_folder import ImagePairs, IrRange
 
 
@@ -21,9 +29,9 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path = Field(description="folder that holds ir/ and vi/, and labels/ if there are any")
-    class_map: dict[str | int, int | None] | None = Field(
-        None, description="the labels' classes -> the detector's class ids; null drops a class"
-    )
+    class_names: ClassNames = CLASS_NAMES
+    class_map: ClassMapping = CLASS_MAP
+    box_origin: BoxOrigin = BOX_ORIGIN
     ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
 
 
@@ -46,15 +54,11 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> ImagePairs:
         )
         raise DataError(f"source.root: {root} has no folder {missing[0]}/{hint}")
     labels, ignore = root / "labels", root / "ignore.json"
+    ir, vis = list_images(root / "ir"), list_images(root / "vi")
     label_set = None
     if labels.is_dir():
-        label_set = LabelSet.open(
-            labels,
-            names=names,
-            class_map=config.class_map,
-            ignore=ignore if ignore.is_file() else None,
-            defer_errors=True,
+        regions = ignore if ignore.is_file() else None
+        label_set = open_labels(
+            labels, config, names, {key: (key,) for key in {**ir, **vis}}, regions
         )
-    return ImagePairs(
-        list_images(root / "ir"), list_images(root / "vi"), label_set, config.ir_range
-    )
+    return ImagePairs(ir, vis, label_set, config.ir_range)

@@ -86,7 +86,7 @@ def estimate_clock(
     Raises:
         DataError: The recordings are too short, nothing moves in them, or no offset stands out.
     """
-    return _from_motion(motion_energy(ir), motion_energy(vis))
+    return clock_of_motion(ir=motion_energy(ir), vis=motion_energy(vis))
 
 
 def motion_energy(frames: Iterable[tuple[int, Image]]) -> MotionEnergy:
@@ -111,7 +111,8 @@ def motion_energy(frames: Iterable[tuple[int, Image]]) -> MotionEnergy:
     return MotionEnergy(first or 0, np.array(seconds), np.array(energy))
 
 
-def _from_motion(ir: MotionEnergy, vis: MotionEnergy) -> ClockEstimate:
+def clock_of_motion(*, ir: MotionEnergy, vis: MotionEnergy) -> ClockEstimate:
+    """``estimate_clock`` from the motion energy of both recordings."""
     _check_length(ir, vis)
     step = min(np.median(np.diff(motion.seconds)) for motion in (ir, vis)) / 2  # seconds
     shift = (vis.first_ns - ir.first_ns) / 1e9

@@ -122,7 +122,7 @@ def put(*path, value):
         (put("images", value=3), "needs a list of objects 'images'"),
         (put("annotations", value=None), "needs a list of objects 'annotations'"),
         (put("categories", value=[3]), "categories must be"),
-        (put("images", 0, "id", value="1"), r"images\[0\]: id '1' must be a whole number"),
+        (put("images", 0, "id", value=1.5), r"images\[0\]: id 1.5 must be a whole number"),
         (put("images", 0, "file_name", value=""), r"images\[0\]: no file_name"),
         (put("images", 0, "width", value=0), r"images\[0\]: width 0"),
         (lambda data: data["images"][0].pop("height"), r"images\[0\]: no size"),
@@ -132,11 +132,8 @@ def put(*path, value):
         (put("annotations", 0, "bbox", value=[0, 0, 0, 5]), r"annotations\[0\]: bbox"),
         (put("annotations", 0, "bbox", value=[0, 0, float("nan"), 5]), r"annotations\[0\]: bbox"),
         (put("annotations", 0, "iscrowd", value=2), r"annotations\[0\]: iscrowd 2"),
-        (put("annotations", 0, "id", value=0), r"annotations\[0\]: id 0 must be"),
-        (put("annotations", 1, "id", value=1), r"annotations\[1\]: id 1 must be"),
         (put("annotations", 0, "area", value=-1), r"annotations\[0\]: area -1"),
         (put("categories", 1, "id", value=0), r"categories\[1\]: id 0 must be"),
-        (put("categories", 1, "name", value="person"), "two categories have the same name"),
         (lambda data: data["categories"][0].pop("name"), "classes lack names"),
     ],
 )
@@ -151,7 +148,7 @@ def test_wrong_ground_truth(tmp_path, truth, change, message):
     ("change", "message"),
     [
         (put("images", 1, "file_name", value=""), r"gt.json:10: images\[1\]: no file_name"),
-        (put("annotations", 1, "id", value=1), r"gt.json:32: annotations\[1\]: id 1 must be"),
+        (put("annotations", 1, "area", value=-1), r"gt.json:32: annotations\[1\]: area -1"),
         (put("categories", 1, "id", value=0), r"gt.json:64: categories\[1\]: id 0 must be"),
     ],
 )

@@ -242,7 +242,7 @@ def test_wrong_input(tmp_path, straight):
     with pytest.raises(DataError, match="give two folders"):
         calibrate(ir, vis / "00.png", on_progress=silent)
     (vis / "00.png").rename(vis / "other.png")
-    with pytest.raises(DataError, match="no frame of one has a partner"):
+    with pytest.raises(DataError, match="no infrared image has a visible partner"):
         calibrate(ir, vis, on_progress=silent)
     (ir / "other.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=r"other\.png: not an image"):

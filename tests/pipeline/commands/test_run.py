@@ -89,12 +89,13 @@ def results(detector):
         "arms": {"ir": {"detection": None, "quality": {}}},
         "protocol": {"detector": detector, "preset": "detect", "modified": ["conf"]},
         "warnings": ["the clocks [drift]"],
+        "labels": None,
     }
 
 
 def test_report_without_labels_has_times_in_place_of_scores(capsys):
     detector = {"network": "net", "head": "v8", "weights": "demo", "conf": 0.25, "iou": 0.45}
-    run.report(outcome(results=results(detector), unpaired=1))
+    run.print_report(outcome(results=results(detector), unpaired=1))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("50 of 50 pairs; 1 frame(s) without a partner (reasons in")
     assert lines[1] == "The source has no labels: detections and times, but no scores."
@@ -112,7 +113,7 @@ def test_report_without_labels_has_times_in_place_of_scores(capsys):
 
 @pytest.mark.parametrize("found", [None, results(None)])
 def test_report_of_a_run_that_only_fuses_has_no_table(capsys, found):
-    run.report(outcome(results=found))
+    run.print_report(outcome(results=found))
     lines = capsys.readouterr().out.splitlines()
     warned = [] if found is None else ["Warning: the clocks [drift]"]
     assert lines == [
@@ -121,3 +122,9 @@ def test_report_of_a_run_that_only_fuses_has_no_table(capsys, found):
         "Bottleneck: compute, busy 80% of the time, most of it detect ir",
         "Run folder: runs/toy",
     ]
+
+
+def test_report_says_what_of_the_labels_was_left_out(capsys):
+    labels = {"counted": {"car": 2}, "not_counted": {}, "notes": ["1 label file [drift] left out"]}
+    run.report(outcome(results={**results(None), "labels": labels}))
+    assert "Note: 1 label file [drift] left out" in capsys.readouterr().out.splitlines()

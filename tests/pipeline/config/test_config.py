@@ -186,3 +186,32 @@ def test_a_kind_is_set_before_the_settings_that_belong_to_it():
     overrides = ["source.ir_range=[100, 200]", "source.kind=frame_folder", "source.ir=a"]
     settings = config.read_settings(config.DEFAULT, overrides)
     assert settings["source"] == {"kind": "frame_folder", "ir_range": [100, 200], "ir": "a"}
+
+
+M3FD = {0: "People", 1: "Car", 2: "Bus", 3: "Lamp", 4: "Motorcycle", 5: "Truck"}
+
+
+@pytest.mark.parametrize(
+    ("names", "counted", "modified"),
+    [
+        ({0: "person", 1: "bicycle", 2: "car"}, (0, 2), False),
+        (M3FD, (0, 1), False),
+        ({0: "person", 1: "bike", 2: "car"}, (0, 2), False),
+        ({0: "car", 1: "person"}, (1, 0), False),
+        ({0: "person"}, (0,), True),
+        ({0: "lamp", 1: "dog"}, (0, 1), True),  # none of them: all count
+    ],
+)
+def test_a_presets_classes_are_names(settings, names, counted, modified):
+    checked = config.check({**settings, "evaluation": {"preset": "paper-msrs"}}).for_classes(names)
+    assert checked.classes == checked.detector.config.classes == counted
+    assert ("classes" in checked.modified) == modified
+    assert "classes" not in checked.dump()["detector"]
+
+
+def test_classes_that_count_may_be_given_by_name(settings):
+    settings["evaluation"] = {"classes": ["people", 5]}
+    assert config.check(settings).for_classes(M3FD).classes == (0, 5)
+    settings["evaluation"] = {"classes": ["lama", "car", 9]}
+    with pytest.raises(ConfigError, match="the detector has no class lama and no 9; it has 0 Peo"):
+        config.check(settings).for_classes(M3FD)

@@ -91,7 +91,9 @@ def test_labels_of_no_class_that_counts(pairs):
     assert set(outcome.results["arms"]["fused"]["detection"]["ci95"].values()) == {None}
     assert outcome.results["comparisons"] == {}
     assert outcome.results["warnings"] == [
-        "no object of the classes that count is labelled: no score is defined"
+        "no object of the classes that count is labelled: no score is defined",
+        "6 of 6 labelled objects are of classes that don't count (6 bicycle): name those that are "
+        "to count in evaluation.classes, or map source.class_map",
     ]
     assert "nan" not in (outcome.folder / "results.csv").read_text().lower()
 

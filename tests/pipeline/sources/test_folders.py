@@ -73,7 +73,7 @@ def test_labels_of_all_formats_give_the_same_boxes(here):
     voc = here / "voc"
     voc.mkdir()
     (voc / "001.xml").write_text(
-        "<annotation><object><name>person</name><bndbox><xmin>10</xmin><ymin>12</ymin>"
+        "<annotation><object><name>person</name><bndbox><xmin>9</xmin><ymin>11</ymin>"
         "<xmax>21</xmax><ymax>31</ymax></bndbox></object></annotation>"
     )
     coco = {
@@ -88,11 +88,29 @@ def test_labels_of_all_formats_give_the_same_boxes(here):
         assert found.class_id.tolist() == [0]
 
 
-def test_labels_without_their_images_are_a_mistake(here):
+def test_labels_without_their_images_are_left_out_and_counted(here):
     toys.write_pairs(here, 2)
     (here / "labels" / "007.txt").write_text("0 0.5 0.5 0.1 0.1\n")
-    with pytest.raises(DataError, match="labels of '007'"):
-        msrs.build(msrs.Config(root=here)).check()
+    (here / "labels" / "README.dataset.txt").write_text("# thermal\n")
+    (here / "labels" / "001.txt").rename(here / "labels" / "001.TXT")
+    (here / "labels" / "000.txt").unlink()
+    (here / "labels" / "._001.txt").write_bytes(b"\x00\x05\xb0")
+    source = msrs.build(msrs.Config(root=here))
+    source.check()
+    assert source.label_classes("001").tolist() == [0]
+    assert source.label_report.notes == [
+        "1 of 2 images have no label file and count as background",
+        "1 label file(s) of images that are not there left out (007)",
+        "1 text file(s) that are no labels left out (README.dataset)",
+    ]
+
+
+def test_labels_of_which_none_fits_are_a_mistake(here):
+    toys.write_pairs(here, 2, labels=False)
+    (here / "labels").mkdir()
+    (here / "labels" / "007.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    with pytest.raises(DataError, match=r"labels of '007' .* no such image: they are called '000'"):
+        msrs.build(msrs.Config(root=here))
 
 
 def test_msrs_reads_both_layouts(here):

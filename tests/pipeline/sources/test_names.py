@@ -91,7 +91,6 @@ def test_a_list_chooses_a_split(here, lines):
     (here / "val.txt").write_text(lines)
     found = find(here, here, Names(ir="_IR", vis="_RGB", only=str(here / "val.txt")))
     assert list(found.ir) == ["F_2", "F_3"]
-    assert found.left_out == {"F_1", "F_1_RGB", "F_1_IR"}
 
 
 def test_a_list_never_takes_an_image_of_another_folder(here):

@@ -166,6 +166,7 @@ def test_the_tables(made, capsys):
 def test_runs_without_a_common_arm(runs, capsys):
     def rename(results):
         results["arms"] = {"alone": results["arms"]["fused"]}
+        results["comparisons"] = {}
 
     edit(runs / "second/results.json", rename)
     (runs / "second/predictions/fused.json").rename(runs / "second/predictions/alone.json")

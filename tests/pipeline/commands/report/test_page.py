@@ -193,7 +193,7 @@ def test_figures_for_a_paper(toy):
         (["runs/toy", "runs/toy", "--figures", "out"], "takes one run"),
         (["edited"], "edited/timing.json: has no"),
         (["damaged"], "object-000001-0000.json:1: not JSON"),
-        (["changed"], "changed: lacks something that the page shows"),
+        (["changed"], "changed/gallery/moment-000000.json: has no key"),
     ],
 )
 def test_mistakes_are_one_line(toy, here, capsys, arguments, said):

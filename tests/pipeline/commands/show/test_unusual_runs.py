@@ -115,6 +115,6 @@ def test_edited_times(here, capsys):
     root = toys.write_pairs(here / "pairs", labels=False)
     made = run_in(here / "run", root)
     (made / "timing.json").write_text("{}")
-    with pytest.raises(DataError, match=r"timing\.json: has no arms_ms_per_pair"):
+    with pytest.raises(DataError, match=r"timing\.json: has no wall_s"):
         print_report(made)
     assert capsys.readouterr().out == ""
