@@ -66,8 +66,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     names = COCO_NAMES if detector is None else detector.names
     arms = build_arms(config, device)
     registration = config.registration
-    calibration = None if registration is None else read(registration.calibration)
-    register = None if calibration is None else Register(calibration)
+    register = None if registration is None else Register(read(registration.calibration))
     with _build_source(config, names) as source:
         source.register = register
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")

@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from common.errors import DataError
-from eval.class_map import ClassMap
-from eval.label_files import read_labels
+from eval.labels import LabelSet
 from pipeline.engine.compute import MOST_PIXELS, batch_length
 from pipeline.images import read_image
 from pipeline.sinks import _page
@@ -42,18 +41,18 @@ def test_labels_in_other_encodings(tmp_path, encoding):
     )
     (tmp_path / "a.xml").write_bytes(text.encode("GBK"))
     if encoding == "GBK":
-        found = read_labels(tmp_path, ClassMap.of({2: "car"}, None))
-        assert found["a"].xyxy.tolist() == [[0, 0, 5, 5]]
+        found = LabelSet.open(tmp_path, names={2: "car"}).get("a", (9, 9))
+        assert found.xyxy.tolist() == [[1, 1, 5, 5]]
     else:
         with pytest.raises(DataError, match=r"a\.xml: not readable as XML"):
-            read_labels(tmp_path, ClassMap.of({2: "car"}, None))
+            LabelSet.open(tmp_path, names={2: "car"})
 
 
 @pytest.mark.parametrize("line", ["1_0 .5 .5 .1 .1", "0 0.5_1 .5 .1 .1", "١ .5 .5 .1 .1"])
 def test_numbers_that_only_python_takes(tmp_path, line):
     (tmp_path / "a.txt").write_text(line)
     with pytest.raises(DataError, match=r"a\.txt:1"):
-        read_labels(tmp_path, ClassMap.of({0: "person", 1: "x", 10: "y"}, None))
+        LabelSet.open(tmp_path, names={0: "person", 1: "x", 10: "y"})
 
 
 def test_images_of_wrong_tags_and_other_formats(tmp_path):

@@ -1,6 +1,5 @@
 import csv
 import json
-import shutil
 from contextlib import contextmanager
 
 import pytest
@@ -71,27 +70,6 @@ def test_a_sweep_has_a_run_a_value_and_a_row_a_value_and_arm(toy):
     assert scores["0", "ir"] == pytest.approx(0.995)
     assert scores["90", "ir"] < 0.5
     assert scores["90", "vis"] == scores["0", "vis"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """The folder of a whole sweep of two values."""
-    folder = tmp_path_factory.mktemp("sweep")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        toys.write_pairs(folder / "pairs")
-        text = yaml.safe_dump(toys.settings("pairs"), sort_keys=False)
-        (folder / "toy.yaml").write_text(text)
-        sweep.sweep(folder / "toy.yaml", ["perturb.ir_noise=0,60"], quiet)
-    return folder
-
-
-@pytest.fixture
-def swept(finished, tmp_path, monkeypatch):
-    """A copy of it, as the working folder."""
-    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def test_the_numbers_are_those_of_single_runs(toy):
@@ -226,29 +204,6 @@ def test_a_resumed_sweep_ends_as_an_unbroken_one(toy, here, number, monkeypatch)
         for noise in (0, 60, 90):
             path = f"perturb.ir_noise={noise}/{name}"
             assert (folder / path).read_bytes() == (whole / path).read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("results.json", "[]"),
-        ("results.json", '{"schema": 1'),
-        ("results.json", {"objects": {}}),
-        ("results.json", {"arms": {"fused": {"detection": {}}}}),
-        ("results.json", {"arms": {"fused": {"detection": {"yolo": {}, "ci95": 3}}}}),
-        ("results.json", {"protocol": {}}),
-        ("config.yaml", "a: !!int ''"),
-        ("config.yaml", "\0"),
-    ],
-)
-def test_a_resumed_sweep_of_damaged_runs_is_one_line(swept, name, content):
-    path = swept / "runs/toy-sweep/perturb.ir_noise=0" / name
-    if isinstance(content, dict):
-        content = json.dumps(json.loads(path.read_text()) | content)
-    path.write_text(content)
-    with pytest.raises((ConfigError, DataError), match=name) as error:
-        sweep.sweep(swept / "toy.yaml", ["perturb.ir_noise=0,60", "run.resume=true"], quiet)
-    assert "\n" not in str(error.value)
 
 
 def test_resume_takes_the_last_sweep_and_more_values(toy):

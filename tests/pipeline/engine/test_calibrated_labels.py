@@ -57,7 +57,13 @@ def calibrate(homography):
 def run(name, **source):
     settings = toys.settings(None)
     settings["run"] = {"dir": name}
-    settings["source"] = {"kind": "image_folder", "ir": "ir", "vis": "vis", **source}
+    settings["source"] = {
+        "kind": "image_folder",
+        "ir": "ir",
+        "vis": "vis",
+        **source,
+        "box_origin": 1,
+    }
     settings["registration"] = {"calibration": "cameras.json"}
     return runner.run(config.check(settings), lambda done, total: None)
 
