@@ -35,7 +35,7 @@ def irvis(capsys, *arguments):
 def test_run_prints_headline_table_and_folder(toy, capsys):
     code, out, _ = irvis(capsys, "run", "toy.yaml")
     assert code == 0
-    assert out.startswith("6 of 6 pairs, 6 of 6 objects; ")
+    assert out.startswith("6 of 6 pairs, 6 of 6 objects (6 person); ")
     row = next(line for line in out.splitlines() if "vis" in line and "│" in line)
     assert [cell.strip() for cell in row.strip("│").split("│")][:3] == ["vis", "1.000", "0.500"]
     assert "Protocol paper-msrs: bright box" in out
@@ -56,7 +56,9 @@ def test_skipped_pairs_are_in_the_headline(toy, capsys):
     (toy / "pairs" / "ir" / "004.png").write_bytes(b"")
     code, out, _ = irvis(capsys, "run", "toy.yaml", "run.on_bad_pair=skip")
     assert code == 0
-    assert out.startswith("4 of 5 pairs, 4 of 6 objects; 1 frame(s) without a partner (reasons in")
+    assert out.startswith(
+        "4 of 5 pairs, 4 of 6 objects (6 person); 1 frame(s) without a partner (reasons in"
+    )
 
 
 @pytest.mark.parametrize(
@@ -120,7 +122,7 @@ def test_evaluate_repeats_a_run(toy, capsys):
 
 @pytest.mark.parametrize(
     ("entry", "message"),
-    [({"score": 2}, "score 2"), ({"image_id": 99}, "99"), ({"bbox": [0, 0, -1, 1]}, "bbox")],
+    [({"score": 2}, "score 2"), ({"image_id": 0.5}, "0.5"), ({"bbox": [0, 0, -1, 1]}, "bbox")],
 )
 def test_foreign_predictions_are_checked(toy, capsys, entry, message):
     irvis(capsys, "run", "toy.yaml")
