@@ -33,7 +33,8 @@ from fuzz_inputs import KINDS, Case, check_message
 from common.errors import IrvisError
 
 LIBRARIES = ("pipeline.commands.report", "pipeline.engine.runner", "detection.detectors.yolov5")
-LIMIT_S = 20  # for one input
+LIMIT_S = 20  # of computing for one input
+WAITING = 10  # times as long by the clock: what hangs may compute nothing, and others compute too
 MEMORY = 4 << 30  # bytes that the process of a kind may map beyond what it has at its start
 
 
@@ -53,7 +54,7 @@ class _Hang(BaseException):
 
 def try_one(outcome: Outcome, case: Case, seed: int, here: Path, limit_s: int = LIMIT_S) -> None:
     """Make one input of a seed, and note what becomes of it."""
-    signal.alarm(limit_s)
+    _limit(limit_s)
     try:
         case(random.Random(f"{outcome.kind} {seed}"), here)  # noqa: S311
         outcome.read += 1
@@ -72,7 +73,13 @@ def try_one(outcome: Outcome, case: Case, seed: int, here: Path, limit_s: int = 
             f"seed {seed}: {type(error).__name__} at {where}: {str(error)[:200]}"
         )
     finally:
-        signal.alarm(0)
+        _limit(0)
+
+
+def _limit(seconds: int) -> None:
+    """Raise ``_Hang`` once so much was computed, or ``WAITING`` times as long has passed."""
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.alarm(WAITING * seconds)
 
 
 def work(kind: str, seed: int, count: int | None, seconds: float, results: Any) -> None:
@@ -84,7 +91,8 @@ def work(kind: str, seed: int, count: int | None, seconds: float, results: Any) 
     def hang(*_: object) -> None:
         raise _Hang
 
-    signal.signal(signal.SIGALRM, hang)
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, hang)
     with tempfile.TemporaryDirectory() as name:
         here = Path(name) / "here"
         here.mkdir()

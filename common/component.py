@@ -43,10 +43,13 @@ class ArmConfig(ComponentConfig):
         modality: The modality that it shows alone, else None.
         reads_images: Whether it reads ready-made images; then its ``build`` returns an
             ``interfaces.Arm`` with ``check`` and ``read``.
+        pointwise: Whether each pixel of its image depends on that pixel of the pair alone; large
+            images are fused in bands of rows then.
     """
 
     modality: ClassVar[Modality | None] = None
     reads_images: ClassVar[bool] = False
+    pointwise: ClassVar[bool] = False
 
     def merged_arms(self) -> tuple[str, ...]:
         """The arms whose detections it merges; then its ``build`` returns an arm with ``merge``."""

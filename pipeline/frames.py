@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.errors import DataError
+from common.errors import DataError, shown
 from common.modality import Modality
 from detection.boxes import Detections
 from eval.labels import Labels
@@ -64,7 +64,7 @@ class FramePair:
             raise ValueError(f"pair {self.key!r} has no frame")
         parts = self.key.split("/")
         if {"", ".", ".."}.intersection(parts) or any(c in self.key for c in "\\\0"):
-            raise DataError(f"pair {self.key!r}: a key becomes a file name below a folder")
+            raise DataError(f"pair {shown(self.key)}: a key becomes a file name below a folder")
 
     def whole(self) -> "WholePair":
         """Both frames; for pairs without a ``problem``."""

@@ -1,6 +1,7 @@
 """Reading, listing and writing image files, and conversions of pixel formats."""
 
 import hashlib
+import io
 import logging
 import os
 import re
@@ -44,7 +45,8 @@ def read_image(path: Path) -> Image:
         raise DataError(f"{path}: no such image")
     check_file(path)
     try:
-        with PillowImage.open(path, formats=FORMATS) as file:
+        # from memory: a file would be asked for as many bytes as its damaged parts claim to have
+        with PillowImage.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as file:
             if _is_deep(file):
                 return _deep(path, file.getexif())
             image = ImageOps.exif_transpose(file)

@@ -1,6 +1,6 @@
 """The base classes of sources, arms and sinks, and what the engine passes to sinks."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from common.component import ArmConfig
+from common.modality import Modality
 from detection.boxes import Detections
 from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
@@ -34,7 +35,15 @@ class Source:
 
     Order, keys and frames are the same for the same input. The defaults are those of stills without
     labels; a class attribute may override a property.
+
+    Attributes:
+        labels_on: The modality whose images the labels are drawn on.
+        register: Maps a pair's infrared image to the visible grid; None without a calibration. The
+            run sets it before ``check`` and applies it to the pairs that are iterated.
     """
+
+    labels_on: Modality = "vis"
+    register: Callable[[FramePair], FramePair] | None = None
 
     @property
     def count(self) -> int | None:
@@ -91,7 +100,11 @@ class Source:
         """Stop waiting for frames, so that the iteration ends soon; callable from any thread."""
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Ground truth of a pair of this height and width; empty if nothing is labelled.
+        """Ground truth of a pair; empty if nothing is labelled.
+
+        Args:
+            key: Of the pair.
+            size: Height and width of the image that it is drawn on (``labels_on``), as decoded.
 
         Raises:
             errors.DataError: The label file is wrong.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from common.errors import ConfigError
+from common.errors import ConfigError, shown
 from fusion.fusers import fusionmamba, gate_unet
 from pipeline.config import components
 from pipeline.config.config import read_settings
@@ -253,5 +253,5 @@ def _known(key: str, name: object, choices: Mapping[str, object]) -> None:
     """Check that the name is one of the choices."""
     if not isinstance(name, str) or name not in choices:
         raise ConfigError(
-            f"{key}: unknown {name!r}; {components.suggest(str(name), list(choices))}"
+            f"{key}: unknown {shown(name)}; {components.suggest(str(name), list(choices))}"
         )

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 import scenes
-from common.errors import DataError, cut
+from common.errors import DataError, cut, shown
 from common.files import load_json, write_json
 from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
@@ -199,6 +199,8 @@ def _plain(labels: Labels) -> list[list[Any]]:
 
 def _labels(plain: Sequence[Any]) -> Labels:
     xyxy, class_id, ignore = plain
+    if len(xyxy) != len(class_id):
+        raise ValueError("a box lacks its class")
     return Labels(
         np.array(xyxy, np.float64).reshape(-1, 4),
         np.array(class_id, np.int64),
@@ -286,7 +288,7 @@ def _files(source: FilesConfig, key: str) -> dict[str, tuple[Path, Path]]:
         raise DataError(f"{key}: {ir.get(stem) or vis[stem]} has no partner of the same stem")
     for stem in source.exclude:
         if stem not in ir:
-            raise DataError(f"{key}.exclude: {stem!r} is not in {source.ir}")
+            raise DataError(f"{key}.exclude: {shown(stem)} is not in {source.ir}")
     stems = sorted(ir)[: max(0, len(ir) - source.exclude_last)]
     return {stem: (ir[stem], vis[stem]) for stem in stems if stem not in source.exclude}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from common.cells import cell
-from common.errors import DataError
+from common.errors import DataError, shown
 from common.files import read_text, write_text
 from common.numbers import whole
 from fusion.fuser import Fuser
@@ -143,7 +143,7 @@ class Sheet:
         ir, vis = list_images(config.ir), list_images(config.vis)
         for key in config.keys:
             if not (key in ir and key in vis):
-                raise DataError(f"sheet.keys: {key!r} is not in {config.ir} and {config.vis}")
+                raise DataError(f"sheet.keys: {shown(key)} is not in {config.ir} and {config.vis}")
         pairs = ImagePairs(
             {k: ir[k] for k in config.keys}, {k: vis[k] for k in config.keys}, None, None
         )

@@ -1,19 +1,19 @@
 """The mean of infrared and visible luminance, with the visible chroma."""
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from common.component import ArmConfig
 from fusion.color import fuse_luminance
 from fusion.fuser import Fuser
 
 LEVELS = 255
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """No settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    pointwise = True
 
 
 def average(*, ir: Tensor, vis: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ class Config(ArmConfig):
     """No settings."""
 
     modality = "ir"
+    pointwise = True
 
 
 def ir_only(*, ir: Tensor, vis: Tensor) -> Tensor:

@@ -1,17 +1,17 @@
 """The larger of infrared and visible luminance, with the visible chroma."""
 
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from common.component import ArmConfig
 from fusion.color import fuse_luminance
 from fusion.fuser import Fuser
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """No settings."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    pointwise = True
 
 
 def maximum(*, ir: Tensor, vis: Tensor) -> Tensor:

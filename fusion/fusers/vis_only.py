@@ -10,6 +10,7 @@ class Config(ArmConfig):
     """No settings."""
 
     modality = "vis"
+    pointwise = True
 
 
 def vis_only(*, ir: Tensor, vis: Tensor) -> Tensor:

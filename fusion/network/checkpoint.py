@@ -18,7 +18,7 @@ from safetensors.torch import save as serialize
 from torch import Tensor, nn
 
 from common.checksums import check_card
-from common.errors import WeightsError
+from common.errors import WeightsError, shown
 from common.tensors import check_header, check_sizes
 
 Architecture = TypeVar("Architecture", bound=BaseModel)
@@ -69,9 +69,9 @@ class Checkpoint:
             return model.model_validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
+            where = shown(".".join(map(str, first["loc"])))
             raise WeightsError(
-                f"{self.path}: its metadata 'architecture' is wrong at {where!r}: {first['msg']}"
+                f"{self.path}: its metadata 'architecture' is wrong at {where}: {first['msg']}"
             ) from error
 
 

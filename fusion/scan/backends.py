@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from common.errors import DeviceError
+from common.errors import DeviceError, shown
 
 BACKENDS = ("numba", "triton", "mamba_ssm", "reference")
 _PREFERRED = {"cpu": "numba", "cuda": "triton"}  # the choice of "auto"
@@ -105,10 +105,10 @@ def _load(backend: str, device: str) -> Backend:
     name = _PREFERRED.get(device, "reference") if backend == "auto" else backend
     if name not in BACKENDS:
         choices = ", ".join(("auto", *BACKENDS))
-        raise DeviceError(f"unknown scan backend {backend!r}: choose one of {choices}")
+        raise DeviceError(f"unknown scan backend {shown(backend)}: choose one of {choices}")
     obstacle = problem(name)
     if obstacle and backend != "auto":
-        raise DeviceError(f"scan backend {name!r} cannot run here: {obstacle}")
+        raise DeviceError(f"scan backend {shown(name)} cannot run here: {obstacle}")
     if obstacle:
         _log.warning("selective scan %s cannot run here (%s): the slow reference", name, obstacle)
         name = "reference"

@@ -10,6 +10,8 @@ from fusion.fuser import Fuser
 from pipeline.frames import PairBatch
 from pipeline.interfaces import Arm
 
+BAND = 1 << 20  # pixels of a batch that a pointwise fuser takes at a time
+
 
 class FuserArm(Arm):
     """Runs a fuser on 8-bit pairs."""
@@ -44,14 +46,25 @@ class FuserArm(Arm):
 
     @torch.inference_mode()
     def __call__(self, batch: PairBatch) -> Tensor:
-        """Fuse and quantize, uint8 [B, 3, H, W]."""
-        ir, vis = batch.ir.float() / 255, batch.vis.float() / 255  # [B, 1, H, W], [B, 3, H, W]
+        """Fuse and round to 8 bit, uint8 [B, 3, H, W]."""
+        count, _, height, width = batch.vis.shape
+        rows = max(1, BAND // (count * width)) if self.config.pointwise else height
+        fused = torch.empty_like(batch.vis)  # [B, 3, H, W]
+        for top in range(0, height, rows):
+            band = slice(top, top + rows)
+            fused[:, :, band] = self._fuse(batch.ir[:, :, band], batch.vis[:, :, band], batch.keys)
+        return fused
+
+    def _fuse(self, ir: Tensor, vis: Tensor, keys: tuple[str, ...]) -> Tensor:
+        """As ``__call__``, of some rows: uint8 [B, 1, h, W], [B, 3, h, W] to [B, 3, h, W]."""
+        shape = vis.shape
+        ir, vis = ir.float() / 255, vis.float() / 255  # [B, 1, h, W], [B, 3, h, W]
         with torch.autocast(self._device.type, self._dtype, enabled=self._dtype != torch.float32):
-            fused = self._fuser(ir=ir, vis=vis)  # [B, 3, H, W]
-        if fused.shape != batch.vis.shape:
-            raise DataError(f"a fuser gave {tuple(fused.shape)}, not {tuple(batch.vis.shape)}")
+            fused = self._fuser(ir=ir, vis=vis)  # [B, 3, h, W]
+        if fused.shape != shape:
+            raise DataError(f"a fuser gave {tuple(fused.shape)}, not {tuple(shape)}")
         if not torch.isfinite(fused).all():
-            raise DataError(f"a fuser gave NaN or infinite values at pair {batch.keys[0]} ff.")
+            raise DataError(f"a fuser gave NaN or infinite values at pair {keys[0]} ff.")
         return quantize(fused)
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from common.errors import ConfigError
+from common.errors import ConfigError, shown
 from fusion.fusers import fusionmamba
 from fusion.network.es2d import ES2D, STATE
 from fusion.network.fusionmamba import Architecture, FusionMamba
@@ -78,7 +78,7 @@ def new_fuser(size: str, scan: str = "auto") -> NetworkFuser:
         errors.ConfigError: There is no such size.
     """
     if size not in fusionmamba.SIZES:
-        raise ConfigError(f"size {size!r}: choose one of {', '.join(fusionmamba.SIZES)}")
+        raise ConfigError(f"size {shown(size)}: choose one of {', '.join(fusionmamba.SIZES)}")
     torch.manual_seed(0)
     width, depths = fusionmamba.SIZES[size]
     architecture = Architecture(width=width, depths=depths, head="gate")
@@ -199,7 +199,7 @@ def print_report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) ->
     """
     for name in dtypes:
         if name not in DTYPES:
-            raise ConfigError(f"dtype {name!r}: choose one of {', '.join(DTYPES)}")
+            raise ConfigError(f"dtype {shown(name)}: choose one of {', '.join(DTYPES)}")
     device = choose_device("auto")
     console = Console()
     if not console.is_terminal:

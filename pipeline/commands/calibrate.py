@@ -19,15 +19,7 @@ from pipeline.geometry import registration
 from pipeline.geometry.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
 from pipeline.geometry.checkerboard import checkerboard, registered
 from pipeline.geometry.misalignment import TELLING, misalignment
-from pipeline.geometry.registration import (
-    Calibration,
-    Homography,
-    Made,
-    Register,
-    Residual,
-    corners,
-    project,
-)
+from pipeline.geometry.registration import Calibration, Homography, Register
 from pipeline.images import write_png
 
 _DISTANCE = 0.015  # largest distance of a consistent pair, relative to the visible diagonal
@@ -143,9 +135,11 @@ def calibrate(
 
 def print_report(calibration: Calibration) -> None:
     """Print the calibration and its residual."""
-    made = calibration.made or Made(by="hand")
+    made = calibration.made or registration.Made(by="hand")
     table = Table(show_header=False)
-    middle = project(calibration.matrix, corners(calibration.ir_size).mean(axis=0)[None])[0]
+    middle = registration.project(
+        calibration.matrix, registration.corners(calibration.ir_size).mean(axis=0)[None]
+    )[0]
     residual = made.residual_px
     for name, text in (
         ("model", made.model),
@@ -195,9 +189,9 @@ def _calibration(
     residual = None
     if len(agreeing) > 1:
         median, p95 = np.percentile(alignment.distances[agreeing], (50, 95))
-        residual = Residual(median=round(float(median), 3), p95=round(float(p95), 3))
-    made = Made(by="irvis calibrate", model=model, pairs=len(pairs), used=len(agreeing),
-                residual_px=residual)  # fmt: skip
+        residual = registration.Residual(median=round(float(median), 3), p95=round(float(p95), 3))
+    made = registration.Made(by="irvis calibrate", model=model, pairs=len(pairs),
+                             used=len(agreeing), residual_px=residual)  # fmt: skip
     return bare.model_copy(update={"made": made}), agreeing
 
 

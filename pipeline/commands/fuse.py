@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, shown
 from pipeline.arms._fuser import FuserArm
 from pipeline.commands import _terminal
 from pipeline.config import components
@@ -89,8 +89,8 @@ def fuse(
     compute = Compute({"fused": arm}, None, device=choose_device("auto"), batch=BATCH)
     done = 0
     with source:
-        if register is None:  # else sizes match only after registration
-            source.check()
+        source.register = register
+        source.check()
         if as_file and source.count != 1:
             raise ConfigError(f"{output}: there is more than one pair; name a folder")
         folder = output.parent if as_video or as_file else output
@@ -172,7 +172,7 @@ def open_pairs(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
     if kind == "video":
         return video.build(_config(video.Config, own))
     if kind != "image_folder":
-        raise ConfigError(f"source.kind: {kind!r}; choose image_folder, frame_folder or video")
+        raise ConfigError(f"source.kind: {shown(kind)}; choose image_folder, frame_folder or video")
     config = _config(image_folder.Config, own)
     if not still:
         return image_folder.build(config)

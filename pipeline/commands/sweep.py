@@ -28,7 +28,7 @@ from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
 from pipeline.run_folder.folder import RUNS, check_same, latest, make, partial_of
 from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, SWEEP
-from pipeline.run_folder.results_file import read_results
+from pipeline.run_folder.results_file import legible, read_results
 
 SCORES = ("precision", "recall")
 
@@ -94,7 +94,8 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
         for number, point in enumerate(points, 1):
             title = f"{number}/{len(points)} {point.name}"
             results = _results(point, folder / point.name, title, progress)
-            done.rows.extend(_rows(point, results, folder / point.name))
+            with legible(folder / point.name / RESULTS):  # of an earlier sweep, perhaps edited
+                done.rows.extend(_rows(point, results, folder / point.name))
             done.write()
     finally:
         if not any(folder.iterdir()):

@@ -274,7 +274,8 @@ def _check_references(config: Config) -> None:
             _check_arm(config, arm, f"arms.{name}.arms")
             if not config.arms[arm].as_arm.has_image:
                 raise ConfigError(
-                    f"arms.{name}.arms: {arm!r} merges detections itself; name arms with images"
+                    f"arms.{name}.arms: {shown(arm)} merges detections itself; name arms with "
+                    "images"
                 )
     for name, component in config.sinks.items():
         for arm in component.as_sink.shown_arms():
@@ -284,5 +285,5 @@ def _check_references(config: Config) -> None:
 def _check_arm(config: Config, arm: str, key: str) -> None:
     if arm not in config.arms:
         raise ConfigError(
-            f"{key}: there is no arm {arm!r}; {components.suggest(arm, list(config.arms))}"
+            f"{key}: there is no arm {shown(arm)}; {components.suggest(arm, list(config.arms))}"
         )

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import DataError
 from eval.label_report import Counted
+from eval.labels import Labels
 from eval.light import light_of
 from pipeline.config.config import Config
 from pipeline.engine.compute import Arms
@@ -93,6 +95,7 @@ class Admission:
         return item, reason
 
     def _complete(self, pair: FramePair) -> tuple[Item | None, str]:
+        given = pair
         dead, reason = (self._health and self._health(pair)) or (None, "")
         try:
             if self._register is not None:
@@ -102,23 +105,37 @@ class Admission:
             if problem := pair.problem():
                 return None, problem
             key, _, vis = pair.whole()
-            labels = self._source.labels(key, vis.size) if self._source.has_labels else None
+            labels = self._labels(given, vis.size) if self._source.has_labels else None
             ready = {name: arm.read(key, vis.size) for name, arm in self._folders.items()}
         except DataError as error:
             return None, str(error)
         light = None if labels is None else light_of(key, float(to_grey(vis.image).mean()))
         return Item(pair, labels, ready, light, dead), reason
 
+    def _labels(self, given: FramePair, size: tuple[int, int]) -> Labels:
+        """A pair's labels on the visible grid; ``given`` is the pair as it came."""
+        if self._source.labels_on == "vis" or given.ir is None:
+            return self._source.labels(given.key, size)
+        labels = self._source.labels(given.key, given.ir.size)
+        return labels if self._register is None else self._register.labels(labels)
+
     def _count(self, key: str, item: Item | None) -> None:
         """Count a pair's labelled objects, of the scored classes only."""
         if not self._source.has_labels:
             return
         labels = None if item is None else item.labels
-        ids = self._source.label_classes(key) if labels is None else labels.class_id
-        objects = len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
-        self._labelled_objects += objects
+        objects = 0 if labels is None else self._scored(labels.class_id)
+        if labels is None or self._source.labels_on == "ir":
+            # registration may have moved objects out of the visible image: count those of the file
+            self._labelled_objects += self._scored(self._source.label_classes(key))
+        else:
+            self._labelled_objects += objects
         if item is not None and item.dead is None:  # fallback pairs are not scored
             self._objects += objects
+
+    def _scored(self, ids: NDArray[np.int64]) -> int:
+        """The number of these class ids that are scored."""
+        return len(ids) if self._classes is None else int(np.isin(ids, self._classes).sum())
 
 
 def _fill_missing(pair: FramePair) -> FramePair:

@@ -66,7 +66,10 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     config, detector = _detector(config, device)
     names = COCO_NAMES if detector is None else detector.names
     arms = build_arms(config, device)
+    registration = config.registration
+    register = None if registration is None else Register(read(registration.calibration))
     with _build_source(config, names) as source:
+        source.register = register
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
             source.check()
@@ -76,7 +79,9 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             raise ConfigError("run.resume: live cameras can't be resumed; start a new run")
         folder = open_folder(config)
         try:
-            job = _Job(config, source, arms, detector, device, folder, fail=policy == "fail")
+            job = _Job(
+                config, source, arms, detector, device, folder, register, fail=policy == "fail"
+            )
             with ended_by_interrupt(source):
                 summary, timing = job.work(on_progress, start)
         except IrvisError as error:
@@ -135,6 +140,7 @@ class _Job:
         detector: Detector | None,
         device: torch.device,
         folder: RunFolder,
+        register: Register | None,
         *,
         fail: bool,
     ) -> None:
@@ -147,8 +153,8 @@ class _Job:
             batch=config.compute.batch,
             quality=config.evaluation.quality,
         )
-        registration = config.registration
-        self._calibration = None if registration is None else read(registration.calibration)
+        self._register = register
+        self._calibration = None if register is None else register.calibration
         self._device = device
         self._identities = identities(config)
         self._stages: dict[str, dict[str, float]] = {}
@@ -167,20 +173,19 @@ class _Job:
             context = self._context()
             sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
             ledger = stack.enter_context(Ledger(self._folder.path / LEDGER))
-            register = None if self._calibration is None else Register(self._calibration)
             admission = Admission(
                 self._config,
                 self._source,
                 self._arms,
                 ledger,
                 fail=self._fail,
-                register=register,
+                register=self._register,
             )
             flow = stack.enter_context(
                 Flow(
                     self._source,
                     admission,
-                    Preparation(self._config.perturb, register),
+                    Preparation(self._config.perturb, self._register),
                     self._compute,
                     batch=self._config.compute.batch,
                     done=self._folder.done,

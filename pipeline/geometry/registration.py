@@ -16,9 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from common.errors import DataError
 from common.files import MEGABYTE, load_json, write_json
+from eval.labels import Labels
 from pipeline.frames import Frame, FramePair, Image
 
 Points = NDArray[np.float64]
+Boxes = NDArray[np.float64]
 Homography = NDArray[np.float64]
 
 _FLATTEST = 1e-6  # least determinant of a homography between unit squares, of norm 1
@@ -87,7 +89,9 @@ class Calibration(BaseModel):
         if norm == 0 or abs(np.linalg.det(scaled / norm)) < _FLATTEST:
             yield "homography can't be inverted: it maps the infrared image to a line or a point"
             return
-        mapped = np.column_stack([corners(self.ir_size), np.ones(4)]) @ self.matrix.T  # [4, 3]
+        outward = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        outer = corners(self.ir_size) + outward  # the corners of the area, [4, 2]
+        mapped = np.column_stack([outer, np.ones(4)]) @ self.matrix.T  # [4, 3]
         if mapped[:, 2].min() <= 0 <= mapped[:, 2].max():
             yield "homography turns a part of the infrared image behind the camera"
             return
@@ -104,11 +108,12 @@ class Register:
     Repeating border pixels would draw stripes that fusion and detector take for measurements.
 
     Attributes:
+        calibration: Of the two cameras.
         covered: Mask of the visible pixels inside the infrared image, bool [H, W].
     """
 
     def __init__(self, calibration: Calibration) -> None:
-        self._calibration = calibration
+        self.calibration = calibration
         valid = np.full(calibration.ir_size, 255, np.uint8)
         self._mask = self._warp(valid, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
         self.covered = self._mask > 0
@@ -119,7 +124,7 @@ class Register:
         Raises:
             DataError: The size of a frame differs from the calibration's.
         """
-        calibration = self._calibration
+        calibration = self.calibration
         for what, frame, size in (
             ("infrared", pair.ir, calibration.ir_size),
             ("visible", pair.vis, calibration.vis_size),
@@ -133,12 +138,31 @@ class Register:
         image = np.asarray(cv2.copyTo(image, self._mask))
         return replace(pair, ir=replace(pair.ir, image=image))
 
+    def labels(self, labels: Labels) -> Labels:
+        """Carry labels of the infrared image to the visible grid.
+
+        A box becomes the upright box round its four mapped corners, clipped to the visible image.
+        An object that is outside of it is in no image that a detector sees, and left out.
+        """
+        xyxy, ignore = self._boxes(labels.xyxy), self._boxes(labels.ignore)
+        seen = _has_area(xyxy)
+        return Labels(xyxy[seen], labels.class_id[seen], ignore[_has_area(ignore)])
+
+    def _boxes(self, xyxy: Boxes) -> Boxes:
+        """Map boxes (n, 4), left, top, right, bottom, whose integers are edges of pixels."""
+        height, width = self.calibration.vis_size
+        points = xyxy[:, [[0, 1], [2, 1], [2, 3], [0, 3]]].reshape(-1, 2)  # [4 n, 2]
+        mapped = project(self.calibration.matrix, points - 0.5) + 0.5  # [4 n, 2]
+        around = mapped.reshape(-1, 4, 2)
+        boxes = np.hstack([around.min(1), around.max(1)])  # [n, 4]
+        return np.asarray(np.clip(boxes, 0.0, [width, height, width, height]))
+
     def _warp(self, image: Image, between: int, border: int) -> Image:
         """Warp an infrared image, uint8 or uint16 [h, w] or [h, w, 3], to [H, W] or [H, W, 3]."""
-        height, width = self._calibration.vis_size
+        height, width = self.calibration.vis_size
         return np.asarray(
             cv2.warpPerspective(
-                image, self._calibration.matrix, (width, height), flags=between, borderMode=border
+                image, self.calibration.matrix, (width, height), flags=between, borderMode=border
             )
         )
 
@@ -185,6 +209,11 @@ def write(path: Path, calibration: Calibration) -> None:
     """
     content = calibration.model_dump(mode="json", by_alias=True)
     write_json(path, content, indent=1)
+
+
+def _has_area(xyxy: Boxes) -> NDArray[np.bool_]:
+    """Which boxes (n, 4) have an area: (n,)."""
+    return np.asarray((xyxy[:, 2:] > xyxy[:, :2]).all(axis=1))
 
 
 def _check_size(key: str, what: str, frame: Frame, size: tuple[int, int]) -> None:

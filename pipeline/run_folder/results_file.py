@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from jinja2 import UndefinedError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from common.errors import DataError, cut
+from common.errors import DataError, cut, shown
 from common.files import load_json
 from pipeline.run_folder.names import PARTIAL_SUFFIX, RESULTS, TIMING
 
@@ -95,7 +95,7 @@ class _Results(_Part):
     def _all_arms(self) -> Self:
         for arm, others in self.comparisons.items():
             if not isinstance(others, dict) or not {arm, *others} <= self.arms.keys():
-                raise ValueError(f"the comparisons of {arm!r} are none of these arms")
+                raise ValueError(f"the comparisons of {shown(arm)} are none of these arms")
         return self
 
 

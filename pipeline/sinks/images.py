@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import Field
 
 from common.component import SinkConfig
-from common.errors import ConfigError
+from common.errors import ConfigError, shown
 from common.files import writing
 from pipeline.frames import Result
 from pipeline.images import write_png
@@ -45,7 +45,9 @@ def choose_arms(wanted: tuple[str, ...] | None, context: RunContext, name: str) 
     """
     for arm in wanted or ():
         if arm not in context.image_arms:
-            raise ConfigError(f"sinks.{name}.arms: arm {arm!r} merges detections, it has no image")
+            raise ConfigError(
+                f"sinks.{name}.arms: arm {shown(arm)} merges detections, it has no image"
+            )
     return wanted or context.image_arms
 
 

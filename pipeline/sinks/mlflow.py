@@ -30,6 +30,7 @@ from common.errors import ConfigError, DataError, mask
 from common.files import parse_yaml
 from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.names import CONFIG, RESULTS, RESULTS_TABLE
+from pipeline.run_folder.results_file import legible
 from pipeline.sinks._tracking import Record, check_outside, final_folder, numbers, read_record
 
 if TYPE_CHECKING:
@@ -132,11 +133,12 @@ class MlflowSink(Sink):
 
         Raises:
             ConfigError: The run has no sink of kind results.
-            DataError: The store can't be reached or written.
+            DataError: The store can't be reached or written, or the run's files were changed.
         """
         record = read_record(self._context.folder, self._name)
-        metrics, settings, tags = numbers(record), parameters(record), self._tags(record)
-        start = round(1000 * (time.time() - record.timing["wall_s"]))  # milliseconds
+        with legible(self._context.folder / RESULTS):
+            metrics, settings, tags = numbers(record), parameters(record), self._tags(record)
+            start = round(1000 * (time.time() - record.timing["wall_s"]))  # milliseconds
         with _asking(self._config, self._name):
             run = self._client.create_run(
                 self._experiment, start_time=start, tags=tags, run_name=name
@@ -195,9 +197,12 @@ def parameters(record: Record) -> dict[str, str]:
 
 def _settings(text: str) -> Mapping[str, Any]:
     """The run's configuration."""
-    settings = parse_yaml(text)
+    try:
+        settings = parse_yaml(text)
+    except ValueError as error:
+        raise DataError(f"{CONFIG}: was changed while the run worked ({error})") from error
     if not isinstance(settings, dict):
-        raise ValueError(f"{CONFIG} holds no sections")
+        raise DataError(f"{CONFIG}: was changed while the run worked, and holds no sections")
     return settings
 
 

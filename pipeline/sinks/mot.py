@@ -45,7 +45,7 @@ LIBRARY_RATE = 30  # frames per second in which the library counts how long a tr
 class _Logged(BaseModel):
     """A line of the log."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     time_ns: int | None
     boxes: dict[str, list[Annotated[list[float], Field(min_length=6, max_length=6)]]]
@@ -104,7 +104,7 @@ class MotSink(Sink):
             return
         self._first_ns: int | None = None
         self._last_ns = 0
-        self._log = Lines(self._log_path, sink, done, _Logged.model_validate)
+        self._log = Lines(self._log_path, sink, done, self._check)
         self._files = {arm: Lines(path, sink, 0) for arm, path in paths.items()}
         for number, line in enumerate(read_lines(self._log_path)):
             self._track(number, **line)
@@ -146,6 +146,11 @@ class MotSink(Sink):
         if not self._finished:
             for file in (self._log, *self._files.values()):
                 file.close()
+
+    def _check(self, value: object) -> None:
+        """Raise a ValueError where this is no line of the log."""
+        if _Logged.model_validate(value).boxes.keys() != self._tracks.keys():
+            raise ValueError("it has other arms")
 
     def _track(
         self, number: int, time_ns: int | None, boxes: Mapping[str, list[list[float]]]

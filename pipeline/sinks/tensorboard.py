@@ -21,6 +21,8 @@ from common.component import SinkConfig
 from common.errors import ConfigError
 from common.files import writing
 from pipeline.interfaces import RunContext, Sink
+from pipeline.run_folder.names import RESULTS
+from pipeline.run_folder.results_file import legible
 from pipeline.sinks._tracking import check_outside, final_folder, numbers, read_record
 
 
@@ -68,15 +70,18 @@ class TensorBoardSink(Sink):
 
         Raises:
             ConfigError: The run has no sink of kind results, whose numbers are logged.
-            DataError: The file can't be written.
+            DataError: The file can't be written, or the run's files were changed.
         """
         record = read_record(self._context.folder, self._name)
-        texts = {
-            "fingerprint": record.fingerprint,
-            "warnings": "\n".join(f"- {warning}" for warning in record.results["warnings"]),
-            "configuration": "\n".join(f"    {line}" for line in record.configuration.split("\n")),
-        }
-        events = encode(numbers(record), {tag: text for tag, text in texts.items() if text})
+        settings = record.configuration.split("\n")
+        with legible(self._context.folder / RESULTS):
+            texts = {
+                "fingerprint": record.fingerprint,
+                "warnings": "\n".join(f"- {warning}" for warning in record.results["warnings"]),
+                "configuration": "\n".join(f"    {line}" for line in settings),
+            }
+            scalars = numbers(record)
+        events = encode(scalars, {tag: text for tag, text in texts.items() if text})
         path = self._path(name)
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from common.errors import DataError
+from common.errors import DataError, shown
+from common.files import read_text
 from pipeline.images import SUFFIXES
 
 
@@ -13,18 +14,15 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of a list, split at commas, tabs or blanks; skips comments.
 
     Raises:
-        DataError: The file can't be read.
+        DataError: The file can't be read, or a line of it.
     """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such list") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not a text file that can be read ({error})") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             separator = next((mark for mark in (",", "\t", ";") if mark in line), None)
-            cells = next(csv.reader([line], delimiter=separator)) if separator else line.split()
+            try:
+                cells = next(csv.reader([line], delimiter=separator)) if separator else line.split()
+            except csv.Error as error:
+                raise DataError(f"{path}, line {number}: not a line of a list ({error})") from error
             yield number, [normalize("NFC", cell.strip()) for cell in cells]
 
 
@@ -58,9 +56,9 @@ class Lookup:
             (self._whole[end] for end in _ends(plain) if end in self._whole), set()
         )
         if len(keys) > 1:
-            raise DataError(f"{where}: {text!r} fits several images; write it with its folder")
+            raise DataError(f"{where}: {shown(text)} fits several images; write it with its folder")
         if not keys:
-            raise DataError(f"{where}: there is no image {text!r}; correct or remove the line")
+            raise DataError(f"{where}: there is no image {shown(text)}; correct or remove the line")
         return next(iter(keys))
 
 

@@ -10,7 +10,7 @@ from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from common.errors import DataError
+from common.errors import DataError, shown
 from pipeline.images import image_key, list_images, natural
 from pipeline.sources._lists import Lookup, rows
 
@@ -212,7 +212,7 @@ def _listed(
         for side, cell in enumerate(cells):
             keys.append(lookups[side].one(cell, where))
             if (side, keys[side]) in used:
-                raise DataError(f"{where}: {cell!r} was listed before; list each image once")
+                raise DataError(f"{where}: {shown(cell)} was listed before; list each image once")
             used.add((side, keys[side]))
         for side in (0, 1):
             result[side][keys[1]] = images[side][keys[side]]

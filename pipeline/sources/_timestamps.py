@@ -13,7 +13,8 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from common.errors import DataError
+from common.errors import DataError, shown
+from common.files import check_file
 
 SECOND = 1_000_000_000  # in nanoseconds
 _LARGEST = 2**63  # nanoseconds, 292 years: the range of int64
@@ -33,7 +34,7 @@ def video_times(path: Path) -> list[int]:
     for line, frame, time in _rows(path, "frame"):
         if frame != str(len(times)):
             raise DataError(
-                f"{path}, line {line}: frame {frame!r} where {len(times)} follows; list every "
+                f"{path}, line {line}: frame {shown(frame)} where {len(times)} follows; list every "
                 "frame once, in order, from 0"
             )
         times.append(time)
@@ -49,13 +50,15 @@ def image_times(path: Path) -> dict[str, int]:
     times: dict[str, int] = {}
     for line, name, time in _rows(path, "name"):
         if name in times:
-            raise DataError(f"{path}, line {line}: {name!r} was listed before; list it once")
+            raise DataError(f"{path}, line {line}: {shown(name)} was listed before; list it once")
         times[name] = time
     return times
 
 
 def _rows(path: Path, what: str) -> Iterator[tuple[int, str, int]]:
     """Line number, the column ``what``, and the time in nanoseconds."""
+    if path.exists():
+        check_file(path)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
@@ -99,7 +102,7 @@ def _nanoseconds(text: str, unit: str, path: Path, line: int) -> int:
         time = int(text) if unit == "time_ns" else round(Decimal(text) * SECOND)
     if abs(time) >= _LARGEST:
         wanted = "whole nanoseconds" if unit == "time_ns" else "seconds like 12.345"
-        raise DataError(f"{path}, line {line}: {unit} must be {wanted}, not {text!r}")
+        raise DataError(f"{path}, line {line}: {unit} must be {wanted}, not {shown(text)}")
     return time
 
 

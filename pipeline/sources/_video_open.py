@@ -66,8 +66,11 @@ def choose_stream(
     """
     tracks = recordings(container)
     if not tracks:
-        cover = ", only a cover picture" if container.streams.video else ""
-        raise DataError(f"{path}: has no video stream{cover}")
+        only = ""
+        if container.streams.video:
+            known = any(s.codec_context is not None for s in container.streams.video)
+            only = ", only a cover picture" if known else " of a codec that FFmpeg knows"
+        raise DataError(f"{path}: has no video stream{only}")
     if track is not None:
         if track >= len(tracks):
             raise DataError(
@@ -85,8 +88,12 @@ def choose_stream(
 
 
 def recordings(container: InputContainer) -> list[VideoStream]:
-    """The video tracks that are neither cover pictures nor thumbnails."""
-    return [s for s in container.streams.video if not s.disposition & _NO_RECORDING]
+    """The video tracks that can be decoded and are neither cover pictures nor thumbnails."""
+    return [
+        s
+        for s in container.streams.video
+        if s.codec_context is not None and not s.disposition & _NO_RECORDING
+    ]
 
 
 def best_of(tracks: Sequence[VideoStream]) -> VideoStream:

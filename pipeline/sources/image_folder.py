@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from common.errors import DataError
+from common.modality import Modality
 from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
@@ -55,6 +56,9 @@ class Config(BaseModel):
     labels: Path | None = Field(
         None, description="folder of YOLO txt, VOC xml or KAIST's txt, or COCO json"
     )
+    labels_on: Modality = Field(
+        "vis", description="the images that they are drawn on; ir: carried by the calibration"
+    )
     class_names: ClassNames = CLASS_NAMES
     class_map: ClassMapping = CLASS_MAP
     box_origin: BoxOrigin = BOX_ORIGIN
@@ -74,7 +78,14 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     labels = None
     if config.labels is not None:
         labels = open_labels(config.labels, config, names, files.names, config.ignore)
-    return ImagePairs(files.ir, files.vis, labels, config.ir_range, names=files.names)
+    return ImagePairs(
+        files.ir,
+        files.vis,
+        labels,
+        config.ir_range,
+        labels_on=config.labels_on,
+        names=files.names,
+    )
 
 
 class ImagePairs(Source):
@@ -87,6 +98,7 @@ class ImagePairs(Source):
         labels: LabelSet | None,
         ir_range: tuple[float, float] | None,
         *,
+        labels_on: Modality = "vis",
         names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
         """Prepare; no image is read yet.
@@ -96,10 +108,12 @@ class ImagePairs(Source):
             vis: Visible image by key.
             labels: Ground truth, or None.
             ir_range: Values that become black and white, for infrared with over 8 bit.
+            labels_on: The modality whose images the labels are drawn on.
             names: By key, the names under which labels may list it, the preferred one first; None
                 for the key alone.
         """
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
+        self.labels_on = labels_on
         self._names = names or {}
         self._labelled = frozenset(labels.keys()) if labels else frozenset()
         self._checks: Plausibility | None = Plausibility()
@@ -158,12 +172,14 @@ class ImagePairs(Source):
                     raise DataError(pair.reason)
                 if pair.ir is None or pair.vis is None:
                     raise DataError(self._partner_missing(key))
+                self.labels(key, (pair.ir if self.labels_on == "ir" else pair.vis).size)
+                if self.register is not None:
+                    pair = self.register(pair)
                 if problem := pair.problem():
                     raise DataError(problem)
-                self.labels(key, pair.vis.size)
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
-        """Ground truth of a pair; empty if nothing is labelled."""
+        """Ground truth of a pair, in pixels of the image it is drawn on; empty if none is."""
         return self._labels.get(self._label(key), size) if self._labels else Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:

@@ -1,6 +1,9 @@
+import contextlib
 import hashlib
 import http.server
+import os
 import threading
+import time
 
 import pytest
 
@@ -95,3 +98,49 @@ def test_a_path_is_taken_as_it_is(tmp_path):
     path = tmp_path / "mine.pt"
     path.write_bytes(b"x")
     assert weights.resolve(str(path)) == path
+
+
+class Endless(http.server.BaseHTTPRequestHandler):
+    """Sends pieces of a body for ever."""
+
+    piece, pause_s = b"x" * 65536, 0.0
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(self.piece)
+                time.sleep(self.pause_s)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("piece", "pause_s", "bound", "least"),
+    [(b"x" * 65536, 0.0, "MOST_BYTES", 3 << 20), (b"x", 0.05, "MOST_S", 0.5)],
+)
+def test_a_server_that_never_ends(tmp_path, monkeypatch, piece, pause_s, bound, least):
+    handler = type("Handler", (Endless,), {"piece": piece, "pause_s": pause_s})
+    monkeypatch.setenv("IRVIS_WEIGHTS", str(tmp_path))
+    monkeypatch.setattr(weights, bound, least)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        running.daemon_threads = True
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        monkeypatch.setenv("IRVIS_DOWNLOADS", f"http://127.0.0.1:{running.server_port}")
+        with pytest.raises(WeightsError, match="nothing was kept"):
+            weights.download("yolov5n")
+        running.shutdown()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_download_left_goes(server, tmp_path):
+    (tmp_path / "cache").mkdir()
+    old, new = tmp_path / "cache" / "tmpold.part", tmp_path / "cache" / "tmpnew.part"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    weights.download("toy")
+    assert new.exists()
+    assert not old.exists()

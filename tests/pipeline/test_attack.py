@@ -1,6 +1,5 @@
 """What an attack found, by kind: files that are hostile or damaged end in one line and code 2."""
 
-import contextlib
 import csv
 import io
 import json
@@ -8,20 +7,12 @@ import os
 import shutil
 import sys
 
-import numpy as np
 import pytest
 import yaml
-from PIL import Image
 
-from common.errors import DataError
-from eval.class_map import ClassMap
-from eval.label_files import read_labels
 from pipeline import cli
 from pipeline.config import config
 from pipeline.engine import runner
-from pipeline.engine.compute import MOST_PIXELS, batch_length
-from pipeline.images import read_image
-from pipeline.sinks import _page
 from tests.helpers import toys
 
 ROW = b"0 0.5 0.5 0.2 0.2\n"
@@ -96,13 +87,19 @@ def test_a_dangling_link_as_runs(pairs, capsys):
         ("frames.jsonl", b"{}\n" * 4),
         ("frames.jsonl", b'{"key": \xff\n' * 4),
         ("table.parts/000000-000003.parquet", b"PAR1"),
+        ("video/film.parts/000000-000003.mp4", b"\0\0\0\x20ftypisom"),
+        ("mot/detections.jsonl", b"{}\n" * 4),
+        ("mot/detections.jsonl", b'{"time_ns": null, "boxes": {"ir": []}}\n' * 4),
+        ("mot/detections.jsonl", b'{"time_ns": 1, "boxes": \xff\n' * 4),
+        ("pairs.jsonl", b"[\n" * 4),
     ],
 )
 def test_a_damaged_unfinished_run_is_found_before_anything_is_computed(
     pairs, capsys, name, content, monkeypatch
 ):
     settings = toys.settings(pairs)
-    settings["sinks"]["table"] = {"kind": "parquet"}
+    kinds = {"table": "parquet", "film": "video", "mot": "mot", "pairs": "jsonl"}
+    settings["sinks"] |= {name: {"kind": kind} for name, kind in kinds.items()}
     (pairs.parent / "toy.yaml").write_text(yaml.safe_dump(settings))
 
     def stop(done, total):
@@ -230,62 +227,3 @@ def test_small_files_of_large_values(pairs, capsys):
     )
     (pairs.parent / "merge.yaml").write_text(merge)
     assert "source is missing" in refused(capsys, "run", "merge.yaml")
-
-
-@pytest.mark.parametrize("encoding", ["GBK", "klingon", "utf-8"])
-def test_labels_in_other_encodings(tmp_path, encoding):
-    text = (
-        f'<?xml version="1.0" encoding="{encoding}"?><annotation><path>车</path><object>'
-        "<name>car</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>5</xmax><ymax>5</ymax></bndbox>"
-        "</object></annotation>"
-    )
-    (tmp_path / "a.xml").write_bytes(text.encode("GBK"))
-    if encoding == "GBK":
-        found = read_labels(tmp_path, ClassMap.of({2: "car"}, None))
-        assert found["a"].xyxy.tolist() == [[0, 0, 5, 5]]
-    else:
-        with pytest.raises(DataError, match=r"a\.xml: not readable as XML"):
-            read_labels(tmp_path, ClassMap.of({2: "car"}, None))
-
-
-@pytest.mark.parametrize("line", ["1_0 .5 .5 .1 .1", "0 0.5_1 .5 .1 .1", "١ .5 .5 .1 .1"])
-def test_numbers_that_only_python_takes(tmp_path, line):
-    (tmp_path / "a.txt").write_text(line)
-    with pytest.raises(DataError, match=r"a\.txt:1"):
-        read_labels(tmp_path, ClassMap.of({0: "person", 1: "x", 10: "y"}, None))
-
-
-def test_images_of_wrong_tags_and_other_formats(tmp_path):
-    picture = Image.fromarray(np.zeros((8, 8, 3), np.uint8))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    exif[0x010F] = "maker"
-    for suffix in ("DDS", "SPIDER", "BLP", "GIF"):
-        try:
-            picture.convert("L" if suffix == "SPIDER" else "P").save(tmp_path / "a.png", suffix)
-        except (OSError, ValueError):
-            picture.save(tmp_path / "a.png", suffix)
-        with pytest.raises(DataError, match=r"a\.png: "):
-            read_image(tmp_path / "a.png")
-    picture.save(tmp_path / "a.jpg", exif=exif)
-    whole = (tmp_path / "a.jpg").read_bytes()
-    at = whole.index(b"\x01\x12\x00\x03")
-    for kind in range(14):  # the orientation, said to be of each of TIFF's types
-        (tmp_path / "a.jpg").write_bytes(whole[: at + 3] + bytes([kind]) + whole[at + 4 :])
-        with contextlib.suppress(DataError):
-            assert read_image(tmp_path / "a.jpg").shape == (8, 8, 3)
-
-
-def test_batches_of_large_images_are_small():
-    assert batch_length((480, 640), 4) == 4
-    assert batch_length((6000, 8000), 4) == 1
-    assert batch_length((3000, 4000), 4) == MOST_PIXELS // 12_000_000
-
-
-def test_pages_take_ledgers_of_any_text(tmp_path):
-    (tmp_path / "ledger.csv").write_text("key,status,ir_frame,vis_frame,reason\n'=a,failed,1\n")
-    rows, count = _page._ledger(tmp_path / "ledger.csv")
-    assert count == 1
-    assert rows[0] | {"ir_frame": "1"} == {
-        "key": "=a", "status": "failed", "ir_frame": "1", "vis_frame": "", "reason": ""
-    }  # fmt: skip

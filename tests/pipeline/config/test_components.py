@@ -7,8 +7,10 @@ import torch
 from pydantic import BaseModel, ValidationError
 
 from common.errors import ConfigError
+from pipeline.arms import _fuser
 from pipeline.config import components
 from pipeline.config.components import FOLDERS, kinds
+from pipeline.frames import PairBatch
 
 ALL = [(part, kind) for part in FOLDERS for kind in kinds(part)]
 FUSERS = [kind for kind in kinds("arms") if kind not in ("folder", "late")]
@@ -64,3 +66,21 @@ def test_every_fuser_keeps_shape_range_order_and_gradient(kind, size):
     seen.requires_grad_()
     fuser(ir=ir, vis=vis).sum().backward()
     assert seen.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", ["average", "maximum", "ir_only", "vis_only"])
+def test_large_images_are_fused_in_bands_to_the_bit(kind, monkeypatch):
+    module = module_of("arms", kind)
+    config = module.Config()
+    assert config.pointwise
+    torch.manual_seed(0)
+    ir, vis = (torch.randint(256, (2, n, 37, 51), dtype=torch.uint8) for n in (1, 3))
+    arm = _fuser.FuserArm(
+        module.build(config), device=torch.device("cpu"), dtype=torch.float32, config=config
+    )
+    at_once = arm(PairBatch(("a", "b"), ir, vis))
+    for rows in (1, 5, 36):
+        monkeypatch.setattr(_fuser, "BAND", rows * 2 * 51)
+        assert torch.equal(arm(PairBatch(("a", "b"), ir, vis)), at_once)
+    monkeypatch.setattr(_fuser, "BAND", 1)
+    assert torch.equal(arm(PairBatch(("a", "b"), ir, vis)), at_once)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from common.errors import DataError
+from eval.labels import Labels
 from pipeline.frames import Frame, FramePair
 from pipeline.geometry.registration import (
     Calibration,
@@ -66,6 +67,26 @@ def test_a_whole_shift_is_exact_and_the_rest_is_black():
     assert np.array_equal(result[5:45, 3:53], IR)
     assert not result[:5].any()
     assert not result[:, 53:].any()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(0, 49), min_size=2, max_size=2, unique=True), st.integers(0, 37))
+def test_labels_are_carried_as_the_pixels_in_them(columns, top):
+    left, right = sorted(columns)
+    box = np.array([[left, top, right, top + 3]], np.float64)
+    carried = Register(calibration()).labels(Labels(box, np.array([2]), box))
+    ys, xs = np.mgrid[:80, :100]  # which visible pixels' centres come from inside of the box?
+    x, y = project(np.linalg.inv(np.array(TURNED)), np.column_stack([xs.ravel(), ys.ravel()])).T
+    inside = (x + 0.5 > left) & (x + 0.5 < right) & (y + 0.5 > top) & (y + 0.5 < top + 3)
+    if not inside.any():
+        return
+    assert carried.class_id.tolist() == [2]
+    assert np.array_equal(carried.ignore, carried.xyxy)
+    xs, ys = xs.ravel()[inside], ys.ravel()[inside]
+    around = [xs.min() + 0.5, ys.min() + 0.5, xs.max() + 0.5, ys.max() + 0.5]
+    beyond = (carried.xyxy[0] - around) * [-1, -1, 1, 1]
+    assert (beyond >= 0).all()  # all of them are in it
+    assert (beyond < 4).all()  # and it reaches no further than to the nearest pixels outside
 
 
 def test_covered_is_what_infrared_pixels_lie_on():

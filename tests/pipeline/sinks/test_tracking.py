@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from common.errors import ConfigError
+from common.errors import ConfigError, DataError
+from pipeline.sinks import mlflow, tensorboard
 from pipeline.sinks._tracking import Record, check_outside, final_folder, numbers, read_record
 from tests.helpers import stand
 
@@ -72,3 +73,39 @@ def test_nothing_may_be_where_the_run_folder_will_be(tmp_path, where):
         check_outside(tmp_path / where, context, "sinks.log.folder")
     for apart in ("runs/toy-2", "logs/toy", "runs"):
         check_outside(tmp_path / apart, context, "sinks.log.folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("results.json", {"arms": {"ir": {"detection": {"yolo": {}}}}}),
+        ("results.json", {"arms": 3}),
+        ("results.json", {"protocol": {}}),
+        ("results.json", {"frames": {"paired": "many"}}),
+        ("results.json", b"[]"),
+        ("results.json", b"\xff"),
+        ("timing.json", b'{"stages": {}'),
+        ("config.yaml", b"\xff"),
+        ("config.yaml", b"a: !!int ''"),
+        ("config.yaml", b"- 1"),
+    ],
+)
+def test_files_that_are_changed_while_a_run_ends(tmp_path, name, content):
+    protocol = {
+        "fingerprint": "abc", "detector": None, "versions": {"irvis": "0"}, "preset": "p"
+    }  # fmt: skip
+    whole = RESULTS | {"protocol": protocol, "warnings": []}
+    if isinstance(content, dict):
+        content = json.dumps(whole | content).encode()
+    (tmp_path / "results.json").write_text(json.dumps(whole))
+    (tmp_path / "timing.json").write_text(json.dumps(TIMING))
+    (tmp_path / "config.yaml").write_text("run: {name: a}\n")
+    (tmp_path / name).write_bytes(content)
+    context = stand.context(tmp_path)
+    sinks = [mlflow.MlflowSink(mlflow.Config(), context, "log", None, "1")]
+    if name != "config.yaml" or content == b"\xff":  # which TensorBoard shows as it is
+        sinks.append(tensorboard.TensorBoardSink(None, context, "tb"))
+    for sink in sinks:
+        with pytest.raises(DataError, match=name.replace(".", r"\.")) as error:
+            sink.publish("run")
+        assert "\n" not in str(error.value)
