@@ -271,9 +271,8 @@ class _Job:
         for name, sink in self._config.sinks.items():
             built = sink.module.build(sink.config, context, name)
             if not isinstance(built, Sink):
-                raise ConfigError(
-                    f"sinks.{name}.kind: {sink.kind} builds no pipeline.interfaces.Sink"
-                )
+                what = "builds no pipeline.interfaces.Sink"
+                raise ConfigError(f"sinks.{name}.kind: {sink.kind} {what}")
             yield built
 
 
