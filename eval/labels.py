@@ -151,6 +151,14 @@ class LabelSet:
         """The images that the labels speak of, sorted, those with nothing on them included."""
         return sorted(self._images)
 
+    def has(self, key: str) -> bool:
+        """Whether the labels speak of an image, which may have other folders before its name.
+
+        Raises:
+            errors.DataError: The key fits several images.
+        """
+        return self._resolve(key) is not None
+
     def class_ids(self, key: str) -> NDArray[np.int64]:
         """Class ids of an image's labels (n,), none where they could not be read."""
         name = self._resolve(key)
