@@ -6,6 +6,7 @@ in the folder of the labels, one below, and up to two above it.
 """
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -91,10 +92,11 @@ def find_class_list(labels: Path) -> tuple[ClassList, Path] | None:
 
 
 def _candidates(labels: Path) -> Iterator[Path]:
-    """The files to look at, the nearest first."""
-    here = labels.resolve()
+    """The files to look at, the nearest first; of a link, those beside it and beside its target."""
+    here = Path(os.path.abspath(labels))  # noqa: PTH100  (resolve would follow links)
     below = sorted(folder for folder in here.iterdir() if folder.is_dir())
-    for folder in (here, *below, *list(here.parents)[:_ABOVE]):
+    above = [folder for start in (here, here.resolve()) for folder in start.parents[:_ABOVE]]
+    for folder in (here, *below, *dict.fromkeys(above)):
         try:
             files = sorted(folder.iterdir())
         except OSError:

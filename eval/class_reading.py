@@ -99,16 +99,39 @@ def choose(
     ]
 
 
-def doubts(reading: Reading, pairs: Iterable[tuple[ClassId, int]]) -> list[str]:
-    """A warning where most labels with a prediction on them are of another class than it."""
+def doubts(
+    reading: Reading, pairs: Iterable[tuple[ClassId, int]], names: Mapping[int, str]
+) -> list[str]:
+    """A warning where most labels with a prediction on them, or all of a class, are of another.
+
+    Args:
+        reading: What the ids were taken for.
+        pairs: Class of the best prediction on each label, and the label's.
+        names: The classes that count, name by id.
+    """
     counts = Counter(pairs)
     agreed, total = reading.agreement(counts), counts.total()
     if 2 * agreed >= total:
-        return []
+        return [text for class_id, name in names.items() if (text := _never(
+            reading, {pair: n for pair, n in counts.items() if pair[1] == class_id}, name
+        ))]  # fmt: skip
     return [
         f"only {agreed} of the {total} labels with a prediction on them agree with it in class, "
         f"its id taken for {reading.about}; if ids mean something else, say it with {SAY_IT}"
     ]
+
+
+def _never(reading: Reading, counts: Mapping[tuple[ClassId, int], int], name: str) -> str:
+    """A warning where predictions lie on the labels of a class and none is of that class."""
+    total = sum(counts.values())
+    if total < ENOUGH or reading.agreement(counts):
+        return ""
+    given = ", ".join(str(given)[:40] for given, _ in list(counts)[:6])
+    return (
+        f"none of the {total} labels of {name[:40]} with a prediction on them agrees with it in "
+        f"class (ids {given}), ids taken for {reading.about}; if they mean something else, say it "
+        f"with {SAY_IT}"
+    )
 
 
 def _admits(way: Reading, seen: Iterable[ClassId]) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from common.errors import DataError
 from eval.class_names import NameTable
-from eval.class_reading import SAY_IT, Reading, choose, doubts
+from eval.class_reading import ENOUGH, SAY_IT, Reading, choose, doubts
 from eval.coco_files import GroundTruth, Prediction
 from eval.overlap import overlapping
 from eval.prediction_files import Entries, read_entries
@@ -81,10 +81,13 @@ def classify(
             f"no prediction is of a class of the labels: their ids are {_some(seen)}, read as "
             f"{reading.about}; say what they mean with irvis evaluate {SAY_IT}"
         )
+    names = {c["id"]: c["name"] for c in ground_truth["categories"] if c["id"] in counted}
     reading = Reading(reading.about, {g: i for g, i in ids.items() if i is not None})  # and names
     predictions = {}
     for arm, mine in arms.items():
-        warnings += [f"{arm}: {text}" for text in doubts(reading, pairs[arm])]
+        warnings += [f"{arm}: {text}" for text in doubts(reading, pairs[arm], names)]
+        met = sum(class_id in names for _, class_id in pairs[arm])
+        warnings += _unmet(arm, mine, ground_truth, names, met)
         warnings += _uncounted(arm, mine, ids, counted)
         kept: list[dict[str, Any]] = []
         for item in mine:
@@ -94,6 +97,40 @@ def classify(
                 kept.append(item)
         predictions[arm] = cast("list[Prediction]", kept)
     return Classified(predictions, warnings)
+
+
+def _unmet(
+    arm: str, entries: Entries, ground_truth: GroundTruth, counted: Collection[int], met: int
+) -> list[str]:
+    """A warning where most labelled images have no prediction, or hardly a label has one on it.
+
+    Args:
+        arm: Its name.
+        entries: Its predictions.
+        ground_truth: What they are of.
+        counted: The classes that count.
+        met: How many labels of them have a prediction on them.
+    """
+    labelled = [
+        item["image_id"]
+        for item in ground_truth["annotations"]
+        if item["category_id"] in counted and not item["iscrowd"]
+    ]
+    images, predicted = set(labelled), {item["image_id"] for item in entries}
+    missing = len(images - predicted)
+    if 2 * missing > len(images):
+        return [
+            f"{arm}: {missing} of {len(images)} labelled images have no prediction, so their "
+            "objects count as missed; if the predictions are of a part of the images, give the "
+            "labels of that part"
+        ]
+    if len(labelled) >= ENOUGH and 10 * met < len(labelled):
+        return [
+            f"{arm}: only {met} of {len(labelled)} labels have a prediction on them, whatever its "
+            "class; are the predictions of these images, with boxes as left, top, width, height in "
+            "pixels of the original?"
+        ]
+    return []
 
 
 def _uncounted(

@@ -86,7 +86,6 @@ def counted_text(counted: Mapping[str, int], not_counted: Mapping[str, int]) -> 
 
 def describe_files(
     files: LabelFiles,
-    images: Mapping[str, Collection[str]] | None,
     listed: Mapping[int, str] | None,
     list_file: Path | None,
 ) -> Iterator[str]:
@@ -94,24 +93,31 @@ def describe_files(
 
     Args:
         files: What was read.
-        images: By the key of each image, its names; None where that isn't known.
         listed: The labels' list of classes.
         list_file: Where it was found, None where it was given.
     """
     if listed is not None and list_file is not None:
-        yield f"the labels' classes are {known(listed)} (from {list_file.name})"
-    if images is not None:
-        have = {nfc(key) for key in files.images} | {PurePosixPath(k).name for k in files.images}
-        without = sum(have.isdisjoint(map(nfc, called)) for called in images.values())
-        if without:
-            what = "are not in the labels" if files.form == "coco" else "have no label file"
-            yield f"{without} of {len(images)} images {what} and count as background"
+        yield f"the labels' classes are {known(listed)} (from {list_file})"
     for left, what in (
         (files.strays, "label file(s) of images that are not there"),
         (files.no_labels, "text file(s) that are no labels"),
     ):
         if left:
             yield f"{len(left)} {what} left out ({', '.join(left[:3])}{', ...' * (len(left) > 3)})"
+
+
+def unlabelled(files: LabelFiles, images: Mapping[str, Collection[str]]) -> tuple[str, bool]:
+    """That images have no labels, empty if all have; and whether most have none.
+
+    Args:
+        files: What was read.
+        images: By the key of each image, its names.
+    """
+    have = {nfc(key) for key in files.images} | {PurePosixPath(k).name for k in files.images}
+    without = sum(have.isdisjoint(map(nfc, called)) for called in images.values())
+    what = "are not in the labels" if files.form == "coco" else "have no label file"
+    text = f"{without} of {len(images)} images {what} and count as background" if without else ""
+    return text, 2 * without > len(images)
 
 
 def doubts(bare: Collection[SourceClass], names: Mapping[int, str]) -> list[str]:
@@ -129,6 +135,21 @@ def doubts(bare: Collection[SourceClass], names: Mapping[int, str]) -> list[str]
     return [
         f"the labels have bare class ids and no list of names: taken as the detector's, {taken}; "
         "if they mean other classes, set source.class_names (a file or a list)"
+    ]
+
+
+def merged(called: Mapping[int, Mapping[str, str]]) -> list[str]:
+    """A warning for each class for which the labels have several names.
+
+    Args:
+        called: By class, the labels' names of it, by the folded name.
+    """
+    return [
+        f"the labels' classes {' and '.join(sorted(names.values())[:4])} count as one; if one of "
+        "them shall not count, leave it out (irvis run: source.class_map.NAME=null, irvis "
+        "evaluate: --class-map NAME=null)"
+        for names in called.values()
+        if len(names) > 1
     ]
 
 

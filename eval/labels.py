@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from common.errors import DataError
 from eval.class_lists import find_class_list
 from eval.class_map import ClassMap, Given, SourceClass, own_names
+from eval.class_names import fold
 from eval.label_files import LabelFiles, nfc, read_ignore, read_labels
-from eval.label_report import LabelReport, describe_files, doubts
+from eval.label_report import LabelReport, describe_files, doubts, merged, unlabelled
 
 _UNKNOWN = -1  # stands for classes that we don't have
 
@@ -144,12 +145,23 @@ class LabelSet:
         labels = cls(
             files, classes, read_ignore(ignore) if ignore is not None else {}, path, box_origin
         )
-        labels.report.notes.extend(describe_files(files, images, listed, list_file))
+        text, most = unlabelled(files, images or {})
+        if text:
+            (labels.report.warnings if most else labels.report.notes).append(text)
+        labels.report.notes.extend(describe_files(files, listed, list_file))
         return labels
 
     def keys(self) -> Sequence[str]:
         """The images that the labels speak of, sorted, those with nothing on them included."""
         return sorted(self._images)
+
+    def has(self, key: str) -> bool:
+        """Whether the labels speak of an image, which may have other folders before its name.
+
+        Raises:
+            errors.DataError: The key fits several images.
+        """
+        return self._resolve(key) is not None
 
     def class_ids(self, key: str) -> NDArray[np.int64]:
         """Class ids of an image's labels (n,), none where they could not be read."""
@@ -214,6 +226,7 @@ class LabelSet:
         objects: Counter[int] = Counter()
         others: Counter[str] = Counter()
         bare: set[SourceClass] = set()
+        called: dict[int, dict[str, str]] = defaultdict(dict)  # by our class: their names of it
         for key, image in files.images.items():
             for index in self._keep[key].tolist():
                 class_id = int(self._class_id[key][index])
@@ -224,10 +237,13 @@ class LabelSet:
                     others[str(source) if source.name is None else source.name] += 1
                 else:
                     objects[class_id] += 1
+                    if source.name is not None:
+                        called[class_id].setdefault(fold(source.name), source.name)
                 if source.name is None and classes.given is None:
                     bare.add(source)
         repeated = sum(len(i.classes) - len(self._keep[k]) for k, i in files.images.items())
-        report = LabelReport(classes.names, objects, others, [], doubts(bare, classes.names))
+        warnings = doubts(bare, classes.names) + ([] if classes.given else merged(called))
+        report = LabelReport(classes.names, objects, others, [], warnings)
         if repeated:
             report.notes.append(f"{repeated} label line(s) repeat another one and count once")
         return report

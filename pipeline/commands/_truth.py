@@ -144,5 +144,6 @@ def _from_folder(
         class_ids=label_set.own_ids,
         left_out=label_set.report.others,
         notes=label_set.report.notes,
+        warnings=label_set.report.warnings,
         protocol=label_set.protocol,
     )

@@ -18,6 +18,7 @@ from common.cells import cell
 from common.files import write_json, write_text
 from eval.average_precision import STATISTICS
 from eval.class_names import COCO_NAMES
+from eval.class_reading import ENOUGH
 from eval.coco_files import ImageEntry
 from eval.comparison import judge, warnings
 from eval.evaluation import ArmResult, curves_json, evaluate_arm, table_rows
@@ -174,6 +175,7 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
     if summary.labels is not None and summary.classes is not None:
         advice = "name those that are to count in evaluation.classes, or map source.class_map"
         notes += [*summary.labels.warnings, *summary.classes.warnings(advice)]
+    notes += _confused(scored)
     if not frames["paired"]:
         notes.append(
             "no frame of one camera has a partner in the other: are both times of one clock? "
@@ -182,6 +184,22 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
     if scored and context.frame_rate is not None:
         notes.append("the frames of a recording resemble one another: 95% intervals are too narrow")
     return leaks + notes
+
+
+def _confused(scored: Mapping[str, ArmResult]) -> list[str]:
+    """A warning for each class whose labels every arm takes for other classes alone."""
+    if not scored:
+        return []
+    names = list(next(iter(scored.values())).names.values())
+    matrix = sum((result.confusion for result in scored.values()), np.zeros((), np.int64))
+    found = matrix[:-1, :-1]  # row: detected class, column: labelled class
+    return [
+        f"all {int(column.sum())} detections over 0.25 on labels of {name} are of other classes, "
+        f"most of {names[int(column.argmax())]}: do the labels' ids mean these names? "
+        "(source.class_names, source.class_map)"
+        for index, (name, column) in enumerate(zip(names, found.T, strict=True))
+        if column.sum() >= ENOUGH and column[index] == 0
+    ]
 
 
 def _protocol(context: RunContext, truth: GroundTruthFile) -> dict[str, Any]:

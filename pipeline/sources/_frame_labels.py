@@ -67,7 +67,10 @@ class FrameLabels:
         self._labels, self._path, self._first = labels, path, first
         self._names = frozenset(labels.keys())
         self._numbers: dict[int, str | None] = {}  # None: several names end with that number
+        self._stems: dict[str, str | None] = {}  # None: several folders have that name
         for name in sorted(self._names):
+            stem = PurePosixPath(name).name
+            self._stems[stem] = None if stem in self._stems else name
             if match := _NUMBER.search(PurePosixPath(name).name):
                 number = int(match[0])
                 self._numbers[number] = None if number in self._numbers else name
@@ -91,7 +94,7 @@ class FrameLabels:
         return self._labels.class_ids(self._name(key) or key)
 
     def check(self, keys: Iterable[str]) -> None:
-        """Check that the labels belong to existing frames; warn of those that don't.
+        """Check that the labels belong to existing frames; warn of what doesn't fit.
 
         Args:
             keys: Keys of all visible frames, in order.
@@ -100,7 +103,8 @@ class FrameLabels:
             DataError: No label belongs to a frame, or they seem to count from another number.
         """
         frames = list(keys)
-        assigned = {name for key in frames if (name := self._name(key))}
+        found = [self._name(key) for key in frames]
+        assigned = {name for name in found if name}
         if not self._names:
             return
         last = self._numbers.get(len(frames))
@@ -115,14 +119,32 @@ class FrameLabels:
                 f"{self._path}: no label is of a visible frame; they need names that end with its "
                 f"number, from {self._first or 0} on, or its key, like {frames[0] if frames else 0}"
             )
+        self._note_gaps(frames, found.count(None))
         if rest := sorted(self._names - assigned):
             log.warning(
                 "%s: %d of %d labelled images are no frames and left out, the first is %s",
                 self._path, len(rest), len(self._names), rest[0],
             )  # fmt: skip
 
+    def _note_gaps(self, frames: list[str], without: int) -> None:
+        """Report frames without labels, and labels that may count from 1."""
+        report = self._labels.report
+        from_0 = frames[0].isdecimal() and int(frames[0]) == 0
+        if self._first is None and from_0 and 1 in self._numbers and 0 not in self._numbers:
+            report.warnings.append(
+                "the labels have frame 1 and no frame 0, and are taken to count from 0; give "
+                "source.labels_from=1 if they count from 1, or 0 if they don't"
+            )
+        if without:
+            most = 2 * without > len(frames)
+            (report.warnings if most else report.notes).append(
+                f"{without} of {len(frames)} visible frames have no labels and count as background"
+            )
+
     def _name(self, key: str) -> str | None:
         """The name under which the labels list a frame; None if they don't."""
         if key in self._names and not self._first:
             return key
-        return self._numbers.get(int(key) + (self._first or 0)) if key.isdecimal() else None
+        if key.isdecimal():
+            return self._numbers.get(int(key) + (self._first or 0))
+        return self._stems.get(key)

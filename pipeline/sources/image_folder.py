@@ -190,8 +190,12 @@ class ImagePairs(Source):
         return self._with_checks(map(self._pair, range(len(self.keys))))
 
     def _label(self, key: str) -> str:
-        """The name under which the labels list a pair."""
-        return next((name for name in self._names.get(key, (key,)) if name in self._labelled), key)
+        """The name under which the labels list a pair, whole or behind other folders."""
+        names = self._names.get(key, (key,))
+        whole = next((name for name in names if name in self._labelled), None)
+        if whole is not None or self._labels is None:
+            return whole or key
+        return next(filter(self._labels.has, names), key)
 
     def _with_checks(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
         """Yield the pairs; check the images' plausibility in the first pass."""

@@ -216,3 +216,14 @@ def test_dev_labels():
     keys = labels.keys()
     ids = np.concatenate([labels.get(key, (480, 640)).class_id for key in keys])
     assert (len(keys), (ids == 0).sum(), (ids == 2).sum()) == (61, 119, 122)
+
+
+def test_several_names_of_one_class_are_said(tmp_path):
+    path = folder(tmp_path, a__xml=voc(voc_object("person"), voc_object("people")))
+    labels = LabelSet.open(path, names=NAMES)
+    assert labels.class_ids("a").tolist() == [0, 0]
+    (text,) = labels.report.warnings
+    assert "the labels' classes people and person count as one" in text
+    without = LabelSet.open(path, names=NAMES, class_map={"people": None})
+    assert without.class_ids("a").tolist() == [0]
+    assert without.report.warnings == []

@@ -82,6 +82,17 @@ def test_a_single_image_has_no_interval(tmp_path, monkeypatch):
     assert results["warnings"] == ["a single image with labels gives no intervals"]
 
 
+def test_labels_whose_ids_mean_another_class_are_said(pairs):
+    for path in (pairs / "labels").iterdir():
+        path.write_text("2" + path.read_text()[1:])
+    results = execute(toys.settings(pairs)).results
+    assert results["arms"]["fused"]["detection"]["yolo"]["map50"] == 0
+    # infrared, fused and late find all six, visible three
+    assert results["warnings"][-1].startswith(
+        "all 21 detections over 0.25 on labels of car are of other classes, most of person"
+    )
+
+
 def test_labels_of_no_class_that_counts(pairs):
     for path in (pairs / "labels").iterdir():
         path.write_text("1 0.5 0.5 0.2 0.2\n")

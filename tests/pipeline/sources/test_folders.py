@@ -105,6 +105,15 @@ def test_labels_without_their_images_are_left_out_and_counted(here):
     ]
 
 
+def test_most_images_without_labels_are_a_warning(here):
+    toys.write_pairs(here, 3)
+    (here / "labels" / "000.txt").unlink()
+    (here / "labels" / "002.txt").unlink()
+    report = msrs.build(msrs.Config(root=here)).label_report
+    assert report.warnings == ["2 of 3 images have no label file and count as background"]
+    assert report.notes == []
+
+
 def test_labels_of_which_none_fits_are_a_mistake(here):
     toys.write_pairs(here, 2, labels=False)
     (here / "labels").mkdir()

@@ -171,12 +171,13 @@ def test_exchanged_cameras_and_false_colours_are_said(here, caplog):
     assert "are the cameras exchanged?" not in caplog.text
 
 
-def test_labels_by_the_name_of_either_camera(here):
+@pytest.mark.parametrize("folder", ["labels", "labels/data"])
+def test_labels_by_the_name_of_either_camera(here, folder):
     for key in (1, 2):
         save(here / f"ir/F_{key}_IR.png", ramp(16, 24))
         save(here / f"vis/F_{key}_RGB.png", coloured(key))
-    touch(here, "labels/F_1_IR.txt", "labels/F_2_IR.txt")
-    (here / "labels/F_1_IR.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    touch(here, f"{folder}/F_1_IR.txt", f"{folder}/F_2_IR.txt")
+    (here / f"{folder}/F_1_IR.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     for only, wanted in ((None, ["F_1", "F_2"]), ("F_1", ["F_1"])):
         names = {"ir": "_IR", "vis": "_RGB", "only": only}
         source = build(here, labels=here / "labels", names=names)

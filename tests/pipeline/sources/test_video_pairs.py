@@ -224,6 +224,17 @@ def test_labels_that_count_from_one_are_not_taken_for_the_frame_before(here):
         build(*files, labels=here / "labels")
 
 
+def test_frames_without_labels_are_said(here):
+    files = labelled(here, [1, 5])
+    with build(*files, labels=here / "labels") as source:
+        from_one, few = source.label_report.warnings
+    assert "frame 1 and no frame 0" in from_one
+    assert "source.labels_from=1" in from_one
+    assert few == "10 of 12 visible frames have no labels and count as background"
+    with build(*files, labels=here / "labels", labels_from=0) as source:
+        assert source.label_report.warnings == [few]
+
+
 def test_float_infrared_without_its_range_is_refused(here):
     for name in ("ir", "vis"):
         (here / name).mkdir()

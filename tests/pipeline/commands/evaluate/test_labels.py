@@ -81,6 +81,17 @@ def test_class_lists_beside_and_above_labels(here, files):
     assert found.get("000D", (H, W)).class_id.tolist() == [0, 2]
 
 
+def test_the_class_list_beside_a_link_to_the_labels(here):
+    (here / "a/b/c").mkdir(parents=True)
+    (here / "set").mkdir()
+    (here / "set/data.yaml").write_text("names: [car, person]\n")
+    (here / "set/labels").symlink_to(here / "a/b/c")
+    assert find_class_list(here / "set/labels") == (
+        {0: "car", 1: "person"}, here / "set/data.yaml",
+    )  # fmt: skip
+    assert find_class_list(here / "a/b/c") is None
+
+
 def test_class_lists_that_contradict_each_other(here):
     labels = label_folder(here, yolo())
     (labels / "classes.txt").write_text("person\nbike\ncar\n")

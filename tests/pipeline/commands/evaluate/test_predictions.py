@@ -202,8 +202,53 @@ def test_another_list_is_taken_on_clear_evidence_only(pairs, taken):
     assert reading is taken
     assert bool(warnings) == (taken is FROM_1)
     if len(pairs) > 0 and taken is OWN:
-        assert "agree with it in class" in doubts(reading, pairs)[0]
+        assert "agree with it in class" in doubts(reading, pairs, {})[0]
 
 
 def test_a_list_that_counts_from_1_has_no_0():
     assert choose([OWN, FROM_1], [(1, 0)] * 9, {0, 1}) == (OWN, [])
+
+
+def test_a_class_that_no_prediction_has_is_said():
+    person, car = [(0, 0)] * 9, [(2, 1)] * 3
+    names = {0: "person", 1: "car"}
+    (text,) = doubts(OWN, person + car, names)
+    assert "none of the 3 labels of car with a prediction on them" in text
+    assert doubts(OWN, person + car[:2], names) == []  # too few
+    assert doubts(OWN, person + car, {0: "person"}) == []  # doesn't count
+    assert doubts(OWN, [*person, *car, (1, 1)], names) == []
+
+
+def truth(images):
+    box = [10.0, 10.0, 20.0, 20.0]
+    return {
+        "images": [{"id": k, "file_name": f"{k}.png", "width": W, "height": H} for k in images],
+        "annotations": [
+            {"id": k, "image_id": k, "category_id": 1, "bbox": box, "area": 400.0, "iscrowd": 0}
+            for k in images
+        ],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("images", "box", "said"),
+    [
+        (5, [10, 10, 20, 20], None),
+        (3, [10, 10, 20, 20], None),
+        (2, [10, 10, 20, 20], "3 of 5 labelled images have no prediction"),
+        (5, [10, 10, 30, 30], "only 0 of 5 labels have a prediction on them"),  # edges
+        (5, [0.1, 0.1, 0.2, 0.2], "only 0 of 5 labels"),  # fractions
+    ],
+)
+def test_predictions_of_other_images_or_in_another_form_are_said(here, images, box, said):
+    (here / "truth.json").write_text(json.dumps(truth(range(1, 6))))
+    predictions = [
+        {"image_id": k, "category_id": 1, "bbox": box, "score": 0.9} for k in range(1, images + 1)
+    ]
+    (here / "late.json").write_text(json.dumps(predictions))
+    warnings = read_inputs(here / "late.json", here / "truth.json").warnings
+    assert [text for text in warnings if "labelled images" in text or "labels have" in text] == (
+        [] if said is None else warnings
+    )
+    assert said is None or (said in warnings[0] and warnings[0].startswith("late: "))
