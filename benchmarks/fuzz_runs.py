@@ -28,7 +28,7 @@ def run_folders(rng: random.Random, here: Path) -> None:
         path.write_bytes(some_json(rng, json.loads(path.read_bytes())))
     else:
         path.write_bytes(changed_bytes(rng, path.read_bytes()))
-    show.report(folder)
+    show.print_report(folder)
     report.report([folder], here / "page.html")
 
 
