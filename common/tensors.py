@@ -1,5 +1,6 @@
 """Limits on the size of tensors read from files."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,10 +42,11 @@ def check_header(path: Path) -> None:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if length > HEADER:
+    if HEADER < length <= size:  # a header longer than the file is damage, found by its reader
         raise WeightsError(
-            f"{path}: no readable safetensors file: its header claims "
+            f"{path}: refused, its header claims "
             f"{length / 1e6:.0f} MB; no network needs over {HEADER / 1e6:.0f}"
         )

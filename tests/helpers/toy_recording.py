@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.frames import Frame
 from pipeline.sources._recordings import RecordedPairs, Timing
-from pipeline.sources._stream import About, Lost
+from pipeline.sources._stream import Lost, RecordingInfo
 from tests.helpers.toys import HEIGHT, WIDTH
 
 RATE = 10  # frames per second
@@ -52,7 +52,7 @@ def build(config, names):
 class Camera:
     """See ``pipeline.sources._recordings.Stream``."""
 
-    rate, about = Fraction(RATE), About()
+    rate, info = Fraction(RATE), RecordingInfo()
 
     def __init__(self, name, faults, frames):
         self._name, self._faults = name, faults

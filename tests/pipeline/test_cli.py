@@ -68,7 +68,7 @@ def test_skipped_pairs_are_in_the_headline(toy, capsys):
         (["toy.yaml", "arms.ir.kind=ironly"], "arms.ir.kind: unknown 'ironly'; did you mean 'ir_"),
         (["toy.yaml", "detector.weight=1"], "unknown key detector.weight"),
         (["none.yaml"], "no configuration file none.yaml"),
-        (["toy.yaml", "compute.device=cuda:99"], "compute.device: cuda:99 is not there"),
+        (["toy.yaml", "compute.device=cuda:99"], "compute.device: cuda:99 does not exist"),
         (["toy.yaml", "detector={kind: yolov5, weights: nix}"], "no weights 'nix'"),
         (["toy.yaml", "detector={kind: yolov5, weights: toy.yaml}"], "toy.yaml: not a YOLO check"),
         (["toy.yaml", "source.class_map={0: 77}"], "0 is mapped to 77, which is no known class"),

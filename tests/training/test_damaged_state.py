@@ -93,7 +93,7 @@ def test_the_index_of_a_cache(partial, here, change):
 def test_the_pairs_of_a_cache(partial, here):
     (path,) = (here / "cache").glob("*.bin")
     path.write_bytes(path.read_bytes()[:-1])
-    refused(DataError, "its pairs are not all there")
+    refused(DataError, "is damaged .pairs are missing.")
     path.unlink()
     refused(DataError, "is damaged")
 

@@ -39,8 +39,8 @@ def stage(busy_s, wait_s=0.0):
         ({"dropped": 5}, "50 of 50 pairs; 5 frame(s) dropped (reasons in ledger.csv); "),
         (
             {"failed": 2, "unpaired": 3, "fallback": 4, "dropped": 5},
-            "50 of 52 pairs; 3 frame(s) without a partner; 4 from one camera alone, which no score "
-            "counts; 5 frame(s) dropped (reasons in ledger.csv); ",
+            "50 of 52 pairs; 3 frame(s) without a partner; 4 from one camera alone, not "
+            "scored; 5 frame(s) dropped (reasons in ledger.csv); ",
         ),
     ],
 )
@@ -125,5 +125,5 @@ def test_report_of_a_run_that_only_fuses_has_no_table(capsys, found):
 
 def test_report_says_what_of_the_labels_was_left_out(capsys):
     labels = {"counted": {"car": 2}, "not_counted": {}, "notes": ["1 label file [drift] left out"]}
-    run.report(outcome(results={**results(None), "labels": labels}))
+    run.print_report(outcome(results={**results(None), "labels": labels}))
     assert "Note: 1 label file [drift] left out" in capsys.readouterr().out.splitlines()

@@ -9,14 +9,14 @@ import numpy as np
 from pipeline.frames import Frame
 from pipeline.sources._prefetch import Prefetch
 from pipeline.sources._recordings import RecordedPairs, Timing
-from pipeline.sources._stream import About
+from pipeline.sources._stream import RecordingInfo
 from tests.helpers.threads import prompt, wait_until
 
 
 class Endless:
     """A recording that nobody reads to its end."""
 
-    rate, frames, about = Fraction(10), 0, About()
+    rate, frames, info = Fraction(10), 0, RecordingInfo()
 
     def __init__(self):
         self.read, self.closed = 0, False
