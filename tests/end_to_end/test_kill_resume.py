@@ -143,7 +143,8 @@ def test_a_kill_while_the_run_ends(whole, calls, tmp_path, share):
     at = 1 + round(share * calls)
     with children.child(children.end, settings(folder), CHECKPOINT, at, children.number()) as one:
         assert children.end_of(one) == KILLED
-    assert run(folder, resume=True) is not None
+    if (tmp_path / "out.partial").is_dir():  # else the kill came after the folder was complete
+        assert run(folder, resume=True) is not None
     assert_same(files(folder), expected)
 
 

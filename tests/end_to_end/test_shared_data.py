@@ -31,6 +31,8 @@ def results(shared, tmp_path_factory):
             "arms.fused=null",
             "arms.unet=null",
             "sinks.fused=null",
+            "sinks.report=null",
+            "evaluation.quality=false",
             f"run.dir={folder}",
         ],
     )
