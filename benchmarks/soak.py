@@ -37,7 +37,7 @@ from pipeline.engine import runner
 from pipeline.frames import Frame, Image
 from pipeline.sources import scenes
 from pipeline.sources._recordings import RecordedPairs, Timing
-from pipeline.sources._stream import About
+from pipeline.sources._stream import RecordingInfo
 
 DRAWN, EVERY, SETTLED = 200, 5_000, 10_000
 HEIGHT, WIDTH = 256, 320
@@ -52,7 +52,7 @@ class Settings(BaseModel):
 class Repeated:
     """A camera that repeats some images; see ``pipeline.sources._recordings.Stream``."""
 
-    rate, about = Fraction(RATE), About()
+    rate, info = Fraction(RATE), RecordingInfo()
 
     def __init__(self, images: Image, frames: int) -> None:
         self.frames, self._images = frames, images

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import ConfigError, DataError
+from common.errors import ConfigError, DataError, shown
 from common.files import parse_yaml, read_text
 from eval.class_names import fold
 from eval.system_files import is_system_file
@@ -144,6 +144,6 @@ def _checked(names: Any) -> ClassList:  # noqa: ANN401  (what a file holds)
     for class_id, name in names.items():
         number = int(class_id) if isinstance(class_id, str) and class_id.isdecimal() else class_id
         if type(number) is not int or not isinstance(name, str | int) or not str(name).strip():
-            raise ValueError(f"{str(class_id)[:20]!r}: {str(name)[:20]!r} is no id with a name")
+            raise ValueError(f"{shown(class_id)}: {shown(name)} is no id with a name")
         found[number] = str(name).strip()
     return found

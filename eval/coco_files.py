@@ -148,7 +148,7 @@ def read_predictions(
 ) -> list[Prediction]:
     """Read a ``predictions/<arm>.json`` of a run, made for the images and classes of its truth.
 
-    Predictions of other programs are read by ``eval.predictions``.
+    Predictions of other programs are read by ``eval.prediction_files``.
 
     Args:
         path: A list of COCO results.

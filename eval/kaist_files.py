@@ -8,6 +8,7 @@ eleventh number, is set.
 from pathlib import Path
 
 from common.errors import DataError
+from common.numbers import decimal
 from eval.class_map import SourceClass
 from eval.labelled_image import LabelledImage
 
@@ -40,8 +41,8 @@ def _object(
     where: str, line: str, fields: list[str]
 ) -> tuple[SourceClass, tuple[float, float, float, float], bool]:
     try:
-        left, top, width, height = (float(field) for field in fields[1:5])
-        flag = float(fields[_FLAG]) if len(fields) > _FLAG else 0.0
+        left, top, width, height = (decimal(field) for field in fields[1:5])
+        flag = decimal(fields[_FLAG]) if len(fields) > _FLAG else 0.0
         sound = 0 < width < 1e6 and 0 < height < 1e6 and abs(left) < 1e6 and abs(top) < 1e6
     except ValueError:
         sound = False

@@ -6,6 +6,7 @@ from xml.parsers import expat
 
 from common.errors import DataError
 from common.files import check_file, decode_xml
+from common.numbers import decimal, whole
 from eval.class_map import SourceClass
 from eval.coco_checks import numbers
 from eval.kaist_files import is_neither_way
@@ -63,7 +64,7 @@ def _kaist_box(where: str, item: Element) -> tuple[float, ...]:
 def _four(where: str, item: Element, names: tuple[str, ...]) -> list[float]:
     texts = [(item.findtext(f"bndbox/{name}") or "").strip() for name in names]
     try:
-        values = numbers([float(text) for text in texts], 4)
+        values = numbers([decimal(text) for text in texts], 4)
     except ValueError:
         values = None
     if values is None:
@@ -75,7 +76,9 @@ def _four(where: str, item: Element, names: tuple[str, ...]) -> list[float]:
 def _voc_size(root: Element) -> tuple[int, int] | None:
     """Height and width, where the file states them (some tools write zeros)."""
     try:
-        height, width = (int(root.findtext(f"size/{side}") or "") for side in ("height", "width"))
+        height, width = (
+            whole((root.findtext(f"size/{side}") or "").strip()) for side in ("height", "width")
+        )
     except ValueError:
         return None
     return (height, width) if height > 0 and width > 0 else None

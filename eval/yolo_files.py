@@ -1,20 +1,17 @@
 """YOLO txt: lines `class cx cy w h`, polygons, and predictions with a confidence."""
 
-import math
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from common.errors import DataError
 from common.files import read_text
+from common.numbers import decimal
 from eval.class_map import SourceClass
 from eval.labelled_image import LabelledImage
 
 ROUNDING = 0.01  # of the image's side: so far outside a coordinate may lie, and is clipped
 _EPSILON = 1e-9
-# What C reads too: float() also takes 1_0 and Arabic digits.
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf)", re.ASCII | re.I)
 
 
 class Line(NamedTuple):
@@ -75,9 +72,12 @@ def _numbers(where: str, line: str, *, scored: bool) -> list[float]:
     if scored and count < 6:
         hint = "; detect.py writes the confidence with --save-conf" if count == 5 else ""
         raise DataError(f"{where}: {count} fields, expected 6; write '{form}'{hint}")
-    values = [float(field) if _NUMBER.fullmatch(field) else math.nan for field in fields]
-    texts = [f for f, v in zip(fields, values, strict=True) if math.isnan(v) and f.lower() != "nan"]
-    if texts or not values[0].is_integer() or not 0 <= values[0] < 2**31:
+    try:
+        values = [decimal(field) for field in fields]
+        sound = values[0].is_integer() and 0 <= values[0] < 2**31
+    except ValueError:
+        sound = False
+    if not sound:
         raise DataError(
             f"{where}: {line.strip()[:80]!r} is not a whole number and numbers; write '{form}'"
         )

@@ -122,6 +122,8 @@ def test_voc_class_map(tmp_path):
         (voc("", voc_object(box=(5, 5, 3, 9))), "a.xml:4: bndbox .* has no size"),
         (voc(voc_object(box=(5, 5, "x", 9))), "a.xml:3: bndbox needs four numbers"),
         (voc(voc_object(box=(5, 5, "nan", 9))), "a.xml:3: bndbox needs four numbers"),
+        (voc(voc_object(box=(5, 5, "1_0", 9))), "a.xml:3: bndbox needs four numbers"),
+        (voc(voc_object(box=(5, 5, "٩", 9))), "a.xml:3: bndbox needs four numbers"),
         (voc("<object><name>car</name></object>"), "a.xml:3: bndbox needs four numbers"),
         ("<annotation>\n<object>", "a.xml: not readable as XML .*line 2"),
         ("", "a.xml: not readable as XML"),
