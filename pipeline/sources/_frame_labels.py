@@ -93,6 +93,15 @@ class FrameLabels:
         """As ``LabelSet.class_ids``."""
         return self._labels.class_ids(self._name(key) or key)
 
+    def check_start(self, key: str) -> None:
+        """Warn of labels that may count from 1; needs only the key of the first visible frame."""
+        from_0 = key.isdecimal() and int(key) == 0
+        if self._first is None and from_0 and 1 in self._numbers and 0 not in self._numbers:
+            self._labels.report.warnings.append(
+                "the labels have frame 1 and no frame 0, and are taken to count from 0; give "
+                "source.labels_from=1 if they count from 1, or 0 if they don't"
+            )
+
     def check(self, keys: Iterable[str]) -> None:
         """Check that the labels belong to existing frames; warn of what doesn't fit.
 
@@ -119,27 +128,16 @@ class FrameLabels:
                 f"{self._path}: no label is of a visible frame; they need names that end with its "
                 f"number, from {self._first or 0} on, or its key, like {frames[0] if frames else 0}"
             )
-        self._note_gaps(frames, found.count(None))
+        if without := found.count(None):
+            report, most = self._labels.report, 2 * without > len(frames)
+            (report.warnings if most else report.notes).append(
+                f"{without} of {len(frames)} visible frames have no labels and count as background"
+            )
         if rest := sorted(self._names - assigned):
             log.warning(
                 "%s: %d of %d labelled images are no frames and left out, the first is %s",
                 self._path, len(rest), len(self._names), rest[0],
             )  # fmt: skip
-
-    def _note_gaps(self, frames: list[str], without: int) -> None:
-        """Report frames without labels, and labels that may count from 1."""
-        report = self._labels.report
-        from_0 = frames[0].isdecimal() and int(frames[0]) == 0
-        if self._first is None and from_0 and 1 in self._numbers and 0 not in self._numbers:
-            report.warnings.append(
-                "the labels have frame 1 and no frame 0, and are taken to count from 0; give "
-                "source.labels_from=1 if they count from 1, or 0 if they don't"
-            )
-        if without:
-            most = 2 * without > len(frames)
-            (report.warnings if most else report.notes).append(
-                f"{without} of {len(frames)} visible frames have no labels and count as background"
-            )
 
     def _name(self, key: str) -> str | None:
         """The name under which the labels list a frame; None if they don't."""

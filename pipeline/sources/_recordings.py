@@ -101,8 +101,10 @@ class RecordedPairs(Source):
         self._ir, self._vis = open_streams()
         try:
             _spans.check(self._ir.info, self._vis.info, timing.offset_ms)
-            if labels is not None and self._vis.frames:
-                labels.check(map(self._vis.key, range(self._vis.frames)))
+            if labels is not None:
+                labels.check_start(self._vis.key(0))
+                if self._vis.frames:  # MKV and TS don't state it
+                    labels.check(map(self._vis.key, range(self._vis.frames)))
         except BaseException:
             self.close()
             raise

@@ -235,6 +235,16 @@ def test_frames_without_labels_are_said(here):
         assert source.label_report.warnings == [few]
 
 
+def test_labels_from_one_of_a_file_that_does_not_state_its_frames(here):
+    labelled(here, range(1, 13))
+    write(here / "ir.mkv", EVERY_40)
+    write(here / "vis.mkv", EVERY_40)
+    with build(here / "ir.mkv", here / "vis.mkv", labels=here / "labels") as source:
+        assert source.count is None
+        (text,) = source.label_report.warnings
+    assert "frame 1 and no frame 0" in text
+
+
 def test_float_infrared_without_its_range_is_refused(here):
     for name in ("ir", "vis"):
         (here / name).mkdir()
