@@ -171,7 +171,7 @@ def test_a_checkpoint_with_code_is_refused_and_not_run(tmp_path, cpu):
     ("name", "content", "message"),
     [
         ("text.pt", b"hello", "not a YOLO checkpoint"),
-        ("text.safetensors", b"hello", "no readable safetensors file"),
+        ("text.safetensors", b"hello", "not a detector's safetensors"),
         ("old.pt", pickle.dumps({"model": 1}), "not a YOLO checkpoint"),
         ("empty.pt", b"", "not a YOLO checkpoint"),
     ],
