@@ -73,6 +73,22 @@ def fuse_luminance(fuse: LuminanceFuser, *, ir: Tensor, vis: Tensor) -> Tensor:
     return ycbcr_to_rgb(fuse(ir=ir, vis=y), cbcr)
 
 
+def check_luminances(ir: Tensor, vis: Tensor) -> None:
+    """Refuse what is not two batches of images with one channel and one shape.
+
+    Args:
+        ir: Must be [B, 1, H, W].
+        vis: Must have the same shape.
+
+    Raises:
+        ValueError: The shapes are not [B, 1, H, W] or differ.
+    """
+    if ir.shape != vis.shape or ir.dim() != 4 or ir.shape[1] != 1:
+        raise ValueError(
+            f"ir and vis must both be [B, 1, H, W]: {tuple(ir.shape)}, {tuple(vis.shape)}"
+        )
+
+
 def check_range(name: str, image: Tensor) -> None:
     """Check that an image has no values outside [0, 1].
 

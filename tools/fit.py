@@ -14,31 +14,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from common.errors import WeightsError
 from detection.detectors import yolov5
 from eval.average_precision import evaluate_yolo
 from eval.presets import preset
-from fusion.fusers import average, fusionmamba, gate_unet, ir_only, vis_only
-from fusion.network import checkpoint
+from fusion.fusers import average, ir_only, vis_only
+from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms import late
 from pipeline.arms._fuser import FuserArm
 from pipeline.config.config import DETECTOR_SETTINGS
 from pipeline.engine.compute import Compute
 from pipeline.frames import Frame, FramePair, Item
 from training import config
+from training.networks import load_network
 from training.pairs import open_sources
 
 RECIPE = Path(__file__).parents[1] / "configs" / "train_irvis.yaml"
 PROTOCOL, CLASSES = "paper-msrs", (0, 2)
-
-
-def fuser_of(weights):
-    """The fuser of a weights file or name, by the network in its metadata."""
-    kind = checkpoint.read(checkpoint.find(weights)).metadata.get("network")
-    kinds = {"fusionmamba": fusionmamba, "gate_unet": gate_unet}
-    if kind not in kinds:
-        raise WeightsError(f"{weights}: weights of {kind}; choose from {', '.join(kinds)}")
-    return kinds[kind].build(kinds[kind].Config(weights=weights))
 
 
 def labelled(overrides):
@@ -64,7 +55,7 @@ def main():
     detector = yolov5.build(yolov5.Config(**settings), device=device)
     plain = {"ir": ir_only, "vis": vis_only, "average": average}
     fusers = {name: module.build(module.Config()) for name, module in plain.items()}
-    fusers |= {weights: fuser_of(weights) for weights in arguments.weights}
+    fusers |= {weights: NetworkFuser(load_network(weights)) for weights in arguments.weights}
     arms = {n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()}
     arms["late"] = late.LateArm(late.Config())
     compute = Compute(arms, detector, device=device, batch=1)

@@ -73,6 +73,7 @@ def train(
         errors.IrvisError: The user's input is wrong, or a loss is not finite.
     """
     device = choose_device(config.compute.device)
+    earlier_weights(config)  # raises for a missing file now, not after all pairs are decoded
     sources = open_sources(config)
     trainer = Trainer(config, sources, device)
     sheet = None if config.sheet is None else Sheet(config.sheet)

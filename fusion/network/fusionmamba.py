@@ -18,6 +18,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
+from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
 from fusion.network.dffm import DFFM
 from fusion.network.dvss import DVSS, Block
@@ -129,10 +130,7 @@ class FusionMamba(Network):
         Raises:
             ValueError: The shapes are not [B, 1, H, W] or differ.
         """
-        if ir.shape != vis.shape or ir.dim() != 4 or ir.shape[1] != 1:
-            raise ValueError(
-                f"ir and vis must both be [B, 1, H, W]: {tuple(ir.shape)}, {tuple(vis.shape)}"
-            )
+        check_luminances(ir, vis)
         height, width = ir.shape[2:]
         ir, vis = pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE)
         features = self._decode(self._encode(ir, vis))  # [B, H'/4, W'/4, C]

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
 from fusion.network.gate import MAPS, blend
 from fusion.padding import pad_to_multiple
@@ -74,10 +75,7 @@ class GateUNet(Network):
         Raises:
             ValueError: The shapes are not [B, 1, H, W] or differ.
         """
-        if ir.shape != vis.shape or ir.dim() != 4 or ir.shape[1] != 1:
-            raise ValueError(
-                f"ir and vis must both be [B, 1, H, W]: {tuple(ir.shape)}, {tuple(vis.shape)}"
-            )
+        check_luminances(ir, vis)
         height, width = ir.shape[2:]
         multiple = 2 ** len(self.architecture.widths)
         ir, vis = pad_to_multiple(ir, multiple), pad_to_multiple(vis, multiple)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import WeightsError
+from fusion.color import check_luminances
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import LEVELS, MULTIPLE
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
@@ -80,10 +81,7 @@ class ReleasedFusionMamba(nn.Module):
         Raises:
             ValueError: The shapes are not [B, 1, H, W] or differ.
         """
-        if ir.shape != vis.shape or ir.dim() != 4 or ir.shape[1] != 1:
-            raise ValueError(
-                f"ir and vis must both be [B, 1, H, W]: {tuple(ir.shape)}, {tuple(vis.shape)}"
-            )
+        check_luminances(ir, vis)
         x, skips = self._encode(pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE))
         features = self._decode(x, skips)  # [B, H', W', C/4]
         features = features[

@@ -13,15 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.errors import DataError
 from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
-from pipeline.sources._labels import (
-    BOX_ORIGIN,
-    CLASS_MAP,
-    CLASS_NAMES,
-    BoxOrigin,
-    ClassMapping,
-    ClassNames,
-    open_labels,
-)
+from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 
 log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[0-9]+$")
@@ -38,9 +30,9 @@ class Labelled(BaseModel):
     labels_from: int | None = Field(
         None, ge=0, description="the labels' number of the first visible frame; default 0"
     )
-    class_names: ClassNames = CLASS_NAMES
-    class_map: ClassMapping = CLASS_MAP
-    box_origin: BoxOrigin = BOX_ORIGIN
+    class_names: ClassNames = None
+    class_map: ClassMapping = None
+    box_origin: BoxOrigin = 0
     ignore: Path | None = Field(None, description="json of regions that count neither way")
 
     def open_labels(self, names: Mapping[int, str]) -> "FrameLabels | None":

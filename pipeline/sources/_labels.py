@@ -2,27 +2,28 @@
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field
 
 from eval.class_lists import class_names
 from eval.labels import LabelSet
 
-ClassNames = Path | tuple[str, ...] | dict[int, str] | None
-ClassMapping = dict[str | int, int | str | None] | None
-BoxOrigin = Literal[0, 1]
-
-CLASS_NAMES = Field(
-    None,
-    description="the labels' class names by id: a file or list; default: one beside or above them",
-)
-CLASS_MAP = Field(
-    None, description="the labels' classes -> the detector's, by id or name; null drops a class"
-)
-BOX_ORIGIN: Any = Field(
-    0, description="VOC: 1 where pixels count from 1 and both ends belong to a box"
-)
+ClassNames = Annotated[
+    Path | tuple[str, ...] | dict[int, str] | None,
+    Field(
+        description="the labels' class names by id: a file or list; "
+        "default: one beside or above them"
+    ),
+]
+ClassMapping = Annotated[
+    dict[str | int, int | str | None] | None,
+    Field(description="the labels' classes -> the detector's, by id or name; null drops a class"),
+]
+BoxOrigin = Annotated[
+    Literal[0, 1],
+    Field(description="VOC: 1 where pixels count from 1 and both ends belong to a box"),
+]
 
 
 class Settings(Protocol):

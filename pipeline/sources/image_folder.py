@@ -20,15 +20,7 @@ from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _pairing_by_name
-from pipeline.sources._labels import (
-    BOX_ORIGIN,
-    CLASS_MAP,
-    CLASS_NAMES,
-    BoxOrigin,
-    ClassMapping,
-    ClassNames,
-    open_labels,
-)
+from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources._pairing_by_name import Names
 from pipeline.sources._plausibility import Plausibility, identical
 
@@ -59,9 +51,9 @@ class Config(BaseModel):
     labels_on: Modality = Field(
         "vis", description="the images that they are drawn on; ir: carried by the calibration"
     )
-    class_names: ClassNames = CLASS_NAMES
-    class_map: ClassMapping = CLASS_MAP
-    box_origin: BoxOrigin = BOX_ORIGIN
+    class_names: ClassNames = None
+    class_map: ClassMapping = None
+    box_origin: BoxOrigin = 0
     ignore: Path | None = Field(None, description="json of regions that count neither way")
     ir_range: IrRange | None = Field(
         None, description="counts of 16-bit IR, or values of float IR, -> 0..255"

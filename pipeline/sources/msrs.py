@@ -11,15 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from pipeline.images import list_images
-from pipeline.sources._labels import (
-    BOX_ORIGIN,
-    CLASS_MAP,
-    CLASS_NAMES,
-    BoxOrigin,
-    ClassMapping,
-    ClassNames,
-    open_labels,
-)
+from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources.image_folder import ImagePairs, IrRange
 
 
@@ -29,9 +21,9 @@ class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path = Field(description="folder that holds ir/ and vi/, and labels/ if there are any")
-    class_names: ClassNames = CLASS_NAMES
-    class_map: ClassMapping = CLASS_MAP
-    box_origin: BoxOrigin = BOX_ORIGIN
+    class_names: ClassNames = None
+    class_map: ClassMapping = None
+    box_origin: BoxOrigin = 0
     ir_range: IrRange | None = Field(None, description="counts of 16-bit IR -> 0..255")
 
 
