@@ -171,8 +171,10 @@ def test_stop_ends_the_wait_for_a_silent_camera():
 
     source = build(opener, opener)
     with Prefetch(source, length=2, name="decode", stop=source.stop) as ahead:
-        threading.Thread(target=lambda: (waiting.wait(), ahead.close())).start()
+        closer = threading.Thread(target=lambda: (waiting.wait(), ahead.close()))
+        closer.start()
         list(ahead)
+    closer.join()
     assert silent.is_set()
 
 
