@@ -34,7 +34,7 @@ class Endless:
 
 
 def test_stop_ends_the_search_for_the_offset():
-    """Ctrl-C in the middle of it: whoever closes the stage doesn't wait for the recordings' end."""
+    """Ctrl-C in the middle of it: closing the stage does not wait for the recordings' end."""
     opened = []
 
     def streams():
@@ -43,7 +43,9 @@ def test_stop_ends_the_search_for_the_offset():
 
     with prompt(), RecordedPairs(streams, Timing(offset_ms="auto")) as source:
         with Prefetch(source, length=8, name="decode", stop=source.stop) as stage:
-            threading.Thread(target=list, args=(stage,)).start()  # waits for the first pair
+            reader = threading.Thread(target=list, args=(stage,))
+            reader.start()  # waits for the first pair
             wait_until(lambda: len(opened) == 2 and opened[1][0].read > 50)
+        reader.join()
         assert all(stream.closed for stream in opened[1])
     assert all(stream.closed for pair in opened for stream in pair)
