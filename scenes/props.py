@@ -34,10 +34,11 @@ def draw_tree(rng: np.random.Generator) -> Picture:
     side = int(_DRAWN_M * _DENSITY * 1.15)
     camera = Camera((side, side), _DENSITY, side / 2, side - 4.0, 0.0, 0.0, z=-1.0)
     sprite = draw(camera, tree_shapes(_DRAWN_M, rng))
-    cover = (255 * sprite.silhouette).astype(np.uint8)
-    mean = [int(c) for c in sprite.planes[sprite.silhouette].mean(axis=0)]
-    filled = np.where(sprite.silhouette[..., None], sprite.planes, np.array(mean, np.uint8))
-    planes, covers = [np.asarray(filled, np.uint8)], [cover]
+    cover = 255 * sprite.silhouette.view(np.uint8)
+    filled = np.empty_like(sprite.planes)
+    filled[:] = np.array(cv2.sumElems(sprite.planes)) / np.count_nonzero(cover)
+    cv2.copyTo(sprite.planes, cover, filled)
+    planes, covers = [filled], [cover]
     for _ in range(4):
         size = (planes[-1].shape[1] // 2, planes[-1].shape[0] // 2)
         planes.append(
@@ -86,14 +87,22 @@ def tree_shapes(height: float, rng: np.random.Generator) -> list[Shape]:
     angle, reach = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.uniform(0, 1, count))
     reach *= rng.uniform(0.8, 1.1, count)
     across, up = reach * np.cos(angle) * 0.27 * height, reach * np.sin(angle) * 0.27 * height
-    for i in np.argsort(up + rng.normal(0, 0.06 * height, count)):
-        sun = 0.72 + 0.55 * (up[i] / (0.54 * height) + 0.5) + rng.normal(0, 0.12)
-        radius = rng.uniform(0.02, 0.045) * height
-        outline = ellipse(radius, radius * 0.8, 9) * rng.uniform(0.7, 1.3, (9, 1))
-        red, green_, blue = green * sun
-        place_up = 0.7 * height + up[i]
-        leaf = upright(outline, across[i], place_up, 0.0)
-        shapes.append(Shape(leaf, (red, green_, blue), float(rng.normal(0, 0.5) + 0.4 * sun - 0.4)))
+    order = np.argsort(up + rng.normal(0, 0.06 * height, count))
+    across, up = across[order], up[order]
+    sun, radius, kelvin = np.empty((3, count))
+    lumps = np.empty((count, 9, 1))
+    for i in range(count):
+        sun[i], radius[i] = rng.normal(0, 0.12), rng.uniform(0.02, 0.045)
+        lumps[i], kelvin[i] = rng.uniform(0.7, 1.3, (9, 1)), rng.normal(0, 0.5)
+    sun = 0.72 + 0.55 * (up / (0.54 * height) + 0.5) + sun
+    kelvin = kelvin + 0.4 * sun - 0.4
+    radius *= height
+    radii = np.stack([radius, radius * 0.8], axis=1)[:, None]  # [count, 1, 2]
+    leaves = np.zeros((count, 9, 3))
+    leaves[:, :, :2] = radii * ellipse(1.0, 1.0, 9) * lumps
+    leaves[:, :, :2] += np.stack([across, 0.7 * height + up], axis=1)[:, None]
+    colours = (green * sun[:, None]).tolist()
+    shapes += map(Shape, leaves, colours, kelvin.tolist())
     return shapes
 
 

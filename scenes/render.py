@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from eval.labels import Labels
 from scenes.actors import Actor, Props, draw_pose
 from scenes.backdrop import Backdrop
-from scenes.canvas import Canvas
+from scenes.canvas import Canvas, Stage
 from scenes.climate import Climate, Conditions, Moment, draw_climate
 from scenes.drawing import SUPERSAMPLING, Camera, temperature
 from scenes.ego import Ego
@@ -131,8 +131,8 @@ class Clip:
 
     def truth(self, index: int) -> Truth:
         """The ground truth of frame ``index``, without rendering its images."""
-        canvas = self._compose(self.seconds(index))
-        return find_truth(canvas.actors, canvas.owner, canvas.camera)
+        stage = self._stage(index)
+        return find_truth(stage.actors, stage.owner, stage.camera)
 
     def labels(self, index: int) -> Labels:
         """The labels of frame ``index``, without rendering its images."""
@@ -140,8 +140,8 @@ class Clip:
 
     def mask(self, index: int) -> NDArray[np.int64]:
         """Track id at each canvas pixel, int64 [2 H, 2 W], 0 for none."""
-        canvas = self._compose(self.seconds(index))
-        return np.array([0] + [actor.track for actor in canvas.actors])[canvas.owner]
+        stage = self._stage(index)
+        return np.array([0] + [actor.track for actor in stage.actors])[stage.owner]
 
     def _actors(self, seconds: float, camera: Camera, moment: Moment) -> list[Actor]:
         poses = list(self._cast.poses(seconds))
@@ -154,11 +154,19 @@ class Clip:
         actors += self._props.actors(camera, moment)
         return sorted(actors, key=lambda actor: -actor.place[1])[-_MOST_ACTORS:]
 
+    def _stage(self, index: int) -> Stage:
+        """What a frame shows, without colours."""
+        seconds = self.seconds(index)
+        camera, moment = self.ego.camera(seconds), self.climate.at(seconds)
+        actors = self._actors(seconds, camera, moment)
+        return Stage(self._backdrop.walls(camera), camera, actors)
+
     def _compose(self, seconds: float) -> Canvas:
         camera, moment = self.ego.camera(seconds), self.climate.at(seconds)
         actors = self._actors(seconds, camera, moment)
-        view = self._backdrop.view(camera, moment)
-        return Canvas(view, camera, moment, actors, self.ego.speed(seconds))
+        walls = self._backdrop.walls(camera)
+        view = self._backdrop.view(camera, moment, walls)
+        return Canvas(view, walls, camera, moment, actors, self.ego.speed(seconds))
 
     def _photograph(self, canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
         moment, view = canvas.moment, canvas.view
@@ -212,7 +220,7 @@ def _mirrored(shine: Map, canvas: Canvas) -> Map:
     """Reflections of lights in the wet road, smeared downwards because it is rough."""
     reach = canvas.depth.shape[0] // 5
     smeared = cv2.blur(shine, (3, reach), anchor=(1, reach - 1))
-    ground = (canvas.small_owner == 0) & ~canvas.view.wall[::SUPERSAMPLING, ::SUPERSAMPLING]
+    ground = (canvas.small_owner == 0) & ~canvas.walls.mask[::SUPERSAMPLING, ::SUPERSAMPLING]
     ground[: round(canvas.camera.horizon / SUPERSAMPLING)] = False
     share = np.float32(1.6) * ground.astype(np.float32)
     mirrored: Map = np.asarray(smeared, np.float32) * _three(share)
