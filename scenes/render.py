@@ -28,6 +28,7 @@ _MOST_ACTORS = 254  # the canvas numbers them in 8 bits
 _TIMES = {
     "day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3, "afternoon": 4, "afternoon_to_night": 5
 }  # fmt: skip
+_KEPT = 256  # frames drawn last whose ground truth is kept: a run asks for it a little later
 _WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 
@@ -103,6 +104,7 @@ class Clip:
         )
         self._props = Props(self.street)
         self._frame_rate = frame_rate
+        self._truths: dict[int, Truth] = {}  # in the order of drawing
         self._homography, self._delay = ir_homography, ir_delay
         self._visible = VisibleSensor(np.random.default_rng([*self._seed, 2]), size, self.climate)
         self._infrared = InfraredSensor(np.random.default_rng([*self._seed, 3]), size, self.climate)
@@ -122,15 +124,22 @@ class Clip:
         other = self._compose(self.seconds(index) + self._delay) if self._delay else canvas
         vis_rng, ir_rng = (np.random.default_rng([*self._seed, 4 + i, index]) for i in (0, 1))
         counts = self._infrared.measure(self._temperature(other), other.moment, ir_rng)
+        truth = find_truth(canvas.actors, canvas.owner, canvas.camera)
+        if len(self._truths) == _KEPT:
+            del self._truths[next(iter(self._truths))]
+        self._truths[index] = truth
         return Scene(
             ir=self._infrared.display(counts, other.moment),
             ir16=counts,
             vis=self._photograph(canvas, vis_rng),
-            truth=find_truth(canvas.actors, canvas.owner, canvas.camera),
+            truth=truth,
         )
 
     def truth(self, index: int) -> Truth:
         """The ground truth of frame ``index``, without rendering its images."""
+        drawn = self._truths.get(index)
+        if drawn is not None:
+            return drawn
         stage = self._stage(index)
         return find_truth(stage.actors, stage.owner, stage.camera)
 

@@ -133,11 +133,12 @@ class SurfacePainter:
         red, green, blue = (np.zeros(shape, np.uint8) for _ in range(3))
         kelvin, glow = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         solid = np.ones(shape, np.float32)
+        planes: tuple[NDArray[Any], ...] = (red, green, blue, kelvin, glow, solid)
         for block in stretch.sides[(side + 1) // 2]:
             columns = slice(*np.searchsorted(z[0], (block.start, block.end)).tolist())
             if block.height and columns.start < columns.stop:
                 part = self._house(block, z[:, columns], y)
-                for whole, piece in zip((red, green, blue, kelvin, glow, solid), part, strict=True):
+                for whole, piece in zip(planes, part, strict=True):
                     whole[:, columns] = piece
         sun, shade = np.float32(side != self._street.sun), self._exposure.wall_shade
         warming = (shade + (self._exposure.wall - shade) * sun) * solid
@@ -234,7 +235,8 @@ def _soften(mask: NDArray[np.bool_], sigma: float) -> Map:
 
 
 def _levels(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.clip(plane, 0, 255).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.clip(plane, 0, 255).astype(np.uint8)
+    return levels
 
 
 def _rounded(plane: NDArray[Any]) -> NDArray[np.uint8]:

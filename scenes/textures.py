@@ -118,5 +118,8 @@ def warp(
             source, to_box @ matrix, (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        mask = None if masks is None else masks[i][y0:y1, x0:x1]
-        cv2.copyTo(warped, mask, target[y0:y1, x0:x1])
+        part = np.s_[y0:y1, x0:x1]
+        if masks is None:
+            target[part] = warped
+        else:
+            cv2.copyTo(warped, masks[i][part], target[part])
