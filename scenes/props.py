@@ -1,12 +1,13 @@
 """Trees and street lamps; temperatures are over the air's."""
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.drawing import RGB, Camera, Shape, Sprite, draw, ellipse, limb, upright
+from scenes.drawing import RGB, Camera, Rod, Shape, Sprite, draw, draw_limbs, ellipse, upright
 
 LAMP_HEIGHT_M = 5.2
 LAMP_LIGHT: RGB = (255, 222, 160)
@@ -55,32 +56,35 @@ def place(picture: Picture, camera: Camera, x: float, z: float, height: float) -
     """Draw the part on the canvas of a tree at x and z; None if it is out of view."""
     per_metre = camera.focal / (z - camera.z)
     scale = per_metre * height / _DRAWN_M / _DENSITY
-    level = int(np.clip(np.floor(-np.log2(scale)), 0, len(picture.planes) - 1))
+    level = min(max(math.floor(-np.log2(scale)), 0), len(picture.planes) - 1)
     left = camera.centre_x + per_metre * (x - camera.x) - scale * picture.foot[0]
     top = camera.horizon + per_metre * camera.height - scale * picture.foot[1]
-    shape = picture.planes[0].shape
-    x0, x1 = np.clip(np.round([left, left + scale * shape[1]]), 0, camera.canvas[1]).astype(int)
-    y0, y1 = np.clip(np.round([top, top + scale * shape[0]]), 0, camera.canvas[0]).astype(int)
+    rows, columns = picture.cover[0].shape
+    x0, x1 = (min(max(round(x), 0), camera.canvas[1]) for x in (left, left + scale * columns))
+    y0, y1 = (min(max(round(y), 0), camera.canvas[0]) for y in (top, top + scale * rows))
     if x1 <= x0 or y1 <= y0:
         return None
     by = scale * 2**level
     matrix = np.array([[by, 0, left - x0 + by / 2 - 0.5], [0, by, top - y0 + by / 2 - 0.5]])
-    size = (int(x1 - x0), int(y1 - y0))
+    size = (x1 - x0, y1 - y0)
     planes = cv2.warpAffine(picture.planes[level], matrix, size, borderMode=cv2.BORDER_REPLICATE)
     cover = cv2.warpAffine(picture.cover[level], matrix, size)
-    return Sprite(int(x0), int(y0), np.asarray(planes * (cover > 127)[..., None], np.uint8))
+    inside = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
+    cv2.copyTo(planes, (cover > 127).view(np.uint8), inside)
+    return Sprite(x0, y0, inside)
 
 
 def tree_shapes(height: float, rng: np.random.Generator) -> list[Shape]:
     """A trunk, two boughs and a crown of leaf clumps, dark below and light above."""
     bark: RGB = (82, 66, 52)
     bark_k = 1.5
-    fork = np.array([0.0, 0.42 * height, 0.0])
+    fork = (0.0, 0.42 * height, 0.0)
     girth = 0.022 * height
-    shapes = [Shape(limb(np.zeros(3), fork, (girth * 1.3, girth)), bark, bark_k)]
+    rods: list[Rod] = [((0.0, 0.0, 0.0), fork, (girth * 1.3, girth))]
     for lean in (-0.14, 0.16):
-        bough = np.array([lean * height, 0.66 * height, 0.0])
-        shapes.append(Shape(limb(fork, bough, (girth * 0.8, girth * 0.4)), bark, bark_k))
+        bough = (lean * height, 0.66 * height, 0.0)
+        rods.append((fork, bough, (girth * 0.8, girth * 0.4)))
+    shapes = [Shape(outline, bark, bark_k) for outline in draw_limbs(rods)]
     green = np.array([70.0, 104.0, 48.0]) * rng.uniform(0.8, 1.15)
     green[0] += rng.uniform(-14, 46)
     count = 260
@@ -110,11 +114,17 @@ def lamp_shapes(x: float, z: float, lit: float) -> tuple[list[Shape], list[Shape
     """The polygons of a street lamp, and those that emit light; ``lit`` is from 0 to 1."""
     steel: RGB = (96, 100, 104)
     arm = x - np.sign(x) * 1.2
-    top = np.array([x, LAMP_HEIGHT_M, z])
+    top = (x, LAMP_HEIGHT_M, z)
     head = upright(ellipse(0.3, 0.1, 10), float(arm), LAMP_HEIGHT_M, z)
+    post, beam = draw_limbs(
+        [
+            ((x, 0.0, z), top, (0.09, 0.055)),
+            (top, (arm, LAMP_HEIGHT_M + 0.1, z), (0.05, 0.04)),
+        ]
+    )
     shapes = [
-        Shape(limb(np.array([x, 0.0, z]), top, (0.09, 0.055)), steel, 0.5),
-        Shape(limb(top, np.array([arm, LAMP_HEIGHT_M + 0.1, z]), (0.05, 0.04)), steel, 0.5),
+        Shape(post, steel, 0.5),
+        Shape(beam, steel, 0.5),
         Shape(head, (150, 152, 150), 0.5 + 14.0 * lit),
     ]
     red, green, blue = (lit * c for c in LAMP_LIGHT)
