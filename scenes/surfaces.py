@@ -1,6 +1,7 @@
 """Textures of the ground and the facades of a stretch."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import cv2
@@ -23,8 +24,8 @@ _HEDGE = np.array([62, 92, 48], np.float32)
 _FRAME = np.array([188, 184, 176], np.float32)
 _GLASS = np.array([0.85, 1.0, 1.15], np.float32)
 _TILE = 256  # side of the noise tiles, samples
-_STRIP = 32  # rows of the ground that are painted at a time
-_Texels = tuple[NDArray[np.int64], ...]  # rows [r, 1] and columns [1, c]
+_STRIP = 128  # rows of the ground that are painted at a time
+_Part = tuple[slice, slice]  # rows and columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,27 +76,38 @@ class SurfacePainter:
         start = stretch.number * STRETCH_M
         x = _centres(-HALF_M, HALF_M, ACROSS)[None, :]
         z = _centres(start, start + STRETCH_M, ALONG)[:, None]
-        lamps = self._lamp_light(x, np.zeros_like(x), z)
-        # all rows are alike; a single row would be blurred along x only, and rounded differently
-        lit = np.repeat(x * self._street.sun > shadow_edge(self._street), 2, axis=0)
-        sun = _soften(lit, 0.3 * ACROSS)[:1]
+        in_mouth = np.zeros(len(z), np.intp)
+        if stretch.junction is not None:
+            in_mouth[:] = ((z > stretch.junction[0]) & (z < stretch.junction[1]))[:, 0]
+        # rows are of two kinds, with pavements and without
+        on_road = np.concatenate([np.abs(x) < self._street.road, np.ones(x.shape, bool)])
         # in strips, whose planes stay in the processor's cache
-        strips = [
-            self._strip(stretch, x, z[rows : rows + _STRIP], sun, lamps[rows : rows + _STRIP])
-            for rows in range(0, len(z), _STRIP)
+        strips = [slice(start, start + _STRIP) for start in range(0, len(z), _STRIP)]
+        paint = [self._strip(stretch, x, z[rows], on_road[in_mouth[rows]]) for rows in strips]
+        # a single row would be blurred along x only, and rounded differently
+        lit = np.repeat(x * self._street.sun > shadow_edge(self._street), 2, axis=0)
+        sun = _soften(lit, 0.3 * ACROSS)
+        shade = self._exposure.shade
+        warming = (shade + (1 - shade) * sun) * np.where(on_road, 1.0, self._exposure.pavement)
+        warmth, sunlight = _rounded(255 * warming), _rounded((255 * sun).astype(np.float64))
+        lamps = LAMP_FULL * self._lamp_light(x, np.zeros_like(x), z)
+        light = [
+            _merged(
+                warmth[in_mouth[rows]],
+                sunlight[in_mouth[rows]],
+                _rounded(lamps[rows].astype(np.float64)),
+                np.zeros(lamps[rows].shape, np.uint8),
+            )
+            for rows in strips
         ]
-        paint, light = (np.concatenate(parts) for parts in zip(*strips, strict=True))
-        return Texture(paint, light)
+        return Texture(np.concatenate(paint), np.concatenate(light))
 
     def _strip(
-        self, stretch: Stretch, x: Map, z: Map, sun: Map, lamps: Map
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Rows of the ground's texture."""
+        self, stretch: Stretch, x: Map, z: Map, on_road: NDArray[np.bool_]
+    ) -> NDArray[np.uint8]:
+        """Paint rows of the ground."""
         street = self._street
         grain, patches = self._sample(self._rough, z, x, 9.0), self._sample(self._cloudy, z, x, 2.0)
-        on_road = np.repeat(np.abs(x) < street.road, z.size, axis=0)
-        if stretch.junction is not None:
-            on_road |= (z > stretch.junction[0]) & (z < stretch.junction[1])
         marks = np.nonzero(_markings(street, stretch, on_road, x, z))
         tone = np.where(on_road, np.float32(5), np.float32(7)) * grain
         tone += np.where(on_road, np.float32(street.asphalt), np.float32(138))
@@ -112,14 +124,7 @@ class SurfacePainter:
         kelvin: Map = 1.0 + 0.7 * patches + 0.35 * grain
         kelvin -= ~on_road
         kelvin[marks] = kelvin[marks] - np.float64(0.8)
-        shade = self._exposure.shade
-        warming = (shade + (1 - shade) * sun) * np.where(on_road, 1.0, self._exposure.pavement)
-        light = (255 * warming, (255 * sun).astype(np.float64),
-                 (LAMP_FULL * lamps).astype(np.float64), np.zeros((1, 1)))  # fmt: skip
-        return (
-            _merged(*map(_levels, (red, green, blue)), temperature_code(kelvin)),
-            _merged(*(np.broadcast_to(_rounded(part), lamps.shape) for part in light)),
-        )
+        return _merged(*map(_levels, (red, green, blue)), temperature_code(kelvin))
 
     def facade(self, stretch: Stretch, side: int) -> Texture:
         """Paint the houses of a side: rows from ``TOP_M`` down to the ground, columns along z.
@@ -163,17 +168,20 @@ class SurfacePainter:
         ]
         kelvin = block.warmer + 0.8 * stain + 0.4 * grain
         glow, solid = np.zeros_like(kelvin), np.ones_like(kelvin)
-        frame, pane, random, height = _windows(z, y, block)
-        for plane, part in zip(colours, _FRAME, strict=True):
-            plane[frame] = part
-        kelvin[frame] += 0.5
-        glass = 40 + 55 * random + 40 * height
-        for plane, part in zip(colours, _GLASS, strict=True):
-            plane[pane] = _levels(glass * part)
-        # panes reflect the cold sky; some rooms are heated
-        kelvin[pane] = 3.0 * random - 2.0 * height - 4.0
-        glow[pane] = np.where(random > 0.8, 0.25 + 0.4 * (random * 57 % 1), 0)
-        solid[pane] = 0.15
+        frames, panes = _windows(z, y, block)
+        for part in frames:
+            for plane, level in zip(colours, _FRAME, strict=True):
+                plane[part] = level
+            kelvin[part] += 0.5
+        for part, random, height in panes:
+            glass = _levels((40 + 55 * random + 40 * height) * _GLASS)  # [rows, 3]
+            for plane, levels in zip(colours, glass.T, strict=True):
+                plane[part] = levels[:, None]
+            # panes reflect the cold sky; some rooms are heated
+            kelvin[part] = 3.0 * random - 2.0 * height - 4.0
+            if random > 0.8:
+                glow[part] = 0.25 + 0.4 * (random * 57 % 1)
+            solid[part] = 0.15
         return *colours, kelvin, glow, solid
 
     def _sample(self, tile: Map, rows: Map, columns: Map, scale: float) -> Map:
@@ -265,23 +273,23 @@ def _markings(
     return paint
 
 
-def _windows(z: Map, y: Map, block: Block) -> tuple[_Texels, _Texels, Map, Map]:
-    """Texels of window frames and of panes; of the panes, a random number per window and height.
-
-    Both are rows and columns, as by ``np.ix_``, because all windows of a storey are alike.
-    """
+def _windows(
+    z: Map, y: Map, block: Block
+) -> tuple[list[_Part], list[tuple[_Part, np.float32, Map]]]:
+    """Window frames; and panes, each with a random number and the height in it, [rows, 1]."""
     column, storey = np.floor(z / block.bay), np.floor(y / block.storey)
     across, up = np.abs(z / block.bay - column - 0.5)[0], y / block.storey - storey
     high, below = np.abs(up - 0.55)[:, 0], (y < block.height - 0.5)[:, 0]
-    frame = np.ix_((high < 0.29) & below, across < 0.31)
-    pane = np.ix_((high < 0.25) & below, (across < 0.26) & (across > 0.02))
-    # few numbers, each for all texels of a window
-    storeys, of_row = np.unique(storey[pane[0][:, 0]], return_inverse=True)
-    columns, of_column = np.unique(column[0, pane[1][0]], return_inverse=True)
-    random = np.sin(columns * 12.9898 + storeys[:, None] * 78.233 + block.start) * 437.585453 % 1
-    return (
-        frame,
-        pane,
-        random.astype(np.float32)[np.ix_(of_row.ravel(), of_column)],
-        up[pane[0][:, 0]],
-    )
+    frames = product(_runs((high < 0.29) & below), _runs(across < 0.31))
+    rows, columns = _runs((high < 0.25) & below), _runs((across < 0.26) & (across > 0.02))
+    storeys = storey[[run.start for run in rows]]  # [n, 1]
+    bays = column[:, [run.start for run in columns]]  # [1, m]
+    random = np.sin(bays * 12.9898 + storeys * 78.233 + block.start) * 437.585453 % 1
+    panes = zip(product(rows, columns), random.astype(np.float32).ravel(), strict=True)
+    return list(frames), [(part, number, up[part[0]]) for part, number in panes]
+
+
+def _runs(mask: NDArray[np.bool_]) -> list[slice]:
+    """The runs of True."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False))
+    return [slice(start, end) for start, end in edges.reshape(-1, 2).tolist()]
