@@ -1,5 +1,6 @@
 """Clips: what a drive is made of, and what is known about it."""
 
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -40,15 +41,19 @@ def same(one: Scene, other: Scene) -> bool:
     ],
 )
 def test_a_frame_depends_on_the_settings_and_its_index_alone(conditions):
-    size = (128, 160)
-    in_order, jumping = (clip_of(3, size=size, conditions=conditions) for _ in range(2))
+    in_order, jumping = (clip_of(3, conditions=conditions) for _ in range(2))
     frames = [in_order.scene(index) for index in range(6)]
-    far = jumping.scene(400)  # a kilometre or so on: other stretches push the first ones out
+    textures = jumping._backdrop._textures
+    textures._painted = lru_cache(maxsize=12)(textures._paint)
+    textures._joined = lru_cache(maxsize=20)(textures._join)
+    far = jumping.scene(100)
     assert same(jumping.scene(5), frames[5])
     assert same(jumping.scene(1), frames[1])
-    assert same(in_order.scene(400), far)
+    for cache in (textures._painted.cache_info(), textures._joined.cache_info()):
+        assert cache.misses > cache.maxsize  # the first stretches pushed the far ones out
+    assert same(in_order.scene(100), far)
     assert not same(frames[0], frames[1])
-    assert not same(quick_clip_of(4, size=size, conditions=conditions).scene(0), frames[0])
+    assert not same(quick_clip_of(4, conditions=conditions).scene(0), frames[0])
 
 
 def test_night_is_short_for_the_conditions_of_a_clear_night():
