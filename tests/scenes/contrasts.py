@@ -6,7 +6,7 @@ from itertools import count
 import numpy as np
 
 from scenes.climate import Conditions
-from scenes.render import Scene
+from scenes.render import Clip
 from scenes.traffic import PERSON
 from tests.scenes.clips import LUMA, quick_clip_of
 
@@ -33,26 +33,28 @@ def contrasts(
         for name in wanted:
             clip = quick_clip_of(seed, conditions=kinds[name][0])
             if kinds[name][1] in (None, clip.climate.hot):
-                rows[name] += [row for i in FRAMES for row in people(clip.scene(i))]
+                rows[name] += [row for i in FRAMES for row in people(clip, i)]
     return {name: dict(zip(NAMES, np.array(found).T, strict=True)) for name, found in rows.items()}
 
 
-def people(scene: Scene) -> list[list[float]]:
+def people(clip: Clip, index: int) -> list[list[float]]:
     """Means and spreads of each person but those who are small or at the picture's edge."""
-    boxes = scene.labels.xyxy[scene.labels.class_id == PERSON]
+    labels = clip.labels(index)
+    boxes = labels.xyxy[labels.class_id == PERSON].round().astype(int)
+    wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+    inside = (boxes[:, 0] >= wide) & (boxes[:, 2] + wide <= clip.size[1])
+    boxes = boxes[(high >= 20) & inside]
+    if not len(boxes):
+        return []  # nothing need be drawn
+    scene = clip.scene(index)
     images = (scene.ir16 / 100.0, scene.ir.astype(float), scene.vis @ LUMA)
-    rows = []
-    for left, top, right, bottom in boxes.round().astype(int):
-        width, margin = right - left, (bottom - top) // 8
-        if bottom - top < 20 or left < width or right + width > scene.ir.shape[1]:
-            continue
-        high = slice(top + margin, bottom - margin)
-        row: list[float] = []
-        for image in images:
-            beside = np.hstack(
-                [image[high, left - width : left], image[high, right : right + width]]
-            )
-            middle = image[high, left + width // 4 : right - width // 4]
-            row += [middle.mean() - beside.mean(), beside.std()]
-        rows.append(row)
-    return rows
+    return [[part for image in images for part in _contrast(image, box)] for box in boxes]
+
+
+def _contrast(image: np.ndarray, box: np.ndarray) -> tuple[float, float]:
+    left, top, right, bottom = box
+    width, margin = right - left, (bottom - top) // 8
+    rows = slice(top + margin, bottom - margin)
+    beside = np.hstack([image[rows, left - width : left], image[rows, right : right + width]])
+    middle = image[rows, left + width // 4 : right - width // 4]
+    return middle.mean() - beside.mean(), beside.std()
