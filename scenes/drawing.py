@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -187,3 +188,8 @@ def largest(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
     step = SUPERSAMPLING
     rows = np.maximum.reduce([canvas[i::step] for i in range(step)])  # [H, 2 W]
     return np.asarray(np.maximum.reduce([rows[:, i::step] for i in range(step)]), np.uint8)
+
+
+def three(plane: NDArray[Any]) -> NDArray[Any]:
+    """Repeat a plane in three channels, for which OpenCV is much faster than broadcasting."""
+    return np.asarray(cv2.merge([plane, plane, plane]))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ from scenes.actors import Actor, Props, draw_pose
 from scenes.backdrop import Backdrop
 from scenes.canvas import Canvas, Stage
 from scenes.climate import Climate, Conditions, Moment, draw_climate
-from scenes.drawing import SUPERSAMPLING, Camera, temperature
+from scenes.drawing import SUPERSAMPLING, Camera, temperature, three
 from scenes.ego import Ego
 from scenes.lighting import actor_light, beams, street_light
 from scenes.sensors import InfraredSensor, VisibleSensor
@@ -181,13 +180,13 @@ class Clip:
         moment, view = canvas.moment, canvas.view
         lit_by = beams(canvas.actors, canvas.camera, moment)
         light = street_light(view, canvas.camera, moment, lit_by)
-        light *= _three(canvas.shadows)
+        light *= three(canvas.shadows)
         table = np.zeros((1, 256, 3), np.float32)
         table[0, 1 : len(canvas.actors) + 1] = actor_light(
             canvas.actors, self.street, moment, lit_by
         )
         owned = canvas.small_owner
-        cv2.copyTo(cv2.LUT(_three(owned), table), owned, light)
+        cv2.copyTo(cv2.LUT(three(owned), table), owned, light)
         colours = cv2.resize(canvas.planes, self.size[::-1], interpolation=cv2.INTER_AREA)
         colours = cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB)
         picture = cv2.multiply(colours, light, scale=moment.gain, dtype=cv2.CV_32F)
@@ -195,13 +194,13 @@ class Clip:
         depth = canvas.depth if self.conditions.weather != "clear" else _without_sky(canvas.depth)
         clear = np.exp(-np.float32(self.climate.fog) * depth)
         veil = [part + 13 * moment.lit for part in moment.horizon]
-        image = np.asarray(picture, np.float32) * _three(clear) + _tinted(1 - clear, veil)
+        image = np.asarray(picture, np.float32) * three(clear) + _tinted(1 - clear, veil)
         shine = None
         if moment.lit > 0:
             windows = view.light[:, :, 3] * np.float32(moment.lit / 255)
             shine = _tinted(windows, _WINDOW_LIGHT)
             cv2.copyTo(canvas.shine, owned, shine)
-            shine *= _three(clear)
+            shine *= three(clear)
             if self.climate.wet:
                 shine += _mirrored(shine, canvas)
         return self._visible.expose(image, shine, canvas.flow(), moment, rng)
@@ -232,13 +231,8 @@ def _mirrored(shine: Map, canvas: Canvas) -> Map:
     ground = (canvas.small_owner == 0) & ~canvas.walls.mask[::SUPERSAMPLING, ::SUPERSAMPLING]
     ground[: round(canvas.camera.horizon / SUPERSAMPLING)] = False
     share = np.float32(1.6) * ground.astype(np.float32)
-    mirrored: Map = np.asarray(smeared, np.float32) * _three(share)
+    mirrored: Map = np.asarray(smeared, np.float32) * three(share)
     return mirrored
-
-
-def _three(plane: NDArray[Any]) -> NDArray[Any]:
-    """Repeat a plane in three channels, for which OpenCV is much faster than broadcasting."""
-    return np.asarray(cv2.merge([plane, plane, plane]))
 
 
 def _tinted(plane: Map, colour: Sequence[float]) -> Map:
