@@ -82,7 +82,7 @@ class SurfacePainter:
         # rows are of two kinds, with pavements and without
         on_road = np.concatenate([np.abs(x) < self._street.road, np.ones(x.shape, bool)])
         # in strips, whose planes stay in the processor's cache
-        strips = [slice(start, start + _STRIP) for start in range(0, len(z), _STRIP)]
+        strips = [slice(row, row + _STRIP) for row in range(0, len(z), _STRIP)]
         paint = [self._strip(stretch, x, z[rows], on_road[in_mouth[rows]]) for rows in strips]
         # a single row would be blurred along x only, and rounded differently
         lit = np.repeat(x * self._street.sun > shadow_edge(self._street), 2, axis=0)
