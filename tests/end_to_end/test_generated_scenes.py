@@ -34,7 +34,7 @@ def yolo(results, arm):
 
 def test_every_arm_is_scored_on_every_pair(run):
     _, results = run
-    assert list(results["arms"]) == ["fused", "unet", "ir", "vis", "average", "late"]
+    assert list(results["arms"]) == ["unet", "fused", "ir", "vis", "average", "late"]
     assert results["frames"]["paired"] == FRAMES
     assert results["objects"]["scored"] == results["objects"]["labelled"] > 50
 
