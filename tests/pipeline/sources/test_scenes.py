@@ -11,7 +11,7 @@ from pipeline.images import to_eight_bit
 from pipeline.sources.scenes import Config, ScenesSource, build
 from scenes.climate import Conditions
 from scenes.faults import Faults
-from scenes.render import Clip
+from scenes.render import Clip, Scene
 from tests.scenes.clips import painted
 
 SMALL = (64, 80)
@@ -25,6 +25,17 @@ def quick_clip(*args, **settings):
 def painted_streets(monkeypatch):
     """Streets are painted once for all tests, none of which looks at the paint."""
     monkeypatch.setattr("pipeline.sources.scenes.Clip", quick_clip)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Black frames, for tests that only look at keys."""
+    black = np.zeros((64, 64), np.uint8)
+
+    def scene(clip, index):
+        return Scene(black, black.astype(np.uint16), np.dstack([black] * 3), clip.truth(index))
+
+    monkeypatch.setattr(Clip, "scene", scene)
 
 
 def test_the_source_gives_pairs_with_their_labels():
@@ -54,12 +65,12 @@ def test_the_source_gives_pairs_with_their_labels():
 
 
 @pytest.mark.parametrize("time", ["day", "afternoon", "dusk", "night"])
-def test_one_time_of_day(time):
+def test_one_time_of_day(time, undrawn):
     source = build(Config(frames=3, clip=1, size=(64, 64), time=time))
     assert all(pair.key.endswith(f"_{time}") for pair in source)
 
 
-def test_streets_are_painted_once_though_labels_come_later(monkeypatch):
+def test_streets_are_painted_once_though_labels_come_later(monkeypatch, undrawn):
     """A run asks for the labels of a frame when frames of the next clips are drawn already."""
     painted = []
 
@@ -76,7 +87,7 @@ def test_streets_are_painted_once_though_labels_come_later(monkeypatch):
     assert painted == list(range(6))
 
 
-def test_clips_of_several_times_take_turns():
+def test_clips_of_several_times_take_turns(undrawn):
     times = ("afternoon", "dusk", "night")
     source = build(Config(frames=8, clip=2, size=(64, 64), time=times))
     lights = [pair.key.partition("_")[2] for pair in source]
@@ -94,7 +105,7 @@ def test_a_drive_from_dusk_into_night_spans_the_clip():
     assert np.array_equal(pairs[5].whole().vis.image, clip.scene(5).vis)
 
 
-def test_a_drive_from_the_afternoon_into_the_night_names_its_light():
+def test_a_drive_from_the_afternoon_into_the_night_names_its_light(undrawn):
     pairs = list(build(Config(frames=7, clip=7, size=SMALL, time="afternoon_to_night")))
     # The sun stands at 30, 20, 10, 0, -10, -20 and -30 degrees.
     light = [pair.key.partition("_")[2] for pair in pairs]
