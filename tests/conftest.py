@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -65,6 +66,20 @@ def prompt():
 def frequent_checkpoints(monkeypatch):
     """A checkpoint after every batch."""
     monkeypatch.setattr(runner, "CHECKPOINT", 1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Divide the tests among processes by file: first what is slow, what is `realtime` to one."""
+    if not config.getoption("loadgroup", default=False):
+        return
+    groups = {}
+    for item in items:
+        realtime = item.get_closest_marker("realtime")
+        groups[item] = "realtime" if realtime else item.nodeid.split("::")[0]
+        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    slow = Counter(groups[item] for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: slow[groups[item]], reverse=True)
 
 
 @pytest.hookimpl(trylast=True)
