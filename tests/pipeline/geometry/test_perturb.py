@@ -86,13 +86,8 @@ def test_noise_belongs_to_the_key():
 def test_noise_is_the_same_in_another_process():
     program = (
         "import numpy as np, sys\n"
-        "from pipeline.config.sections import PerturbConfig\n"
-        "from pipeline.frames import Frame, FramePair, Item\n"
-        "from pipeline.geometry.perturb import Perturb\n"
-        "frame = Frame(np.random.default_rng(0).integers(0, 256, (40, 56), dtype=np.uint8), 7, 3)\n"
-        "item = Item(FramePair('straße', frame, frame), None, {})\n"
-        "noisy = Perturb(PerturbConfig(ir_noise=20))(item).pair.whole().ir.image\n"
-        "sys.stdout.buffer.write(noisy.tobytes())"
+        "from tests.pipeline.geometry.test_perturb import perturb\n"
+        "sys.stdout.buffer.write(perturb(key='straße', ir_noise=20)[0].tobytes())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     theirs = subprocess.run(
