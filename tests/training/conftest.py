@@ -2,6 +2,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from detection.boxes import Detections
+from training import targets
+
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
@@ -16,3 +19,9 @@ def here(tmp_path, monkeypatch):
             picture = np.clip(image, 0, 255).astype(np.uint8).squeeze()
             Image.fromarray(picture).save(tmp_path / "pairs" / kind / f"{number}.png")
     return tmp_path
+
+
+@pytest.fixture
+def nothing_found(monkeypatch):
+    """No detector looks at the pairs before a training, which would take seconds."""
+    monkeypatch.setattr(targets, "_late_fusion", lambda *_: Detections.empty())

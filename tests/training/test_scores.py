@@ -102,6 +102,7 @@ def test_scores_of_a_labelled_set(here, monkeypatch):
     assert (again.folder / "scores.csv").read_text().splitlines() == lines
 
 
+@pytest.mark.usefixtures("nothing_found")
 def test_a_set_without_labels_is_refused(here):
     (here / "set").mkdir()
     for ours, theirs in (("ir", "ir"), ("vi", "vis")):
