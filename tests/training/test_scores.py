@@ -71,6 +71,7 @@ def test_they_are_those_of_a_run(street):
     assert 0.05 < scores["late"].value < 1
 
 
+@pytest.mark.slow
 def test_scores_of_a_labelled_set(here, monkeypatch):
     """The mean and late fusion once; the network every third step and at the end; resumed too."""
     monkeypatch.setattr(loop, "HELD", 2)  # batches of crops at each score
