@@ -30,7 +30,7 @@ types: env
 imports: env
 	nice $(BIN)/lint-imports --no-cache
 
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 pytest: env
 	$(PYTEST)

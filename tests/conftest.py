@@ -68,18 +68,18 @@ def frequent_checkpoints(monkeypatch):
     monkeypatch.setattr(runner, "CHECKPOINT", 1)
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from tests.helpers.scheduling import ByFile  # pytest also runs without xdist
+
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(config, items):
-    """Divide the tests among processes by file: first what is slow, what is `realtime` to one."""
-    if not config.getoption("loadgroup", default=False):
-        return
-    groups = {}
-    for item in items:
-        realtime = item.get_closest_marker("realtime")
-        groups[item] = "realtime" if realtime else item.nodeid.split("::")[0]
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
-    slow = Counter(groups[item] for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: slow[groups[item]], reverse=True)
+    """Begin with the files that have most slow tests: a long one at the end would run alone."""
+    if hasattr(config, "workerinput"):  # in a process of xdist
+        slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: slow[item.path], reverse=True)
 
 
 @pytest.hookimpl(trylast=True)
