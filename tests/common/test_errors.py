@@ -30,6 +30,7 @@ def test_no_message_shows_a_password(user, password, scheme):
 def test_what_is_no_address_stays():
     text = "C:/Users/a@b.png: did you mean 'x'? choose from a?b, mail@host"
     assert mask(text) == text
+    assert mask("p://user:S3CRET@host") == "p://***@host"  # no drive of Windows has two slashes
 
 
 def test_values_are_cut():
