@@ -14,12 +14,14 @@ QUOTED = 80  # characters of a value in it
 # A scheme of one letter and one slash is a drive of Windows.
 _SCHEME = r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}:/|[A-Za-z]:/(?=/))/{0,2}"
 _LOGIN = re.compile(rf"({_SCHEME})(?:\S*@|[^/\n]{{0,200}}@)")
+_BARE_LOGIN = re.compile(r"[^\s/:@]{1,100}:[^\s/@]{1,200}@")  # where the scheme was forgotten
 _QUERY = re.compile(rf"({_SCHEME}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
 
 
 def mask(text: str) -> str:
     """The text without users, passwords and queries in addresses."""
-    return _QUERY.sub(r"\1?***", _LOGIN.sub(r"\1***@", text))
+    without_login = _BARE_LOGIN.sub("***@", _LOGIN.sub(r"\1***@", text))
+    return _QUERY.sub(r"\1?***", without_login)
 
 
 def shown(value: object) -> str:

@@ -18,6 +18,7 @@ def test_no_message_shows_a_password(user, password, scheme):
     for address in (
         f"{scheme}://{user}:{secret}@host/stream",
         f"{scheme}:/{user}:{secret}@host/stream",  # as a Path
+        f"{user}:{secret}@host/stream",
         f"{scheme}://host/stream?key={re.sub('[^A-Za-z0-9]', '', secret)}",
     ):
         for text in (address, f"source.ir: {[address]!r} is none", f"{{a: {address}: b}}"):
