@@ -13,9 +13,9 @@ QUOTED = 80  # characters of a value in it
 # An address up to the @ after its user and password; `Path` turns two slashes into one.
 # A scheme of one letter and one slash is a drive of Windows.
 _SCHEME = r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}:/|[A-Za-z]:/(?=/))/{0,2}"
-_LOGIN = re.compile(rf"({_SCHEME})(?:\S*@|[^/\n]{{0,200}}@)")
+_LOGIN = re.compile(rf"({_SCHEME})(?:\S{{0,1000}}@|[^/\n]{{0,200}}@)")
 _BARE_LOGIN = re.compile(r"[^\s/:@]{1,100}:[^\s/@]{1,200}@")  # where the scheme was forgotten
-_QUERY = re.compile(rf"({_SCHEME}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
+_QUERY = re.compile(rf"({_SCHEME}[^\s?]{{0,1000}})\?(?!\*\*\*)[^\s'\")\]]+")
 
 
 def mask(text: str) -> str:
