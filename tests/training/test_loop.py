@@ -121,10 +121,15 @@ def test_other_first_weights_under_the_same_name_are_no_resume(here):
     """The result would name weights that it was not begun from."""
     weights = here / "first.safetensors"
     begun = {"network": {"weights": str(weights)}}
-    checkpoint.save(weights, FusionMamba(Architecture(**NETWORK)))
+
+    def draw(seed):
+        torch.manual_seed(seed)
+        checkpoint.save(weights, FusionMamba(Architecture(**NETWORK)))
+
+    draw(1)
     with pytest.raises(KeyboardInterrupt):
         train(make(**begun), killed_at(3))
-    checkpoint.save(weights, FusionMamba(Architecture(**NETWORK)))  # drawn anew
+    draw(2)
     with pytest.raises(ConfigError, match="the weights it began from or imitates, have changed"):
         train(make(**begun, run__resume=True), silent)
 
