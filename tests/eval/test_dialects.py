@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from eval.coco import evaluate_coco
+from eval.coco_scores import evaluate_coco
 from pipeline.commands.evaluate import read_inputs
 
 W, H = 160, 128

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from eval.coco import evaluate_coco
+from eval.coco_scores import evaluate_coco
 from pipeline.commands.evaluate import read_inputs
 
 W, H = 160, 128
