@@ -8,10 +8,10 @@ import statistics
 
 import torch
 
+from common.device import choose_device
 from common.memory import keep_freed_memory
 from detection.detectors import yolov5
 from pipeline.commands import bench
-from pipeline.engine.device import choose_device
 
 RUNS, IMAGES = 9, 4
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from common.device import choose_dtype
 from detection.detectors import yolov5
 from fusion.network.gate_unet import Architecture, GateUNet
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.commands import bench
-from pipeline.engine.device import choose_dtype
 
 CPU = torch.device("cpu")
 SIDES = ((240, 320), (360, 480), (480, 640), (720, 960), (960, 1280))

@@ -11,8 +11,8 @@ import reprlib
 LONGEST = 2000  # characters of a message
 QUOTED = 80  # characters of a value in it
 # An address up to the @ after its user and password; `Path` turns two slashes into one.
-_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3})(?:\S*@|[^/\n]{0,200}@)")
-_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,20}:/{1,3}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
+_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3})(?:\S*@|[^/\n]{0,200}@)")
+_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
 
 
 def mask(text: str) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+ANCHORS = 3  # a cell
+
 
 class AnchorHead(nn.Module):
     """YOLOv5's anchor head: decodes three feature maps into boxes and scores.
@@ -16,20 +18,16 @@ class AnchorHead(nn.Module):
 
     anchors: Tensor
 
-    def __init__(self, classes: int, channels: Sequence[int], anchors_per_cell: int = 3) -> None:
+    def __init__(self, classes: int, channels: Sequence[int]) -> None:
         super().__init__()
         self.outputs = 5 + classes
-        self.m = nn.ModuleList(nn.Conv2d(c, anchors_per_cell * self.outputs, 1) for c in channels)
-        shape = (len(channels), anchors_per_cell, 2)
+        self.m = nn.ModuleList(nn.Conv2d(c, ANCHORS * self.outputs, 1) for c in channels)
+        shape = (len(channels), ANCHORS, 2)
         self.register_buffer("anchors", torch.zeros(shape))  # in strides
         self.strides = [8 * 2**level for level in range(len(channels))]
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N], in the head's dtype."""
-        with torch.autocast(features[0].device.type, enabled=False):
-            return self._decode([feature.to(self.anchors.dtype) for feature in features])
-
-    def _decode(self, features: list[Tensor]) -> Tensor:
+        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N]."""
         decoded = []
         for feature, conv, anchors, stride in zip(
             features, self.m, self.anchors, self.strides, strict=True

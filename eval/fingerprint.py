@@ -13,6 +13,7 @@ _SIDE = ("perturb", "arms", "compute", "versions")
 _NAMES = ("fingerprint", "preset", "modified", "notes", "baselines")
 # Of the detector: the sha256 says what the weights are, whatever their file is called.
 _WEIGHTS, _LIBRARY = "weights", "ultralytics"
+_DTYPE = ("dtype", "float32")  # what a detector without this entry computed in
 
 Differences = list[tuple[str, Any, Any]]
 
@@ -27,7 +28,11 @@ def matters(protocol: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: part for name, part in protocol.items() if name not in _SIDE + _NAMES}
     if kept.get("detector") is not None:
         detector = kept["detector"].items()
-        kept["detector"] = {k: value for k, value in detector if k not in (_WEIGHTS, _LIBRARY)}
+        kept["detector"] = {
+            name: value
+            for name, value in detector
+            if name not in (_WEIGHTS, _LIBRARY) and (name, value) != _DTYPE
+        }
     plain: dict[str, Any] = json.loads(json.dumps(kept))  # as it stands in a file: no tuples
     return plain
 

@@ -23,6 +23,8 @@ class Preset:
         max_det: Most detections an image.
         classes: The classes that count, dropped after NMS where not among them, by COCO's ids;
             None for all. A detector of other classes is asked for those of the same names.
+        dtype: Of the detector's layers but its head: float32, bfloat16, or auto (bfloat16 where the
+            processor has it).
         notes: What a reader of the numbers must know.
     """
 
@@ -35,6 +37,7 @@ class Preset:
     multi_label: bool
     max_det: int
     classes: tuple[int, ...] | None
+    dtype: str
     notes: tuple[str, ...]
 
     @property
@@ -54,6 +57,7 @@ _PRESETS = (
         multi_label=True,
         max_det=300,
         classes=(0, 2),
+        dtype="float32",
         notes=(
             "yolov5 v7 val.py on MSRS: meets the IR and VIS rows of FusionMamba's Table 12, which "
             "states neither image size nor thresholds",
@@ -72,6 +76,7 @@ _PRESETS = (
         multi_label=False,
         max_det=300,
         classes=None,
+        dtype="auto",
         notes=(
             "for looking at recordings: average precision from detections over 0.25 is lower than "
             "what the field reports",

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.engine.device import choose_device, choose_dtype
+from common.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import partial_of
 from training import config
 from training.loop import MOMENTS, Trainer, train

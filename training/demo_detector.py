@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from common.checksums import sha256
+from common.device import choose_dtype
 from detection.detectors import yolov5
 from eval.average_precision import evaluate_yolo
-from pipeline.engine.device import choose_dtype
 from training import streets
 from training.config import ScheduleConfig
 from training.demo_scenes import ARMS, Scenes, arm_image, augment, draw_scenes

@@ -41,10 +41,13 @@ class DetectorLoss:
         Raises:
             errors.IrvisError: The weights are missing or invalid, or lack one of the classes.
         """
-        settings = yolov5.Config(weights=config.weights, classes=config.classes)
+        settings = yolov5.Config(
+            weights=config.weights,
+            classes=config.classes,
+            dtype="bfloat16" if trunk == torch.bfloat16 else "float32",
+        )
         self._detector = yolov5.build(settings, device=device)
         self._detector.network.requires_grad_(False)
-        self._trunk = trunk
         self._classes = torch.tensor(config.classes, device=device)
 
     def __call__(self, fused: Tensor, targets: Sequence[Tensor]) -> Tensor:
@@ -61,7 +64,7 @@ class DetectorLoss:
         Returns:
             Scalar from 0, reached if all targets have score and IoU 1 and all other scores are 0.
         """
-        raw = self._detector.raw(fused.contiguous(memory_format=torch.channels_last), self._trunk)
+        raw = self._detector.raw(fused.contiguous(memory_format=torch.channels_last))
         boxes = box_convert(raw[:, :4].transpose(1, 2), "cxcywh", "xyxy")  # [B, N, 4]
         scores = raw[:, 4 + self._classes].transpose(1, 2)  # [B, N, K]
         scores = scores.clamp(LEAST, 1 - LEAST)

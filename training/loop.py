@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from common.checksums import sha256
+from common.device import choose_device, choose_dtype
 from common.errors import ConfigError, WeightsError, cut
 from fusion.network import checkpoint
-from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.run_folder.folder import RunFolder, open_folder
 from training import targets
 from training.batch_prefetch import BatchPrefetch

@@ -67,4 +67,4 @@ def _load_features(network: checkpoint.Network, weights: str) -> None:
 
 
 def _is_of_head(key: str) -> bool:
-    return key.partition(".")[0] in ("head", "norm_last", "expand_last")
+    return key.partition(".")[0] in ("head", "fine", "norm_last", "expand_last")

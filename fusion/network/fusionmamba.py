@@ -8,8 +8,9 @@ level is added after expanding to that level; reflect padding to a multiple of 3
 are ours. Ablation of Table 9: "DFFM -> DVSS" is X = DVSS(F1 + F2); see dvss.py and dffm.py for the
 others.
 The heads are ours and start at zero, so that an untrained network returns the mean of the inputs:
-``gate`` outputs the two maps of ``fusion.network.gate`` at a quarter of the resolution; ``mean``
-expands the features to full resolution and adds one channel to the mean.
+``gate`` outputs the two maps of ``fusion.network.gate`` at a quarter of the resolution; ``fine``
+does so at half of it, from the features and the pixels; ``mean`` expands the features to full
+resolution and adds one channel to the mean.
 """
 
 from typing import Annotated, ClassVar, Literal, Self
@@ -22,6 +23,7 @@ from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
 from fusion.network.dffm import DFFM
 from fusion.network.dvss import DVSS, Block
+from fusion.network.fine import FINE, FineFeatures
 from fusion.network.gate import MAPS, blend
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
 from fusion.padding import pad_to_multiple
@@ -32,8 +34,11 @@ MULTIPLE = 32  # 4 by the patches, 2 by each of three mergings
 Depth = Annotated[int, Field(ge=1, le=64)]
 Depths = tuple[Depth, Depth, Depth, Depth]
 Width = Annotated[int, Field(ge=8, le=1024, multiple_of=4)]  # the last expansion has C/4 channels
-Head = Literal["gate", "mean"]
-HEAD = "gate (a smooth choice between the modalities) or mean (a change of each pixel)"
+Head = Literal["fine", "gate", "mean"]
+HEAD = (
+    "gate (a smooth choice between the modalities), fine (the same at twice the resolution) or "
+    "mean (a change of each pixel)"
+)
 
 
 class Switches(BaseModel):
@@ -108,9 +113,13 @@ class FusionMamba(Network):
         self.expand = nn.ModuleList(PatchExpanding(2 * width, 2, width) for width in widths[:-1])
         self.expand_last: PatchExpanding | None = None
         self.norm_last: nn.LayerNorm | None = None
-        if a.head == "mean":
+        self.fine: FineFeatures | None = None
+        if a.head == "fine":
+            self.fine = FineFeatures(a.width)
+            self.head = nn.Linear(FINE, MAPS)  # a 1 x 1 convolution, channels last
+        elif a.head == "mean":
             self.expand_last = PatchExpanding(a.width, 4, a.width // 4)
-            self.head = nn.Linear(a.width // 4, 1)  # a 1 x 1 convolution, channels last
+            self.head = nn.Linear(a.width // 4, 1)
         else:
             self.norm_last = nn.LayerNorm(a.width)
             self.head = nn.Linear(a.width, MAPS)
@@ -134,11 +143,11 @@ class FusionMamba(Network):
         height, width = ir.shape[2:]
         ir, vis = pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE)
         features = self._decode(self._encode(ir, vis))  # [B, H'/4, W'/4, C]
-        if self.norm_last is not None:
-            maps = self.head(self.norm_last(features)).permute(0, 3, 1, 2)  # [B, 2, H'/4, W'/4]
-            fused = blend(maps, ir=ir, vis=vis)[:, :, :height, :width]  # [B, 1, H, W]
-        else:
+        if self.expand_last is not None:
             fused = self._changed_mean(features, ir[:, :, :height, :width], vis)
+        else:
+            maps = self._maps(features, ir, vis)  # [B, 2, H'/n, W'/n]
+            fused = blend(maps, ir=ir, vis=vis)[:, :, :height, :width]  # [B, 1, H, W]
         return fused if self.training else fused.clamp(0, 1)
 
     def _encode(self, ir: Tensor, vis: Tensor) -> list[Tensor]:
@@ -158,6 +167,16 @@ class FusionMamba(Network):
         for level in reversed(range(LEVELS - 1)):
             x = self.decoder[level](self.expand[level](x) + skips[level])
         return x
+
+    def _maps(self, features: Tensor, ir: Tensor, vis: Tensor) -> Tensor:
+        """The gate's maps, at half the resolution with the head ``fine``, else at a quarter."""
+        if self.fine is not None:
+            x = self.fine(features, ir=ir, vis=vis)  # [B, H'/2, W'/2, FINE]
+        else:
+            assert self.norm_last is not None
+            x = self.norm_last(features)  # [B, H'/4, W'/4, C]
+        maps: Tensor = self.head(x)
+        return maps.permute(0, 3, 1, 2)
 
     def _changed_mean(self, features: Tensor, ir: Tensor, vis: Tensor) -> Tensor:
         """The head ``mean``: the mean of the inputs plus a change of each pixel, [B, 1, H, W]."""

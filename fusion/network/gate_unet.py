@@ -17,10 +17,9 @@ from torch.nn import functional
 
 from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
+from fusion.network.fine import BLOCK, GROUPS, ConvBlock, blocks
 from fusion.network.gate import MAPS, blend
 from fusion.padding import pad_to_multiple
-
-GROUPS = 8  # of GroupNorm
 
 Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
 
@@ -49,13 +48,13 @@ class GateUNet(Network):
         super().__init__()
         self.architecture = architecture
         widths = architecture.widths
-        self.stem = _Conv(2 * 2 * 2, widths[0])  # 2 x 2 pixels of two images
+        self.stem = ConvBlock(2 * BLOCK**2, widths[0])
         self.down = nn.ModuleList(
-            nn.Sequential(_Conv(fine, coarse, stride=2), _Conv(coarse, coarse))
+            nn.Sequential(ConvBlock(fine, coarse, stride=2), ConvBlock(coarse, coarse))
             for fine, coarse in pairwise(widths)
         )
         self.up = nn.ModuleList(
-            nn.Sequential(_Conv(coarse + fine, fine), _Conv(fine, fine))
+            nn.Sequential(ConvBlock(coarse + fine, fine), ConvBlock(fine, fine))
             for fine, coarse in pairwise(widths)
         )
         self.head = nn.Conv2d(widths[0], MAPS, kernel_size=1)
@@ -84,8 +83,7 @@ class GateUNet(Network):
 
     def maps(self, ir: Tensor, vis: Tensor) -> Tensor:
         """Compute the maps of ``fusion.network.gate``, float [B, 2, H/2, W/2], of a padded pair."""
-        x = functional.pixel_unshuffle(torch.cat((ir, vis), 1) * 2 - 1, 2)  # [B, 8, H/2, W/2]
-        x = self.stem(x.contiguous(memory_format=torch.channels_last))
+        x = self.stem(blocks(ir, vis))  # [B, C_0, H/2, W/2]
         skips = []
         for down in self.down:
             skips.append(x)
@@ -95,14 +93,3 @@ class GateUNet(Network):
             x = up(torch.cat((x, skip), 1))
         maps: Tensor = self.head(x)
         return maps
-
-
-class _Conv(nn.Sequential):
-    """3 x 3 convolution, GroupNorm, SiLU: [B, C, H, W] to [B, C', H/stride, W/stride]."""
-
-    def __init__(self, width: int, out: int, stride: int = 1) -> None:
-        super().__init__(
-            nn.Conv2d(width, out, kernel_size=3, stride=stride, padding=1, bias=False),
-            nn.GroupNorm(GROUPS, out),
-            nn.SiLU(inplace=True),
-        )

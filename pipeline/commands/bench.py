@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from common.device import choose_device
 from common.errors import ConfigError, shown
 from fusion.fusers import fusionmamba
 from fusion.network.es2d import ES2D, STATE
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
-from pipeline.engine.device import choose_device
 from pipeline.frames import PairBatch
 
 FRAMES = ((256, 256), (480, 640), (720, 1280))

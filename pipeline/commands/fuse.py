@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.device import choose_device, choose_dtype
 from common.errors import ConfigError, DataError, shown
 from pipeline.arms._fuser import FuserArm
 from pipeline.commands import _terminal
@@ -13,7 +14,6 @@ from pipeline.config.components import Model
 from pipeline.config.config import apply_override
 from pipeline.config.sections import RegistrationConfig
 from pipeline.engine.compute import Compute, batches
-from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.frames import BadPair, Dropped, Item
 from pipeline.geometry.registration import Register, read
 from pipeline.images import SUFFIXES, write_png

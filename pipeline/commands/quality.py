@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rich.table import Table
 from torch import Tensor
 
+from common.device import choose_device
 from common.errors import DataError
 from common.memory import keep_freed_memory
 from eval.quality.metrics import quality
@@ -19,7 +20,6 @@ from eval.quality.names import METRICS
 from eval.report.tables import NONE
 from pipeline.commands import _terminal
 from pipeline.commands._terminal import console
-from pipeline.engine.device import choose_device
 from pipeline.images import list_images, read_image, to_grey
 
 _log = logging.getLogger(__name__)

@@ -70,13 +70,16 @@ def kinds(part: str) -> list[str]:
     return sorted(name for folder in FOLDERS[part] for name in _modules(folder))
 
 
-def load(part: str, settings: Mapping[str, Any], key: str) -> Component:
+def load(
+    part: str, settings: Mapping[str, Any], key: str, defaults: Mapping[str, Any] | None = None
+) -> Component:
     """Validate the settings of one component and import its module.
 
     Args:
         part: Part of the configuration, a key of ``FOLDERS``.
         settings: `kind` and the settings of the kind.
         key: Dotted key of the component, for messages ("arms.fused").
+        defaults: Settings that are not given, for kinds that have them.
 
     Raises:
         ConfigError: The kind is unknown, or a setting is missing, unknown or of the wrong type.
@@ -85,8 +88,9 @@ def load(part: str, settings: Mapping[str, Any], key: str) -> Component:
     if not isinstance(kind, str):
         raise ConfigError(f"{key}.kind is missing; choose from {', '.join(kinds(part))}")
     module = _import(part, kind, key)
+    known = {k: v for k, v in (defaults or {}).items() if k in module.Config.model_fields}
     given = {name: value for name, value in settings.items() if name != "kind"}
-    return Component(kind, module, validate(module.Config, given, key))
+    return Component(kind, module, validate(module.Config, {**known, **given}, key))
 
 
 def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model:

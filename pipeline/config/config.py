@@ -26,7 +26,9 @@ RESERVED = (GALLERY, PREDICTIONS, VIDEO)  # folders of the run that no sink may 
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
+    "dtype",
 )  # fmt: skip
+WITHOUT_DTYPE = "float32"  # what a detector without the setting computes in
 DEFAULT = Path(__file__).parents[2] / "configs" / "demo.yaml"
 
 
@@ -71,7 +73,9 @@ class Config:
         expected = {name: getattr(self.preset, name) for name in DETECTOR_SETTINGS}
         if self.counts_as_preset:
             expected["classes"] = self.counted
-        return [name for name in expected if getattr(settings, name, None) != expected[name]]
+        given = {name: getattr(settings, name, None) for name in expected}
+        given["dtype"] = getattr(settings, "dtype", WITHOUT_DTYPE)
+        return [name for name in expected if given[name] != expected[name]]
 
     @property
     def classes(self) -> tuple[int, ...] | None:
@@ -230,7 +234,7 @@ def _detector(file: _File, protocol: Preset) -> Component | None:
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
     if file.evaluation.classes is not None:
         settings["classes"] = ids_of(file.evaluation.classes, COCO_NAMES) or None
-    return components.load("detector", {**settings, **file.detector}, "detector")
+    return components.load("detector", file.detector, "detector", defaults=settings)
 
 
 def _check_classes(config: Config) -> None:

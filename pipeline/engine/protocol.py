@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from common.device import choose_dtype
 from common.modality import MODALITIES
 from pipeline.config.components import Component
 from pipeline.config.config import Config
-from pipeline.engine.device import choose_dtype
 from pipeline.geometry.registration import Calibration
 
 

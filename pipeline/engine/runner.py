@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from common.device import choose_device, choose_dtype
 from common.errors import ConfigError, DataError, IrvisError
 from common.files import load_json, write_json
 from detection.detector import Detector
@@ -17,7 +18,6 @@ from pipeline.arms._fuser import FuserArm
 from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
-from pipeline.engine.device import choose_device, choose_dtype
 from pipeline.engine.evaluation import evaluate
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt

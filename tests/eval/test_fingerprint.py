@@ -70,6 +70,7 @@ def test_before_and_after_writing_it_is_the_same():
         ("ground_truth_sha256", "ce"),
         ("detector.weights_sha256", "ac"),
         ("detector.conf", 0.25),
+        ("detector.dtype", "bfloat16"),
         ("detector.input_shapes", [[512, 640], [480, 640]]),
         ("detector.tiles", 4),  # a setting that this version doesn't know
         ("curve_end", "last_recall"),
@@ -129,3 +130,7 @@ protocols = st.fixed_dictionaries(
 @given(a=protocols, b=protocols)
 def test_there_are_differences_where_the_fingerprints_differ_and_only_there(a, b):
     assert (differences(a, b) == []) == (fingerprint(a) == fingerprint(b))
+
+
+def test_float32_is_what_runs_had_before_there_was_a_choice():
+    assert fingerprint(changed("detector.dtype", "float32")) == fingerprint(PROTOCOL)

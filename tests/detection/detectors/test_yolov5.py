@@ -64,13 +64,54 @@ def test_raw_is_differentiable_in_the_image(demo):
     assert image.grad.abs().sum() > 0
 
 
+def raw(detector, images):
+    """Boxes and scores of the first image, [4 + classes, N]."""
+    with torch.no_grad():
+        return detector.raw(detector._letterbox(tuple(images.shape[2:])).apply(images))[0]
+
+
+def test_a_bfloat16_head_computes_in_float32(tmp_path, cpu):
+    """Of an anchor-free network too, whose boxes are as exact as those of its float32 trunk."""
+    yolov5_file = tmp_path / "n.safetensors"
+    names = {0: "person"}
+    torch.manual_seed(0)
+    network = yolov5.new_network("yolov5n.yaml", names)
+    yolov5.save_network(yolov5_file, network, model="yolov5n.yaml", names=names, metadata={})
+    seen = []
+    detector = yolov5.build(Config(weights=str(yolov5_file), dtype="bfloat16"), device=cpu)
+    head = detector.network.model[-1]
+    head.cv2.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    for branch in (*head.cv2, *head.cv3):
+        branch.register_forward_pre_hook(lambda _, given: seen.append(given[0].dtype))
+    assert raw(detector, torch.zeros(1, 3, 64, 64, dtype=torch.uint8)).dtype == torch.float32
+    assert set(seen) == {torch.float32}
+    assert {p.dtype for p in detector.network.model[0].parameters()} == {torch.bfloat16}
+
+
+def test_the_fingerprint_says_what_auto_was(cpu, monkeypatch):
+    for native, name in ((True, "bfloat16"), (False, "float32")):
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda native=native: native)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+        detector = yolov5.build(Config(weights="demo", dtype="auto"), device=cpu)
+        assert detector.fingerprint["dtype"] == name
+
+
+def test_folding_batch_norm_keeps_the_boxes(shared, cpu, bus):
+    path = shared / "weights" / "yolov5s.pt"
+    detector = yolov5.build(Config(weights=str(path), image_size=320), device=cpu)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in detector.network.modules())
+    folded = raw(detector, bus)
+    detector.network = yolov5.load_network(path)[0].eval()
+    assert torch.allclose(folded, raw(detector, bus), rtol=1e-4, atol=1e-3)
+
+
 def test_a_bfloat16_trunk_moves_no_box(shared, cpu, bus):
     """Of the original YOLOv5s, on its own bus.jpg, at every place that it is half sure of."""
     path = shared / "weights" / "yolov5s.pt"
-    detector = yolov5.build(Config(weights=str(path), image_size=320), device=cpu)
-    images = detector._letterbox((bus.shape[2], bus.shape[3])).apply(bus)
-    with torch.no_grad():
-        full, mixed = detector.raw(images)[0], detector.raw(images, torch.bfloat16)[0]
+    full, mixed = (
+        raw(yolov5.build(Config(weights=str(path), image_size=320, dtype=dtype), device=cpu), bus)
+        for dtype in ("float32", "bfloat16")
+    )
     assert mixed.dtype == torch.float32  # the head's
     sure = full[4:].amax(dim=0) > 0.5  # [N]
     assert sure.sum() >= 5
@@ -100,17 +141,18 @@ def test_classes_are_dropped_after_nms(cpu):
 
 
 def test_anchor_head_by_hand():
-    """One cell, one anchor, all logits zero but objectness: sigmoid(0) = 1/2 everywhere."""
-    head = AnchorHead(classes=2, channels=[1], anchors_per_cell=1)
-    head.anchors[:] = torch.tensor([3.0, 5.0])  # strides
+    """Two cells in a row; all logits zero but objectness and a class: sigmoid(0) = 1/2."""
+    head = AnchorHead(classes=2, channels=[1])
+    sizes = [[3.0, 5.0], [1.0, 2.0], [4.0, 4.0]]
+    head.anchors[0] = torch.tensor(sizes)  # strides
     torch.nn.init.zeros_(head.m[0].weight)
     torch.nn.init.zeros_(head.m[0].bias)
     with torch.no_grad():
-        head.m[0].bias[4] = np.log(3.0)  # objectness 3/4
-        head.m[0].bias[6] = np.log(4.0)  # second class 4/5
-    out = head([torch.zeros(1, 1, 1, 2)])  # two cells in a row
-    assert out.shape == (1, 6, 2)
-    expected = [[4, 4, 3 * 8, 5 * 8, 0.375, 0.6], [12, 4, 3 * 8, 5 * 8, 0.375, 0.6]]
+        head.m[0].bias[4::7] = np.log(3.0)  # objectness 3/4
+        head.m[0].bias[6::7] = np.log(4.0)  # second class 4/5
+    out = head([torch.zeros(1, 1, 1, 2)])
+    assert out.shape == (1, 6, 3 * 2)
+    expected = [[x, 4, w * 8, h * 8, 0.375, 0.6] for w, h in sizes for x in (4, 12)]
     assert torch.allclose(out[0].T, torch.tensor(expected), atol=1e-5)
 
 
@@ -124,7 +166,7 @@ def test_anchor_free_checkpoint_loads_without_running_its_code(tmp_path, cpu):
     assert detector.names[3] == "thing 3"
     image = torch.rand(1, 3, 64, 64)
     network.to(memory_format=torch.channels_last).eval()  # as the adapter does
-    assert torch.equal(detector.raw(image), network(image)[0])
+    assert torch.allclose(detector.raw(image), network(image)[0], rtol=1e-4, atol=1e-4)
 
 
 def test_saved_network_comes_back_in_16_bit(tmp_path, cpu):

@@ -33,7 +33,7 @@ def test_parameter_counts(size, millions):
     assert count(net) / 1e6 == pytest.approx(millions, abs=0.005)
 
 
-HEADS = pytest.mark.parametrize("kind", ["mean", "gate"])
+HEADS = pytest.mark.parametrize("kind", ["mean", "gate", "fine"])
 
 
 @HEADS
@@ -89,6 +89,27 @@ def test_the_gate_works_at_a_quarter_of_the_resolution():
         net(**pair(40, 64))
     assert shapes == [(1, 16, 16, 2)]  # of 64 x 64, the padded image
     assert net.expand_last is None
+
+
+def test_the_fine_gate_works_at_half_of_the_resolution():
+    net, shapes = network(head="fine"), []
+    net.head.register_forward_hook(lambda module, given, out: shapes.append(tuple(out.shape)))
+    with torch.no_grad():
+        net(**pair(40, 64))
+    assert shapes == [(1, 32, 32, 2)]  # of 64 x 64, the padded image
+    assert net.norm_last is None
+
+
+def test_the_fine_gate_sees_single_pixels():
+    """Without the trunk's features, a pixel changes the output round it, elsewhere hardly."""
+    net, inputs = network(head="fine"), pair(64, 64)
+    nn.init.zeros_(net.fine.expand.norm.weight)
+    with torch.no_grad():
+        before = net(**inputs)
+        inputs["ir"][..., 40, 24] = 1 - inputs["ir"][..., 40, 24].round()
+        changed = ((net(**inputs) - before).abs() > 1e-3)[0, 0].nonzero()
+    assert len(changed) > 0
+    assert (changed - torch.tensor([40, 24])).abs().max() <= 9  # three convolutions, one enlarging
 
 
 def test_clamped_in_eval_only():

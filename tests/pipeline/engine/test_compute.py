@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from common.device import choose_dtype
 from common.memory import keep_freed_memory
 from fusion.fusers.fusionmamba import Config, build
 from pipeline.arms._fuser import FuserArm
@@ -12,7 +13,6 @@ from pipeline.arms.late import Config as LateConfig
 from pipeline.arms.late import LateArm
 from pipeline.engine import compute as module
 from pipeline.engine.compute import Compute, luminance
-from pipeline.engine.device import choose_dtype
 from pipeline.frames import Frame, FramePair, Item, PairBatch
 from pipeline.images import to_grey
 from tests.helpers import toys

@@ -1,12 +1,17 @@
 """Where and in which precision a run computes."""
 
+from typing import Literal
+
 import torch
 
 from common.errors import DeviceError
 
+Dtype = Literal["auto", "float32", "bfloat16"]
+DTYPES = "float32, bfloat16, or auto (bfloat16 where the processor computes in it)"
+
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """The dtype of ``compute.dtype``; `auto` is bfloat16 where the hardware supports it."""
+    """The dtype of a ``Dtype``; `auto` is bfloat16 where the hardware supports it."""
     if name != "auto":
         return {"float32": torch.float32, "bfloat16": torch.bfloat16}[name]
     if device.type == "cuda":
