@@ -87,7 +87,11 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
         "labels": labels_json(summary.classes, summary.labels),
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
-        "warnings": [*alignment.warnings(), *_warnings(context, summary, scored)],
+        "warnings": [
+            *alignment.warnings(),
+            *_warnings(context, summary, scored),
+            *summary.warnings,
+        ],
     }
     write_json(context.folder / RESULTS, results, indent=1)
     if scored:
