@@ -94,9 +94,7 @@ class ImageNames:
             )
         return np.array(ids, np.int64)
 
-    def _fits(
-        self, found: Predictions, by_id: list[int | None], by_name: list[int | None]
-    ) -> bool:
+    def _fits(self, found: Predictions, by_id: list[int | None], by_name: list[int | None]) -> bool:
         """Whether the names fit clearly better than the ids: more than twice the labels are met."""
         by_either = (replace(found, image_id=np.array(ids, np.int64)) for ids in (by_id, by_name))
         hits = [len(overlapping(self._truth, moved)) for moved in by_either]
