@@ -120,7 +120,7 @@ def _xywh(xyxy: NDArray[np.float64], decimals: int) -> list[float]:
     return [round(value, decimals) + 0.0 for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
-def _xyxy(xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+def _xyxy(xywh: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Edges (n, 4) of boxes given by left, top, width, height."""
     boxes = np.array(xywh, np.float64).reshape(-1, 4)
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)

@@ -146,8 +146,8 @@ def _from_txt(
     known = [key_of(image) for image in ground_truth["images"]]
     left_out = _left_out(folder, strays, known, fit=bool(of))
     found, classes = _numbered(given, np.array(boxes, np.float64), np.array(scores, np.float64))
-    image_id = np.array(image_ids, np.int64)
-    return ForeignPredictions(replace(found, image_id=image_id), classes), left_out
+    found = replace(found, image_id=np.array(image_ids, np.int64))
+    return ForeignPredictions(found, classes), left_out
 
 
 def _numbered(
