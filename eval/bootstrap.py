@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm, t
+from scipy.special import ndtr, stdtrit  # scipy.stats would take longer to import than a bootstrap
 
 from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, STATISTICS, Matches
 from eval.bootstrap_kernel import Ranked, resample
@@ -74,7 +74,7 @@ class Bootstrap:
         if len(draws) == 0:
             return None
         n = self.images
-        level = norm.cdf(np.sqrt(n / (n - 1)) * t.ppf(0.025, n - 1))
+        level = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.025))
         low, high = np.quantile(draws, (level, 1 - level))
         return float(low), float(high)
 

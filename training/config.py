@@ -184,7 +184,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration file and apply overrides.
 
     Args:
-        path: A YAML file.
+        path: A YAML file, or the name of one; see ``pipeline.config.yaml_file.find``.
         overrides: `dotted.key=value`, the value as YAML; `null` removes a source or the sheet.
 
     Raises:

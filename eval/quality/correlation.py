@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import norm, spearmanr
+from scipy.special import ndtri
 
 _LEAST_IMAGES = 5  # the interval needs more than 3 images, and is meaningless with 4
 
@@ -45,9 +46,9 @@ def _correlation(a: NDArray[np.float64], b: NDArray[np.float64]) -> Correlation:
     a, b, n = a[both], b[both], int(both.sum())
     if n < _LEAST_IMAGES or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(None, None, n)
-    rho = float(spearmanr(a, b).statistic)
+    rho = float(np.corrcoef(pd.Series(a).rank(), pd.Series(b).rank())[0, 1])
     if 1 - abs(rho) < 1e-12:
         return Correlation(float(np.sign(rho)), None, n)
-    margin = norm.ppf(0.975) * np.sqrt(1.06 / (n - 3))
+    margin = ndtri(0.975) * np.sqrt(1.06 / (n - 3))
     low, high = np.tanh(np.arctanh(rho) + np.array([-margin, margin]))
     return Correlation(rho, (float(low), float(high)), n)

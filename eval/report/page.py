@@ -104,12 +104,17 @@ class Run:
 
     @property
     def beside(self) -> Iterator[Json]:
-        """Further comparisons of the fused arm: by the other mAP, then with all other arms."""
-        verdict = self.verdict
-        yield {"arm": verdict.other, "statistic": "map50", "what": f"In {MAPS['map50']}"}
-        for arm, other in self.pairs:
-            if arm == verdict.arm and other != verdict.other:
-                yield {"arm": other, "statistic": STATISTIC, "what": f"{arm} less {other}"}
+        """Further comparisons.
+
+        The verdict's in the other mAP, its arm with all other arms, and the other fused arms with
+        the same single modality.
+        """
+        arm, other = self.verdict.arm, self.verdict.other
+        yield {"pair": (arm, other), "statistic": "map50", "what": f"In {MAPS['map50']}"}
+        pairs = [pair for pair in self.pairs if (pair[0] == arm) != (pair[1] == other)]
+        for first, second in sorted(pairs, key=lambda pair: pair[0] != arm):
+            what = f"{first} less {second}"
+            yield {"pair": (first, second), "statistic": STATISTIC, "what": what}
 
     def chart(self, *names: str) -> Iterator[Chart]:
         """The charts with these names."""

@@ -10,7 +10,9 @@ KEYS = "dotted.key=value"
 
 def add_configuration(command: argparse.ArgumentParser, example: str) -> None:
     """Add the arguments that ``configuration`` reads."""
-    command.add_argument("config", nargs="?", help=f"YAML file, default {DEFAULT.name}")
+    command.add_argument(
+        "config", nargs="?", help=f"YAML file, or its name, default {DEFAULT.stem}"
+    )
     command.add_argument("overrides", nargs="*", metavar=KEYS, help=f"e.g. {example}")
 
 

@@ -10,7 +10,9 @@ from training import config, loop
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration of the training and its overrides."""
-    parser.add_argument("config", type=Path, metavar="CONFIG", help="e.g. configs/train_irvis.yaml")
+    parser.add_argument(
+        "config", type=Path, metavar="CONFIG", help="YAML file, or its name, e.g. train_irvis"
+    )
     parser.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. network.size=small")
 
 

@@ -29,7 +29,7 @@ DETECTOR_SETTINGS = (
     "dtype",
 )  # fmt: skip
 WITHOUT_DTYPE = "float32"  # what a detector without the setting computes in
-DEFAULT = Path(__file__).parents[2] / "configs" / "demo.yaml"
+DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 
 class _File(Section):
@@ -142,7 +142,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     """Read a configuration file and apply overrides.
 
     Args:
-        path: A YAML file.
+        path: A YAML file, or the name of one; see ``yaml_file.find``.
         overrides: `dotted.key=value`, the value as YAML; `null` removes an arm, a sink or the
             detector.
 

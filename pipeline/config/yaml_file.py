@@ -1,4 +1,4 @@
-"""Reading a configuration file."""
+"""Finding and reading a configuration file."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,6 +8,8 @@ import yaml
 
 from common.errors import ConfigError, DataError, shown
 from common.files import load_yaml
+
+SHIPPED = Path(__file__).parents[2] / "configs"
 
 
 class _Loader(yaml.SafeLoader):
@@ -24,14 +26,36 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def find(path: Path) -> Path:
+    """Find the file of a path, or of a name such as `msrs`.
+
+    A name is that of a file in the working folder, else in its folder ``configs``, else of a
+    shipped configuration.
+
+    Raises:
+        ConfigError: There is no such file; the text names the shipped configurations.
+    """
+    candidates = [path]
+    if path.name == str(path):  # without a folder
+        name = path.with_suffix(".yaml").name if path.suffix in ("", ".yaml") else path.name
+        candidates += [folder / name for folder in (Path(), Path("configs"), SHIPPED)]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    names = ", ".join(sorted(file.stem for file in SHIPPED.glob("*.yaml")))
+    raise ConfigError(f"no configuration file {path}; give a file, or a name (shipped: {names})")
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read the sections of a configuration file as plain values, not validated.
+
+    Args:
+        path: See ``find``.
 
     Raises:
         ConfigError: The file is missing or unreadable, is not YAML, or has no sections.
     """
-    if not path.exists():
-        raise ConfigError(f"no configuration file {path}; try configs/demo.yaml")
+    path = find(path)
     try:
         settings = load_yaml(path, _Loader)
     except DataError as error:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from eval.quality.correlation import correlate, detection_gain
 
@@ -13,6 +14,13 @@ def test_by_hand():
     assert one.images == 5
     reach = 1.959964 * np.sqrt(1.06 / 2)
     assert one.ci95 == pytest.approx(np.tanh(np.arctanh(0.8) + np.array([-reach, reach])))
+
+
+def test_agrees_with_scipy_where_values_are_equal():
+    rng = np.random.default_rng(0)
+    metric, gain = rng.integers(0, 6, (2, 40)).astype(float)
+    one = correlate({"en": metric}, gain)["en"]
+    assert one.rho == pytest.approx(spearmanr(metric, gain).statistic, abs=1e-14)
 
 
 def test_images_without_a_number_are_left_out():

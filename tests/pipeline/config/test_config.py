@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 import yaml
 
 from common.errors import ConfigError
-from pipeline.config import components, config
+from pipeline.config import components, config, yaml_file
 from tests.helpers import toys
 
 
@@ -97,6 +99,27 @@ def test_a_file_that_is_no_configuration(tmp_path, text, message):
         config.load(path)
     with pytest.raises(ConfigError, match="no configuration file"):
         config.load(tmp_path / "none.yaml")
+
+
+def test_a_name_is_a_file_here_then_in_configs_then_a_shipped_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in (Path("demo"), Path("demo.yaml")):
+        assert yaml_file.find(name) == yaml_file.SHIPPED / "demo.yaml"
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "demo.yaml").touch()
+    assert yaml_file.find(Path("demo")) == Path("configs/demo.yaml")
+    (tmp_path / "demo.yaml").touch()
+    assert yaml_file.find(Path("demo")) == Path("demo.yaml")
+    (tmp_path / "demo").touch()
+    assert yaml_file.find(Path("demo")) == Path("demo")
+
+
+@pytest.mark.parametrize("path", ["nothing", "nothing.yaml", "other/demo", "other/demo.yaml"])
+def test_a_missing_file_is_not_replaced_by_another_one(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    expected = f"no configuration file {path}; give a file, or a name .shipped: demo, folders, "
+    with pytest.raises(ConfigError, match=expected):
+        yaml_file.find(Path(path))
 
 
 def test_yaml_cannot_run_code(tmp_path):
