@@ -1,6 +1,7 @@
 """An arm's detections of all images as columns, which take a tenth of the memory of entries."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,16 +27,21 @@ class Predictions:
     score: NDArray[np.float64]
 
     @classmethod
-    def of(cls, entries: "Predictions | Sequence[Prediction]") -> "Predictions":
-        """From the entries of a file; columns stay as they are."""
+    def of(cls, entries: "Predictions | Iterable[Prediction]") -> "Predictions":
+        """From entries, of which one is needed at a time; columns stay as they are."""
         if isinstance(entries, Predictions):
             return entries
-        count = len(entries)
+        image_id, category_id, bbox, score = array("q"), array("q"), array("d"), array("d")
+        for item in entries:
+            image_id.append(item["image_id"])
+            category_id.append(item["category_id"])
+            bbox.extend(item["bbox"])
+            score.append(item["score"])
         return cls(
-            np.fromiter((item["image_id"] for item in entries), np.int64, count),
-            np.fromiter((item["category_id"] for item in entries), np.int64, count),
-            np.array([item["bbox"] for item in entries], np.float64).reshape(-1, 4),
-            np.fromiter((item["score"] for item in entries), np.float64, count),
+            np.array(image_id, np.int64),
+            np.array(category_id, np.int64),
+            np.array(bbox, np.float64).reshape(-1, 4),
+            np.array(score, np.float64),
         )
 
     def __len__(self) -> int:

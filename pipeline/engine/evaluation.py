@@ -27,7 +27,11 @@ from eval.labels import Labels
 from eval.predictions import Predictions
 from eval.quality.summary import correlations, means
 from pipeline.interfaces import RunContext, Summary
-from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
+from pipeline.run_folder.coco_writer import (
+    GroundTruthFile,
+    PredictionsFile,
+    read_predictions_file,
+)
 from pipeline.run_folder.misalignment_file import MisalignmentFile
 from pipeline.run_folder.names import (
     CURVES,
@@ -142,14 +146,13 @@ def _score(context: RunContext) -> dict[str, ArmResult]:
         return {}
     ground_truth = json.loads(_ground_truth(context).read_text(encoding="utf-8"))
     return {
-        arm: evaluate_arm(ground_truth, _read(_predictions(context, arm)), context.classes)
+        arm: evaluate_arm(
+            ground_truth,
+            Predictions.of(read_predictions_file(_predictions(context, arm))),
+            context.classes,
+        )
         for arm in context.arms
     }
-
-
-def _read(path: Path) -> Predictions:
-    """One arm's predictions; their entries, many times larger, are gone when they are scored."""
-    return Predictions.of(json.loads(path.read_text(encoding="utf-8")))
 
 
 def _ground_truth(context: RunContext) -> Path:
