@@ -2,29 +2,42 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+CHECKS := style types imports
 
-.PHONY: env demo test test-fast check format
+.PHONY: env demo test test-fast check $(CHECKS) pytest format
 
 env: $(STAMP)
 
+# without bytecode: Python compiles what it imports, which is a small part of what is installed
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable '.[dev]'
 	touch $@
 
 demo: env
 	$(BIN)/python run_pipeline.py configs/demo.yaml
 
-check: env
+check: $(CHECKS)
+
+style: env
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports --no-cache
 
-PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile
+# nice, because the tests that run beside them may wait for a clock
+types: env
+	nice $(BIN)/mypy
 
-test: check
+imports: env
+	nice $(BIN)/lint-imports --no-cache
+
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+pytest: env
 	$(PYTEST)
+
+# side by side: many tests wait, and mypy runs on one core
+test: env
+	$(MAKE) --jobs 3 check pytest
 
 test-fast: env
 	$(PYTEST) -m 'not slow and not browser'

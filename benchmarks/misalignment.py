@@ -11,6 +11,7 @@ pair on one thread.
 import argparse
 import os
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -88,10 +89,10 @@ def main():
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     keep_freed_memory()
-    rows = [(f"{w} {e}", lambda w=w, e=e: drive(w, e, arguments.pairs)) for w, e in DRIVES]
+    rows = [(f"{w} {e}", partial(drive, w, e, arguments.pairs)) for w, e in DRIVES]
     for name in FOLDERS:
         if (SHARED / name).is_dir():
-            rows.append((name, lambda name=name: folder(name, arguments.pairs)))
+            rows.append((name, partial(folder, name, arguments.pairs)))
     print(f"{'':14}{'pixels':>8}{f'>{OFF} px':>8}{'believed':>10}{'pixels':>8}{f'>{OFF} px':>8}"
           f"{'unrelated':>11}{'ms/pair':>9}")  # fmt: skip
     for name, make in rows:

@@ -22,6 +22,7 @@ from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Compute, batches
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
+from pipeline.frames import Item, PairBatch
 from pipeline.interfaces import RunContext
 from pipeline.run_folder.names import LEDGER
 
@@ -64,7 +65,7 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
             admission = Admission(checked, source, arms, ledger, fail=True, register=None)
             preparation = Preparation(checked.perturb, None)
 
-            def prepare() -> list[tuple[list, object]]:
+            def prepare() -> list[tuple[list[Item], PairBatch]]:
                 admitted = map(preparation, admission.admit(pairs))
                 items = batches(admitted, checked.compute.batch)
                 return [(batch, compute.upload(batch)) for batch in items]

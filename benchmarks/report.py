@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import torch
@@ -122,9 +123,9 @@ def run(images: int, folder: Path) -> Path:
         "compute": {"device": "cpu"},
         "sinks": {"results": {"kind": "results"}, "report": {"kind": "report"}},
     })  # fmt: skip
-    source = SimpleNamespace(build=lambda settings, names: Pairs(images))
-    detector = SimpleNamespace(build=lambda settings, device: RandomDetector(len(kinds)))
-    replacements = {
+    source: Any = SimpleNamespace(build=lambda settings, names: Pairs(images))
+    detector: Any = SimpleNamespace(build=lambda settings, device: RandomDetector(len(kinds)))
+    replacements: dict[str, Any] = {
         "source": Component("drive", source, Settings()),
         "detector": Component("chance", detector, Settings()),
     }

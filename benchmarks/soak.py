@@ -23,7 +23,7 @@ from fractions import Fraction
 from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -154,10 +154,11 @@ def configuration(frames: int, folder: Path) -> config.Config:
     def detector(config: Settings, device: torch.device) -> ThreeBoxes:
         return ThreeBoxes()
 
+    modules: list[Any] = [SimpleNamespace(build=build) for build in (source, detector)]
     return replace(
         checked,
-        source=Component("repeated", SimpleNamespace(build=source), Settings()),
-        detector=Component("three_boxes", SimpleNamespace(build=detector), Settings()),
+        source=Component("repeated", modules[0], Settings()),
+        detector=Component("three_boxes", modules[1], Settings()),
     )
 
 

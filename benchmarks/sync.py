@@ -33,7 +33,8 @@ def camera(frames, offset, seed):
 def pair(streams, tolerance):
     """Number of frames and pairs, and sum of the differences in ns."""
     frames = pairs = total = 0
-    for ir, vis in pair_by_time(*streams, Matcher(tolerance * MS)):
+    infrared, visible = streams
+    for ir, vis in pair_by_time(infrared, visible, Matcher(tolerance * MS)):
         frames += (ir is not None) + (vis is not None)
         if ir is not None and vis is not None:
             pairs += 1

@@ -11,13 +11,17 @@ import reprlib
 LONGEST = 2000  # characters of a message
 QUOTED = 80  # characters of a value in it
 # An address up to the @ after its user and password; `Path` turns two slashes into one.
-_LOGIN = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3})(?:\S*@|[^/\n]{0,200}@)")
-_QUERY = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,20}:/{1,3}[^\s?]*)\?(?!\*\*\*)[^\s'\")\]]+")
+# A scheme of one letter and one slash is a drive of Windows.
+_SCHEME = r"(?:[A-Za-z][A-Za-z0-9+.-]{1,20}:/|[A-Za-z]:/(?=/))/{0,2}"
+_LOGIN = re.compile(rf"({_SCHEME})(?:\S{{0,1000}}@|[^/\n]{{0,200}}@)")
+_BARE_LOGIN = re.compile(r"[^\s/:@]{1,100}:[^\s/@]{1,200}@")  # where the scheme was forgotten
+_QUERY = re.compile(rf"({_SCHEME}[^\s?]{{0,1000}})\?(?!\*\*\*)[^\s'\")\]]+")
 
 
 def mask(text: str) -> str:
     """The text without users, passwords and queries in addresses."""
-    return _QUERY.sub(r"\1?***", _LOGIN.sub(r"\1***@", text))
+    without_login = _BARE_LOGIN.sub("***@", _LOGIN.sub(r"\1***@", text))
+    return _QUERY.sub(r"\1?***", without_login)
 
 
 def shown(value: object) -> str:

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -65,6 +66,20 @@ def prompt():
 def frequent_checkpoints(monkeypatch):
     """A checkpoint after every batch."""
     monkeypatch.setattr(runner, "CHECKPOINT", 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from tests.helpers.scheduling import ByFile  # pytest also runs without xdist
+
+    return ByFile(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begin with the files that have most slow tests: a long one at the end would run alone."""
+    if hasattr(config, "workerinput"):  # in a process of xdist
+        slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+        items.sort(key=lambda item: slow[item.path], reverse=True)
 
 
 @pytest.hookimpl(trylast=True)

@@ -10,6 +10,7 @@ and scores on training pairs do not predict those on new pairs.
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,7 +57,9 @@ def main():
     plain = {"ir": ir_only, "vis": vis_only, "average": average}
     fusers = {name: module.build(module.Config()) for name, module in plain.items()}
     fusers |= {weights: NetworkFuser(load_network(weights)) for weights in arguments.weights}
-    arms = {n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()}
+    arms: dict[str, Any] = {
+        n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()
+    }
     arms["late"] = late.LateArm(late.Config())
     compute = Compute(arms, detector, device=device, batch=1)
     detections, truth = {name: [] for name in arms}, []

@@ -24,6 +24,8 @@ out=${OUT:-runs/gpu-out}
 python=${PYTHON:-python3}
 RECIPE=(compute.batch=64 schedule.learning_rate=0.0012 schedule.ema=0.99 schedule.warmup=100)
 SCAN=tests/fusion/scan/test_triton.py
+# whether packages are installed; to import them takes seconds
+THERE='import sys, importlib.util as util; sys.exit(None in map(util.find_spec, sys.argv[1:]))'
 
 steps=()
 overrides=()
@@ -37,7 +39,7 @@ done
 [[ ${#steps[@]} -gt 0 ]] || steps=(tests speed train)
 mkdir -p "$out"
 export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
-if ! "$python" -c 'import pydantic, ultralytics' 2> /dev/null; then
+if ! "$python" - pydantic ultralytics <<< "$THERE"; then
     site=$(mktemp -d)
     "$python" -m pip install --quiet --no-index --no-deps --no-compile --target "$site" \
         "$pack"/wheels/*.whl || exit 1
@@ -72,7 +74,7 @@ step_tests() {
     triton_works || failed=1
     for file in $(grep -rlE --include='*.py' 'mark\.gpu' tests | grep -v "^$SCAN$" | sort); do
         [[ $SECONDS -lt $until ]] || break
-        if grep -q '^import av$' "$file" && ! "$python" -c 'import av' 2> /dev/null; then
+        if grep -q '^import av$' "$file" && ! "$python" - av <<< "$THERE"; then
             echo "skipped $file: it needs PyAV" >> "$out/tests.log"
             continue
         fi

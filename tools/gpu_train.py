@@ -97,13 +97,13 @@ def best(path, names):
     """The step whose fused images have the highest mean mAP@.5 and mAP@.5:.95 over the sets."""
     if not path.is_file():
         return None
-    sums = {}
+    sums: dict[int, float] = {}
     with path.open(encoding="utf-8") as file:
         for row in csv.DictReader(file):
             if row["set"] in names and row["arm"] == "fused" and row["map50"]:
                 value = float(row["map50"]) + float(row["map50_95"])
                 sums[int(row["step"])] = sums.get(int(row["step"]), 0) + value
-    return max(sums, key=sums.get, default=None)
+    return max(sums, key=sums.__getitem__, default=None)
 
 
 def main():

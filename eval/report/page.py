@@ -6,10 +6,11 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from eval.agreement import Agreement
@@ -162,6 +163,21 @@ def render(
     parts = files("eval.report") / "templates"
     script = (parts / "script.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return _template().render(
+        title=title,
+        runs=runs,
+        run=runs[0] if len(runs) == 1 and sweep is None else None,
+        comparison=comparison,
+        sweep=sweep,
+        # safe: neither contains user data
+        style=Markup((parts / "style.css").read_text(encoding="utf-8")),  # noqa: S704
+        script=Markup(script),  # noqa: S704
+        digest=digest,
+    )
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("eval.report"),
         autoescape=True,
@@ -180,17 +196,7 @@ def render(
     environment.globals.update(
         maps=MAPS, dash=NONE, outcomes=OUTCOMES, outcome_colours=OUTCOME_COLOURS, cost=_cost
     )
-    return environment.get_template("report.html").render(
-        title=title,
-        runs=runs,
-        run=runs[0] if len(runs) == 1 and sweep is None else None,
-        comparison=comparison,
-        sweep=sweep,
-        # safe: neither contains user data
-        style=Markup((parts / "style.css").read_text(encoding="utf-8")),  # noqa: S704
-        script=Markup(script),  # noqa: S704
-        digest=digest,
-    )
+    return environment.get_template("report.html")
 
 
 def within_budget(

@@ -18,6 +18,7 @@ def test_no_message_shows_a_password(user, password, scheme):
     for address in (
         f"{scheme}://{user}:{secret}@host/stream",
         f"{scheme}:/{user}:{secret}@host/stream",  # as a Path
+        f"{user}:{secret}@host/stream",
         f"{scheme}://host/stream?key={re.sub('[^A-Za-z0-9]', '', secret)}",
     ):
         for text in (address, f"source.ir: {[address]!r} is none", f"{{a: {address}: b}}"):
@@ -30,6 +31,7 @@ def test_no_message_shows_a_password(user, password, scheme):
 def test_what_is_no_address_stays():
     text = "C:/Users/a@b.png: did you mean 'x'? choose from a?b, mail@host"
     assert mask(text) == text
+    assert mask("p://user:S3CRET@host") == "p://***@host"  # no drive of Windows has two slashes
 
 
 def test_values_are_cut():

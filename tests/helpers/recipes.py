@@ -1,14 +1,29 @@
-"""Short trainings on the pairs that ``tests/training/conftest.py`` writes."""
+"""Short trainings on a few small pairs."""
 
 import csv
 
+import numpy as np
 import torch
+from PIL import Image
 
 from training import config
 from training.loop import Trainer
 from training.pairs import open_sources
 
 NETWORK = {"width": 8, "depths": [1, 1, 1, 1]}
+
+
+def write_pairs(folder):
+    """Six pairs of blocks and noise."""
+    rng = np.random.default_rng(0)
+    for kind, channels in (("ir", 1), ("vis", 3)):
+        (folder / "pairs" / kind).mkdir(parents=True)
+        for number in range(6):
+            coarse = rng.integers(20, 236, size=(7, 10, channels))
+            image = np.kron(coarse, np.ones((8, 8, 1))) + rng.normal(0, 5, (56, 80, channels))
+            picture = np.clip(image, 0, 255).astype(np.uint8).squeeze()
+            Image.fromarray(picture).save(folder / "pairs" / kind / f"{number}.png")
+    return folder
 
 
 def make(**changes):

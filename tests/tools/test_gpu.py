@@ -16,7 +16,7 @@ from PIL import Image
 from fusion.network import checkpoint
 from pipeline.images import pair_id, read_image, to_grey
 from tools import gpu_pack, gpu_train
-from training import config, streets, targets
+from training import config, loop, streets, targets
 from training.pairs import open_sources
 
 ROOT = Path(__file__).parents[2]
@@ -24,13 +24,13 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def drawn():
-    """Six streets."""
-    return [next(streets.scenes(streets.VALIDATION_SEED + i, 1, (64, 96))) for i in range(6)]
+    """Six frames of a street."""
+    return list(streets.scenes(streets.VALIDATION_SEED, 6, (64, 96)))
 
 
 @pytest.fixture
 def recipe(tmp_path, drawn):
-    """A configuration on six streets, two of them held out as a labelled set, one in JPEG."""
+    """A configuration on six frames, two of them held out as a labelled set, one in JPEG."""
     for number, scene in enumerate(drawn):
         root, stem = tmp_path / "train", f"{number}"
         if number > 3:
@@ -140,6 +140,7 @@ def test_a_schedule_that_ends_in_time(recipe, monkeypatch):
         work()
         return next(times)
 
+    monkeypatch.setattr(loop, "HELD", 1)  # batches of crops at each score
     monkeypatch.setattr(gpu_train, "seconds", seconds)
     monkeypatch.setattr(gpu_train.time, "time", lambda: 1000.0)
     monkeypatch.setattr(gpu_train, "advance", lambda trainer, steps: trainer.advance())

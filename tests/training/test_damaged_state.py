@@ -2,25 +2,40 @@
 
 import io
 import json
+import shutil
+from contextlib import chdir
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from common.errors import DataError, IrvisError, WeightsError
-from tests.helpers.recipes import killed_at, make
+from tests.helpers.recipes import killed_at, make, write_pairs
 from tests.helpers.runs import silent
 from training import targets
 from training.loop import Trainer, train
 
 
-@pytest.fixture
-def partial(here, monkeypatch):
-    """The folder of a training that was killed; one that goes on fails the test."""
-    with pytest.raises(KeyboardInterrupt):
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The working folder of a training that was killed, and a copy of it."""
+    folder = write_pairs(tmp_path_factory.mktemp("killed"))
+    with chdir(folder), pytest.raises(KeyboardInterrupt):
         train(make(), killed_at(3))
+    copy = tmp_path_factory.mktemp("copy") / "killed"
+    return folder, shutil.copytree(folder, copy)
+
+
+@pytest.fixture
+def partial(killed, monkeypatch):
+    """Its run folder, in the working folder; a training that goes on fails the test."""
+    folder, copy = killed
+    shutil.rmtree(folder)
+    shutil.copytree(copy, folder)  # to the same place, which the cache is named by
+    monkeypatch.chdir(folder)
     monkeypatch.setattr(Trainer, "advance", lambda self: pytest.fail("went on"))
-    return here / "runs" / "t.partial"
+    return folder / "runs" / "t.partial"
 
 
 def saved(content):
@@ -84,14 +99,16 @@ def test_a_file_of_its_folder(partial, name, content):
         lambda index: index | {"truth": [[[[0, 0, 1]], [1], []]] * len(index["ids"])},
     ],
 )
-def test_the_index_of_a_cache(partial, here, change):
-    (path,) = (here / "cache").glob("*.json")
+@pytest.mark.usefixtures("partial")
+def test_the_index_of_a_cache(change):
+    (path,) = Path("cache").glob("*.json")
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
     refused(DataError, r"\.json: is damaged .*remove it, and its pairs are decoded")
 
 
-def test_the_pairs_of_a_cache(partial, here):
-    (path,) = (here / "cache").glob("*.bin")
+@pytest.mark.usefixtures("partial")
+def test_the_pairs_of_a_cache():
+    (path,) = Path("cache").glob("*.bin")
     path.write_bytes(path.read_bytes()[:-1])
     refused(DataError, "is damaged .pairs are missing.")
     path.unlink()

@@ -18,6 +18,7 @@ from training.pairs import open_sources
 from training.records import COLUMNS
 
 
+@pytest.mark.usefixtures("nothing_found")
 def test_the_total_is_the_weighted_sum(here, monkeypatch):
     seen = []
 
@@ -43,6 +44,7 @@ def test_the_total_is_the_weighted_sum(here, monkeypatch):
     assert len(targets) == 2
 
 
+@pytest.mark.usefixtures("nothing_found")
 def test_each_detector_judges_its_own_crops(here, monkeypatch):
     judges = {}
 
@@ -73,6 +75,7 @@ def test_each_detector_judges_its_own_crops(here, monkeypatch):
     assert crops.count(None) > 0
 
 
+@pytest.mark.usefixtures("nothing_found")
 def test_a_loss_that_is_not_finite_ends_the_run(here, monkeypatch):
     def detector(fused, targets):
         return fused.sum() * float("nan")

@@ -1,3 +1,4 @@
+import json
 import logging
 import os
 from fractions import Fraction
@@ -245,6 +246,11 @@ def test_the_dev_set_is_excluded(shared, tmp_path):
     sources = data.open_sources(config.load(DEFAULT, overrides))
     assert {name: len(pairs) for name, pairs in sources.items()} == {"roadscene": 178, "llvip": 34}
     for name, fewer in (("roadscene", 39), ("llvip", 9)):
-        one_more = f"data.sources.{name}.exclude_last={fewer}"
+        stems = sorted(p.stem for p in (shared / "data" / folders[name] / "infrared").iterdir())
+        one_more = [
+            f"data.sources.{name}.exclude_last={fewer}",
+            # the others again, which are no longer to be decoded
+            f"data.sources.{name}.exclude={json.dumps(stems[: -fewer - 1])}",
+        ]
         with pytest.raises(DataError, match=rf"sources\.{name}: contains {name}_"):
-            data.open_sources(config.load(DEFAULT, [*overrides, one_more]))
+            data.open_sources(config.load(DEFAULT, [*overrides, *one_more]))

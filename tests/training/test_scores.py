@@ -13,7 +13,7 @@ from scenes.climate import Conditions
 from scenes.render import Clip
 from tests.helpers.recipes import judged, killed_at
 from tests.helpers.runs import silent
-from training import config
+from training import config, loop
 from training.loop import train
 from training.scores import Scores
 
@@ -71,11 +71,14 @@ def test_they_are_those_of_a_run(street):
     assert 0.05 < scores["late"].value < 1
 
 
-def test_scores_of_a_labelled_set(here):
+@pytest.mark.slow
+def test_scores_of_a_labelled_set(here, monkeypatch):
     """The mean and late fusion once; the network every third step and at the end; resumed too."""
-    (here / "set").mkdir()
+    monkeypatch.setattr(loop, "HELD", 2)  # batches of crops at each score
     for ours, theirs in (("ir", "ir"), ("vi", "vis")):
-        (here / "set" / ours).symlink_to(here / "pairs" / theirs)
+        (here / "set" / ours).mkdir(parents=True)
+        for name in ("0.png", "1.png"):
+            (here / "set" / ours / name).symlink_to(here / "pairs" / theirs / name)
     (here / "set" / "labels").mkdir()
     (here / "set" / "labels" / "0.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     sets = {"few": {"kind": "msrs", "root": "set"}}
@@ -100,6 +103,7 @@ def test_scores_of_a_labelled_set(here):
     assert (again.folder / "scores.csv").read_text().splitlines() == lines
 
 
+@pytest.mark.usefixtures("nothing_found")
 def test_a_set_without_labels_is_refused(here):
     (here / "set").mkdir()
     for ours, theirs in (("ir", "ir"), ("vi", "vis")):

@@ -29,6 +29,7 @@ def interpreted(tmp_path_factory):
     return torch.load(path, weights_only=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_interpreted_kernels_agree_with_float64(interpreted, name):
     values, options = CASES[name]

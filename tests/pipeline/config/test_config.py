@@ -143,23 +143,6 @@ def test_no_arms_is_a_mistake(settings):
         config.check(settings)
 
 
-def test_a_component_imports_only_itself():
-    import subprocess
-    import sys
-
-    program = (
-        "import sys; from pipeline.config import components\n"
-        "components.load('arms', {'kind': 'average'}, 'arms.a')\n"
-        "print([m for m in sys.modules if m.startswith('fusion.fusers.')])\n"
-        "print('ultralytics' in sys.modules)"
-    )
-    root = config.DEFAULT.parent.parent
-    output = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=root
-    )
-    assert output.stdout.splitlines() == ["['fusion.fusers.average']", "False"]
-
-
 def test_kinds_are_the_modules_of_the_folders():
     assert {"fusionmamba", "average", "folder", "late", "ir_only"} <= set(components.kinds("arms"))
     assert {"msrs", "image_folder", "frame_folder", "video", "live", "scenes"} <= set(

@@ -95,11 +95,19 @@ def test_a_crop_shows_its_object_in_every_image(tmp_path):
     assert all(len(box) == 6 for boxes in mine["boxes"].values() for box in boxes)
 
 
-@pytest.mark.parametrize("kill", range(1, 30, 3))
-def test_a_resumed_gallery_is_that_of_an_unbroken_run(tmp_path, kill, monkeypatch):
-    monkeypatch.setattr(gallery, "PLACES", dict.fromkeys(gallery.PLACES, 3))
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """The results of 30 pairs, and the files of a run of them with few places in its gallery."""
     results = [labelled(i) for i in range(30)]
-    whole = stand.files(finish(tmp_path / "whole", results))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "PLACES", dict.fromkeys(gallery.PLACES, 3))
+        return results, stand.files(finish(tmp_path_factory.mktemp("unbroken") / "run", results))
+
+
+@pytest.mark.parametrize("kill", range(1, 30, 3))
+def test_a_resumed_gallery_is_that_of_an_unbroken_run(tmp_path, unbroken, kill, monkeypatch):
+    monkeypatch.setattr(gallery, "PLACES", dict.fromkeys(gallery.PLACES, 3))
+    results, whole = unbroken
     assert stand.files(stand.broken_run(build, tmp_path / "broken", results, [kill])) == whole
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from markupsafe import Markup
 
 from common.errors import DataError
 from pipeline import cli
@@ -39,6 +40,12 @@ def toy(made, here):
     (here / "runs").mkdir()
     (here / "toy").rename(here / "runs" / "toy")
     return Path("runs/toy")
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts are made but not drawn, which takes a second of each page."""
+    monkeypatch.setattr(_page, "svg", lambda figure, name, text: Markup("<svg></svg>"))
 
 
 @pytest.fixture
@@ -94,6 +101,7 @@ def test_it_can_be_made_again(made, toy, capsys):
     assert Path("new/place.html").read_text() == again
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_ledger_is_cut_and_says_so(toy, monkeypatch):
     monkeypatch.setattr(_page, "_LEDGER", 2)
     with (toy / "ledger.csv").open("a", newline="") as file:
@@ -105,6 +113,7 @@ def test_the_ledger_is_cut_and_says_so(toy, monkeypatch):
     assert "k2" not in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_several_runs_in_one_page(toy, pairs):
     settings = toys.settings(pairs, **WITH_REPORT)
     settings["arms"]["fused"] = {"kind": "average"}
@@ -117,6 +126,7 @@ def test_several_runs_in_one_page(toy, pairs):
     assert Page(text).values("a", "href")[-2:] == ["toy/report.html", "toy-2/report.html"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_that_can_not_be_compared_say_why(toy, here):
     other = execute(toys.settings(toys.write_pairs(here / "others", 4), **WITH_REPORT)).folder
     said = words(report.report([toy, other], toy.parent / "both.html").read_text())
@@ -137,6 +147,7 @@ def test_a_sweep_has_its_curves(pairs, here):
     assert "fused" in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_shows_values_as_they_are_written(toy, here):
     swept = here / "swept"
     swept.mkdir()
@@ -153,6 +164,7 @@ def test_a_sweep_shows_values_as_they_are_written(toy, here):
     assert "key=1" not in said
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_runs_of_one_name_are_told_apart(toy, here):
     shutil.copytree(toy, here / "other" / "toy")
     text = report.report([toy, Path("other/toy")], here / "both.html").read_text()
@@ -160,6 +172,7 @@ def test_runs_of_one_name_are_told_apart(toy, here):
     assert heads == ["runs/toy", "other/toy"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_moments_are_in_the_order_of_their_numbers(toy):
     last = json.loads((toy / "gallery" / "moment-000005.json").read_text())
     last |= {"number": 1_000_000, "key": "last"}
@@ -212,6 +225,7 @@ def test_mistakes_are_one_line(toy, here, capsys, arguments, said):
     assert captured.err.count("\n") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_page_that_can_not_be_written(toy):
     (toy.parent / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
