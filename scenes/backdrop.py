@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +18,26 @@ FAR_M = 118.0  # largest depth of the street; beyond it is the skyline
 # Depths where the textures' resolution changes; each band has its own shrunk copies.
 _GROUND_BANDS = (0.5, 6.0, 9.0, 13.0, 19.0, 28.0, 42.0, 63.0, FAR_M)
 _WALL_BANDS = (2.0, 7.0, 11.0, 17.0, 26.0, 40.0, 62.0, FAR_M)
+# What a band may show beyond its far end, because its box is rounded to whole pixels of both sizes
+# and because pixels are interpolated.
+_EDGE_PX, _EDGE_TEXELS = 3.0, 2.0
 _GABLE_M = 14.0  # largest visible width of a house's gable
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Walls:
+    """The facades of both sides in the camera's view.
+
+    Attributes:
+        mask: bool [h, w], the canvas pixels that show a facade.
+        depth: float32 [w], distance to the plane of the facades by canvas column, metres; infinite
+            where none is near enough.
+        parts: The canvas columns of the left and of the right side, from and to an image pixel.
+    """
+
+    mask: NDArray[np.bool_]
+    depth: Map
+    parts: tuple[slice, slice]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,15 +48,11 @@ class View:
         planes: uint8 [h, w, 4]: red, green, blue, temperature code.
         light: uint8 [H, W, 4], as ``Texture.light``.
         depth: float32 [H, W], metres; infinite in the sky.
-        wall: bool [h, w], mask of the facades of both sides.
-        wall_depth: float32 [w], distance to the plane of the facades by column, metres.
     """
 
     planes: NDArray[np.uint8]
     light: NDArray[np.uint8]
     depth: Map
-    wall: NDArray[np.bool_]
-    wall_depth: Map
 
 
 class Backdrop:
@@ -57,7 +71,32 @@ class Backdrop:
         self._textures = Textures(street, wet=wet, exposure=exposure)
         self._sky = Sky(np.random.default_rng([*seed, 8]), canvas)
 
-    def view(self, camera: Camera, moment: Moment) -> View:
+    def walls(self, camera: Camera) -> Walls:
+        """Find the facades in the view of a camera; nothing is painted."""
+        h, w = camera.canvas
+        mask, depth = np.zeros((h, w), bool), np.full(w, np.inf, np.float32)
+        rows = np.arange(h, dtype=np.int16)[:, None]
+        parts = []
+        for side in (-1, 1):
+            f, x = camera.focal, side * self._street.wall - camera.x
+            across = (np.arange(w) + 0.5 - camera.centre_x) * side
+            metres = f * abs(x) / np.maximum(across, 1e-3)
+            visible = (across > 0) & (metres < FAR_M)
+            houses = [block for _, block in self._blocks(camera, side)]
+            heights = _along(houses, camera.z + metres)
+            # the first row whose middle is below the roof, and the first whose is below the base
+            edges = camera.horizon + f * (camera.height - np.stack([heights, 0 * heights])) / metres
+            top, end = np.clip(np.ceil(edges - 0.5), 0, h).astype(np.int16)
+            end[~visible] = 0
+            columns = np.flatnonzero(visible)
+            step = SUPERSAMPLING
+            part = slice(columns[0] // step * step, -(-(columns[-1] + 1) // step) * step)
+            mask[:, part] = (rows >= top[part]) & (rows < end[part])
+            depth[visible] = metres[visible]
+            parts.append(part)
+        return Walls(mask, depth, (parts[0], parts[1]))
+
+    def view(self, camera: Camera, moment: Moment, walls: Walls) -> View:
         """Draw the street from a camera."""
         h, w = camera.canvas
         small = (h // SUPERSAMPLING, w // SUPERSAMPLING)
@@ -65,16 +104,18 @@ class Backdrop:
             planes=np.zeros((h, w, 4), np.uint8),
             light=np.zeros((*small, 4), np.uint8),
             depth=np.full(small, np.inf, np.float32),
-            wall=np.zeros((h, w), bool),
-            wall_depth=np.full(w, np.inf, np.float32),
         )
         self._sky.paint(view.planes, camera, moment)
         self._draw_ground(view, camera)
         # gables first, because the facades hide parts of them
         for side in (-1, 1):
             self._draw_gables(view, camera, side)
+        mask = walls.mask.view(np.uint8)
+        cover = largest(mask)
         for side in (-1, 1):
-            self._draw_side(view, camera, side)
+            self._draw_side(view, camera, side, (mask, cover))
+        away = np.minimum(walls.depth, np.float32(FAR_M))[::SUPERSAMPLING]
+        np.copyto(view.depth, away, where=cover > 0)
         return view
 
     def _first(self, camera: Camera) -> int:
@@ -105,44 +146,21 @@ class Backdrop:
             factors = (
                 _power(ALONG / (f * camera.height / middle**2)), _power(ACROSS / (f / middle)),
             )  # fmt: skip
-            texture = self._textures.joined(first, 0, factors)
             dx, dz = ACROSS / factors[1], ALONG / factors[0]
+            box = (0, round(low), camera.canvas[1], round(high))
+            end = camera.z + f * camera.height / max(box[1] - _EDGE_PX - camera.horizon, 1e-3)
+            texture = self._textures.joined(first, 0, factors, end + _EDGE_TEXELS / dz)
             to_world = np.array([
                 [1 / dx, 0, -HALF_M + 0.5 / dx - camera.x],
                 [0, 1 / dz, first * STRETCH_M + 0.5 / dz - camera.z],
                 [0, 0, 1],
             ])  # fmt: skip
-            box = (0, round(low), camera.canvas[1], round(high))
             warp(texture, to_canvas @ to_world, view.planes, view.light, box)
 
-    def _draw_side(self, view: View, camera: Camera, side: int) -> None:
-        f, x = camera.focal, side * self._street.wall - camera.x
-        across = (np.arange(camera.canvas[1]) + 0.5 - camera.centre_x) * side
-        metres = f * abs(x) / np.maximum(across, 1e-3)
-        visible = (across > 0) & (metres < FAR_M)
-        heights = _along([block for _, block in self._blocks(camera, side)], camera.z + metres)
-        roof = camera.horizon + f * (camera.height - heights) / metres
-        base = camera.horizon + f * camera.height / metres
-        columns = np.flatnonzero(visible)
-        step = SUPERSAMPLING
-        part = slice(columns[0] // step * step, -(-(columns[-1] + 1) // step) * step)
-        small = slice(part.start // step, part.stop // step)
-        rows = np.arange(camera.canvas[0])[:, None] + 0.5
-        mask = (rows >= roof[part]) & (rows < base[part]) & (visible & (heights > 0))[part]
-        cover = largest(mask.view(np.uint8))
-        planes, light = np.empty_like(view.planes), np.empty_like(view.light)
-        self._warp_side(planes, light, camera, side)
-        cv2.copyTo(planes[:, part], mask.view(np.uint8), view.planes[:, part])
-        cv2.copyTo(light[:, small], cover, view.light[:, small])
-        away = np.minimum(metres, FAR_M)[part][::step].astype(np.float32)
-        np.copyto(view.depth[:, small], away[None], where=cover > 0)
-        view.wall[:, part] = mask
-        view.wall_depth[visible] = metres[visible]
-
-    def _warp_side(
-        self, planes: NDArray[np.uint8], light: NDArray[np.uint8], camera: Camera, side: int
+    def _draw_side(
+        self, view: View, camera: Camera, side: int, masks: tuple[NDArray[np.uint8], ...]
     ) -> None:
-        """Draw the facades up to the height of the textures; the caller masks them."""
+        """Draw the facades of a side where the masks, at canvas and image size, show them."""
         f, first = camera.focal, self._first(camera)
         x = side * self._street.wall - camera.x
         to_canvas = np.array([[camera.centre_x, 0, f * x], [camera.horizon, -f, f * camera.height],
@@ -151,8 +169,9 @@ class Backdrop:
             ends = sorted(camera.centre_x + f * x / d for d in (near, far))
             middle = math.sqrt(near * far)
             factors = (_power(WALL / (f / middle)), _power(WALL / (f * abs(x) / middle**2)))
-            texture = self._textures.joined(first, side, factors)
             dy, dz = WALL / factors[0], WALL / factors[1]
+            end = camera.z + f * abs(x) / max(f * abs(x) / far - _EDGE_PX, 1e-3)
+            texture = self._textures.joined(first, side, factors, end + _EDGE_TEXELS / dz)
             to_world = np.array([
                 [1 / dz, 0, first * STRETCH_M + 0.5 / dz - camera.z],
                 [0, -1 / dy, TOP_M - 0.5 / dy],
@@ -161,7 +180,7 @@ class Backdrop:
             top = camera.horizon + f * (camera.height - TOP_M) / near
             bottom = camera.horizon + f * camera.height / near
             box = (round(ends[0]), round(top), round(ends[1]), round(bottom) + 1)
-            warp(texture, to_canvas @ to_world, planes, light, box)
+            warp(texture, to_canvas @ to_world, view.planes, view.light, box, masks)
 
     def _draw_gables(self, view: View, camera: Camera, side: int) -> None:
         """Draw the gables of houses taller than the next nearer one, or beyond a side street."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenes.car_profiles import Profile
 from scenes.drawing import RGB, Camera, Shape, ellipse, tint
 
 Points = NDArray[np.float64]
@@ -19,48 +21,6 @@ _GLASS: RGB = (48, 58, 68)
 _TRIM: RGB = (38, 38, 41)
 # Radius in metres, colour, protrusion in metres, and kelvins over the temperature of the tyre.
 _WHEEL = ((0.33, _TYRE, 0.0, 0.0), (0.21, _RIM, 0.01, 2.0), (0.08, _TYRE, 0.015, 4.0))
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """The side view of a car, in metres forward and up from the middle of its footprint.
-
-    Attributes:
-        body: Outline of the lower body, from the rear bottom over the top to the front bottom;
-            the third point is the boot's edge, the fifth the bonnet's front edge.
-        cabin: Rear base, rear roof, front roof, front base.
-        axles: Positions of the rear and the front axle.
-        half_width: Half the width of the body.
-    """
-
-    body: tuple[tuple[float, float], ...]
-    cabin: tuple[tuple[float, float], ...]
-    axles: tuple[float, float]
-    half_width: float
-
-
-def _profile(
-    length: float, waist: float, cabin: Sequence[tuple[float, float]], half_width: float
-) -> Profile:
-    half = length / 2
-    body = (
-        (-half, 0.3),
-        (-half - 0.04, 0.58),
-        (-half + 0.06, waist),
-        (cabin[3][0], waist),
-        (half - 0.12, waist - 0.17),
-        (half + 0.03, 0.58),
-        (half, 0.3),
-    )
-    return Profile(body, tuple(cabin), (-0.3 * length, 0.31 * length), half_width)
-
-
-PROFILES = (
-    _profile(4.5, 0.95, ((-1.7, 0.95), (-1.0, 1.43), (0.2, 1.45), (1.05, 0.95)), 0.88),
-    _profile(3.9, 0.97, ((-1.88, 0.97), (-1.5, 1.5), (0.1, 1.52), (0.95, 0.97)), 0.84),
-    _profile(4.5, 1.08, ((-2.15, 1.08), (-1.85, 1.68), (0.15, 1.72), (1.05, 1.08)), 0.92),
-    _profile(4.3, 1.1, ((-2.1, 1.1), (-2.0, 1.88), (0.9, 1.9), (1.6, 1.1)), 0.86),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +56,18 @@ class _Frame:
         self._turn = np.array([[dx, 0.0, dz], [0.0, 1.0, 0.0], [-dz, 0.0, dx]])
         self._move = np.array([place[0], 0.0, place[1]])
 
-    def world(self, points: Sequence[Sequence[float]] | Points) -> Points:
-        turned: Points = np.asarray(points, np.float64) @ self._turn + self._move
+    def world(self, points: Points) -> Points:
+        turned: Points = points @ self._turn + self._move
         return turned
+
+    def placed(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """Shapes in the car's coordinates, in the world; all at once is much faster."""
+        points = self.world(np.concatenate([shape.points for shape in shapes]))
+        placed, end = [], 0
+        for shape in shapes:
+            start, end = end, end + len(shape.points)
+            placed.append(Shape(points[start:end], shape.colour, shape.celsius))
+        return placed
 
     def sees(self, point: Sequence[float], normal: Sequence[float]) -> bool:
         return bool(np.dot(self.eye - np.asarray(point), np.asarray(normal)) > 0)
@@ -120,30 +89,30 @@ def car_shapes(
     """
     frame = _Frame(place, heading, camera)
     sides = [side for side in (1, -1) if side * frame.eye[2] > car.profile.half_width]
-    shapes = [shape for side in (1, -1) if side not in sides for shape in _wheels(car, frame, side)]
+    shapes = [shape for side in (1, -1) if side not in sides for shape in _wheels(car, side)]
     shapes += _below(car, frame) + _bonnet_and_boot(car, frame)
     lights: list[Shape] = []
     for side in sides:
-        shapes += _side(car, frame, side)
+        shapes += _side(car, side)
     front = frame.eye[0] > car.profile.body[-1][0]
     rear = frame.eye[0] < car.profile.body[0][0]
     if front or rear:
-        face, lamps = _end(car, frame, front=front)
+        face, lamps = _end(car, front=front)
         shapes += face
         lights += lamps
-    shapes += [shape for side in sides for shape in _wheels(car, frame, side)]
+    shapes += [shape for side in sides for shape in _wheels(car, side)]
     shapes += _cabin(car, frame, sides)
-    return shapes, lights if car.lamps else []
+    return frame.placed(shapes), frame.placed(lights) if car.lamps and lights else []
 
 
 def footprint(car: Car, place: Plan, heading: Plan, camera: Camera) -> Points:
     """The ground under a car: (4, 3), a little wider than the car."""
     half, w = car.profile.body[-1][0] + 0.1, car.profile.half_width + 0.12
     corners = [(-half, 0.0, -w), (half, 0.0, -w), (half, 0.0, w), (-half, 0.0, w)]
-    return _Frame(place, heading, camera).world(corners)
+    return _Frame(place, heading, camera).world(np.array(corners))
 
 
-def _wheels(car: Car, frame: _Frame, side: int) -> list[Shape]:
+def _wheels(car: Car, side: int) -> list[Shape]:
     """The two wheels of a side: tyre, rim and hub."""
     warm = car.wheel_c > car.body_c + 1
     shapes = []
@@ -151,17 +120,19 @@ def _wheels(car: Car, frame: _Frame, side: int) -> list[Shape]:
         for radius, colour, out, warmer in _WHEEL:
             rim = _disc(axle, 0.33, radius, side * (car.profile.half_width + out))
             celsius = car.wheel_c + (warmer if warm else 0.0)
-            shapes.append(Shape(frame.world(rim), colour, celsius))
+            shapes.append(Shape(rim, colour, celsius))
     return shapes
 
 
+@lru_cache(maxsize=256)
 def _disc(x: float, y: float, radius: float, left: float) -> Points:
-    """Outline (k, 3) of a vertical disc parallel to the car's side."""
+    """Outline (k, 3) of a vertical disc parallel to the car's side; cached, hence read-only."""
     flat = ellipse(radius, radius)
     points = np.full((len(flat), 3), left)
     points[:, :2] = flat
     points[:, 0] += x
     points[:, 1] += y
+    points.setflags(write=False)
     return points
 
 
@@ -172,7 +143,7 @@ def _below(car: Car, frame: _Frame) -> list[Shape]:
 
     def upright(low: float, high: float, inner: float, outer: float) -> Points:
         corners = ((low, outer), (high, outer), (high, inner), (low, inner))
-        return frame.world([(end, y, left) for y, left in corners])
+        return np.array([(end, y, left) for y, left in corners])
 
     treads = [upright(0.0, 0.4, side * (w - 0.24), side * w) for side in (1, -1)]
     shapes = [Shape(tread, _TYRE, car.wheel_c) for tread in treads]
@@ -188,7 +159,7 @@ def _bonnet_and_boot(car: Car, frame: _Frame) -> list[Shape]:
     spans = ((cabin[3], body[4], 1.12, bonnet_c), (body[2], cabin[0], 1.08, car.body_c))
     for (x0, y0), (x1, y1), bright, celsius in spans:
         top = [(x0, y0, -w), (x1, y1, -w), (x1, y1, w), (x0, y0, w)]
-        shapes.append(Shape(frame.world(top), tint(car.paint, bright), celsius))
+        shapes.append(Shape(np.array(top), tint(car.paint, bright), celsius))
     # the slopes between bonnet or boot and bumper, to close the gap
     for (x0, y0), (x1, y1), celsius in (
         (body[4], body[5], car.engine_c),
@@ -196,11 +167,11 @@ def _bonnet_and_boot(car: Car, frame: _Frame) -> list[Shape]:
     ):
         slope = [(x0, y0, -w), (x1, y1, -w), (x1, y1, w), (x0, y0, w)]
         if frame.sees((x1, y1, 0.0), (np.sign(x1), 0.3, 0.0)):
-            shapes.append(Shape(frame.world(slope), car.paint, celsius))
+            shapes.append(Shape(np.array(slope), car.paint, celsius))
     return shapes
 
 
-def _side(car: Car, frame: _Frame, side: int) -> list[Shape]:
+def _side(car: Car, side: int) -> list[Shape]:
     w = car.profile.half_width * side
     body = car.profile.body
     flank = [(x, y, w) for x, y in body]
@@ -213,24 +184,23 @@ def _side(car: Car, frame: _Frame, side: int) -> list[Shape]:
     ]
     x_door = (car.profile.cabin[1][0] + car.profile.cabin[2][0]) / 2
     shapes = [
-        Shape(frame.world(flank), tint(car.paint, 0.88), car.body_c),
-        Shape(frame.world(sill), tint(car.paint, 0.62), car.body_c + 0.5),
+        Shape(np.array(flank), tint(car.paint, 0.88), car.body_c),
+        Shape(np.array(sill), tint(car.paint, 0.62), car.body_c + 0.5),
     ]
     bonnet = [(0.55 * body[-1][0], waist - 0.1, w), (body[4][0], body[4][1], w)]
     bonnet += [(body[-1][0], 0.45, w), (0.55 * body[-1][0], 0.45, w)]
     warm = 0.25 * car.engine_c + 0.75 * car.body_c
-    shapes.append(Shape(frame.world(bonnet), tint(car.paint, 0.86), warm))
+    shapes.append(Shape(np.array(bonnet), tint(car.paint, 0.86), warm))
     for axle in car.profile.axles:
-        rim = _disc(axle, 0.34, 0.4, w)
-        rim[:, 1] = np.maximum(rim[:, 1], 0.28)
-        shapes.append(Shape(frame.world(rim), _TRIM, 0.5 * (car.body_c + car.wheel_c)))
+        arch = np.maximum(_disc(axle, 0.34, 0.4, w), (-np.inf, 0.28, -np.inf))
+        shapes.append(Shape(arch, _TRIM, 0.5 * (car.body_c + car.wheel_c)))
     for x in (x_door, x_door + 0.95):
         line = [(x, 0.42, w), (x + 0.03, 0.42, w), (x + 0.03, waist, w), (x, waist, w)]
-        shapes.append(Shape(frame.world(line), tint(car.paint, 0.6), car.body_c - 0.5))
+        shapes.append(Shape(np.array(line), tint(car.paint, 0.6), car.body_c - 0.5))
     return shapes
 
 
-def _end(car: Car, frame: _Frame, *, front: bool) -> tuple[list[Shape], list[Shape]]:
+def _end(car: Car, *, front: bool) -> tuple[list[Shape], list[Shape]]:
     """The front or the rear: face, bumper, grille or plate, and its two lamps."""
     w = car.profile.half_width
     body = car.profile.body
@@ -238,7 +208,7 @@ def _end(car: Car, frame: _Frame, *, front: bool) -> tuple[list[Shape], list[Sha
 
     def quad(y0: float, y1: float, z0: float, z1: float) -> Points:
         x0, x1 = np.interp([y0, y1], [low, mid, top], [x_low, x_mid, x])
-        return frame.world([(x0, y0, z0), (x0, y0, z1), (x1, y1, z1), (x1, y1, z0)])
+        return np.array([(x0, y0, z0), (x0, y0, z1), (x1, y1, z1), (x1, y1, z0)])
 
     hot = car.engine_c if front else car.body_c
     shapes = [
@@ -268,31 +238,34 @@ def _cabin(car: Car, frame: _Frame, sides: Sequence[int]) -> list[Shape]:
     glass_light = (86, 100, 112)
     shapes: list[Shape] = []
 
-    def pane(corners: Sequence[Sequence[float]], inset: float, shade: float) -> None:
-        quad = np.asarray(corners, np.float64)
-        glass = quad + (quad.mean(axis=0) - quad) * inset
-        shapes.append(Shape(frame.world(quad), tint(car.paint, shade), car.body_c))
-        shapes.append(Shape(frame.world(glass), _GLASS, car.glass_c))
-        # reflection of the sky in the upper corner
-        gleam = [
-            glass[1],
-            glass[2],
-            0.65 * glass[2] + 0.35 * glass[3],
-            0.75 * glass[1] + 0.25 * glass[0],
-        ]
-        shapes.append(Shape(frame.world(np.stack(gleam)), glass_light, car.glass_c - 1.0))
+    def pane(corners: tuple[tuple[float, float, float], ...], inset: float, shade: float) -> None:
+        quad, glass, gleam = _glazed(corners, inset)
+        shapes.append(Shape(quad, tint(car.paint, shade), car.body_c))
+        shapes.append(Shape(glass, _GLASS, car.glass_c))
+        shapes.append(Shape(gleam, glass_light, car.glass_c - 1.0))
 
     if frame.sees((fb, fb_y, 0), (fr_y - fb_y, fb - fr, 0)):
-        pane([(fb, fb_y, -base), (fr, fr_y, -roof), (fr, fr_y, roof), (fb, fb_y, base)], 0.1, 1.0)
+        pane(((fb, fb_y, -base), (fr, fr_y, -roof), (fr, fr_y, roof), (fb, fb_y, base)), 0.1, 1.0)
     if frame.sees((rb, rb_y, 0), (rb_y - rr_y, rr - rb, 0)):
-        pane([(rb, rb_y, -base), (rr, rr_y, -roof), (rr, rr_y, roof), (rb, rb_y, base)], 0.14, 1.0)
+        pane(((rb, rb_y, -base), (rr, rr_y, -roof), (rr, rr_y, roof), (rb, rb_y, base)), 0.14, 1.0)
     for side in sides:
         b, r = side * base, side * roof
-        pane([(rb, rb_y, b), (rr, rr_y, r), (fr, fr_y, r), (fb, fb_y, b)], 0.14, 0.92)
+        pane(((rb, rb_y, b), (rr, rr_y, r), (fr, fr_y, r), (fb, fb_y, b)), 0.14, 0.92)
         x = (rr + fr) / 2
         post = [(x - 0.05, rb_y, b), (x - 0.05, rr_y, r), (x + 0.05, rr_y, r), (x + 0.05, rb_y, b)]
-        shapes.append(Shape(frame.world(post), tint(car.paint, 0.85), car.body_c))
+        shapes.append(Shape(np.array(post), tint(car.paint, 0.85), car.body_c))
     if frame.eye[1] > rr_y:
         lid = [(rr, rr_y, -roof), (fr, fr_y, -roof), (fr, fr_y, roof), (rr, rr_y, roof)]
-        shapes.append(Shape(frame.world(lid), tint(car.paint, 1.15), car.body_c - 1.0))
+        shapes.append(Shape(np.array(lid), tint(car.paint, 1.15), car.body_c - 1.0))
     return shapes
+
+
+@lru_cache(maxsize=64)
+def _glazed(
+    corners: tuple[tuple[float, float, float], ...], inset: float
+) -> tuple[Points, Points, Points]:
+    """A pane's frame, its glass, and the reflection of the sky in its upper corner."""
+    quad = np.array(corners)
+    glass = quad + (quad.mean(axis=0) - quad) * inset
+    gleam = [glass[1], glass[2], 0.65 * glass[2] + 0.35 * glass[3]]
+    return quad, glass, np.stack([*gleam, 0.75 * glass[1] + 0.25 * glass[0]])

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scenes.cars import PROFILES, Car
+from scenes.car_profiles import PROFILES
+from scenes.cars import Car
 from scenes.climate import Climate, Moment
 from scenes.drawing import RGB
 from scenes.people import SKIN_C, Person

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,6 +20,8 @@ COLDEST_K = -40.0  # temperature of code 1, over the air's
 _CODES_PER_KELVIN = 2.8
 
 RGB = tuple[float, float, float]
+Point = tuple[float, float, float]  # x, y, z
+Rod = tuple[Point, Point, tuple[float, float]]  # start, end, and the radii there
 
 
 def temperature_code(kelvin: ArrayLike) -> NDArray[np.uint8]:
@@ -28,7 +31,8 @@ def temperature_code(kelvin: ArrayLike) -> NDArray[np.uint8]:
         kelvin: Temperatures over the air's, any shape; codes saturate outside -40 to 50.7.
     """
     scaled = (np.asarray(kelvin, np.float32) - COLDEST_K) * _CODES_PER_KELVIN + 1
-    codes: NDArray[np.uint8] = np.clip(np.rint(scaled), 1, 255).astype(np.uint8)
+    # faster than np.clip for the few codes of a sprite
+    codes: NDArray[np.uint8] = np.minimum(np.maximum(np.rint(scaled), 1), 255).astype(np.uint8)
     return codes
 
 
@@ -62,9 +66,10 @@ class Camera:
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Project world points (n, 3) in metres to canvas pixels (n, 2), column and row."""
         depth = np.maximum(points[:, 2] - self.z, _NEAREST_M)
-        column = self.centre_x + self.focal * (points[:, 0] - self.x) / depth
-        row = self.horizon + self.focal * (self.height - points[:, 1]) / depth
-        return np.stack([column, row], axis=1)
+        pixels = np.empty((len(points), 2))
+        pixels[:, 0] = self.centre_x + self.focal * (points[:, 0] - self.x) / depth
+        pixels[:, 1] = self.horizon + self.focal * (self.height - points[:, 1]) / depth
+        return pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,8 +123,8 @@ def draw(camera: Camera, shapes: Sequence[Shape], air_c: float = 0.0) -> Sprite:
     bottom = _between(high[1] + 3, top + 1, 2 * height)
     planes = np.zeros((bottom - top, right - left, 4), np.uint8)
     reach = 8 * max(width, height)  # avoids overflow of the fixed-point coordinates
-    fixed = np.clip(projected - (left, top), -reach, reach) * (1 << _SUBPIXEL_BITS)
-    vertices = np.rint(fixed).astype(np.int32)
+    inside = np.minimum(np.maximum(projected - (left, top), -reach), reach)
+    vertices = np.rint(inside * (1 << _SUBPIXEL_BITS)).astype(np.int32)
     codes = temperature_code([shape.celsius - air_c for shape in shapes]).tolist()
     start = 0
     for shape, code in zip(shapes, codes, strict=True):
@@ -157,19 +162,21 @@ def ellipse(radius_x: float, radius_y: float, count: int = 14) -> NDArray[np.flo
     return outline
 
 
-def limb(
-    start: NDArray[np.float64], end: NDArray[np.float64], radii: tuple[float, float]
-) -> NDArray[np.float64]:
-    """Outline (10, 3) of a tapered rod with round ends between two points, facing the camera."""
-    dx, dy = float(end[0] - start[0]), float(end[1] - start[1])
-    length = math.hypot(dx, dy)
-    c, s = (dx / length, dy / length) if length > 0 else (1.0, 0.0)
-    outline = np.empty((10, 3))
-    outline[:5], outline[5:] = end, start
-    arc = _CAP @ np.array([[c, s], [-s, c]])
-    outline[:5, :2] += arc * radii[1]
-    outline[5:, :2] -= arc * radii[0]
-    return outline
+def draw_limbs(rods: Sequence[Rod]) -> NDArray[np.float64]:
+    """Outlines (n, 10, 3) of tapered rods with round ends, facing the camera."""
+    starts, ends, radii = (np.array(part) for part in zip(*rods, strict=True))
+    turns = []
+    for (x0, y0, _), (x1, y1, _), _ in rods:
+        dx, dy = float(x1 - x0), float(y1 - y0)
+        length = math.hypot(dx, dy)
+        c, s = (dx / length, dy / length) if length > 0 else (1.0, 0.0)
+        turns.append(((c, s), (-s, c)))
+    arcs = _CAP @ np.array(turns)  # [n, 5, 2]
+    outlines = np.empty((len(rods), 10, 3))
+    outlines[:, :5], outlines[:, 5:] = ends[:, None], starts[:, None]
+    outlines[:, :5, :2] += arcs * radii[:, 1, None, None]
+    outlines[:, 5:, :2] -= arcs * radii[:, 0, None, None]
+    return outlines
 
 
 def largest(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -179,5 +186,10 @@ def largest(canvas: NDArray[np.uint8]) -> NDArray[np.uint8]:
     edges of walls would glow at night.
     """
     step = SUPERSAMPLING
-    parts = [canvas[i::step, j::step] for i in range(step) for j in range(step)]
-    return np.asarray(np.maximum.reduce(parts), np.uint8)
+    rows = np.maximum.reduce([canvas[i::step] for i in range(step)])  # [H, 2 W]
+    return np.asarray(np.maximum.reduce([rows[:, i::step] for i in range(step)]), np.uint8)
+
+
+def three(plane: NDArray[Any]) -> NDArray[Any]:
+    """Repeat a plane in three channels, for which OpenCV is much faster than broadcasting."""
+    return np.asarray(cv2.merge([plane, plane, plane]))

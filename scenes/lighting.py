@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scenes.actors import Actor
 from scenes.backdrop import View
 from scenes.climate import Moment
-from scenes.drawing import SUPERSAMPLING, Camera
+from scenes.drawing import SUPERSAMPLING, Camera, three
 from scenes.street import Street
 from scenes.surfaces import LAMP_FULL, Map, lamp_light, sunlit
 
@@ -53,7 +53,7 @@ def street_light(view: View, camera: Camera, moment: Moment, lit_by: Sequence[Be
         beam = beam_light(lit_by, x.astype(np.float32), depth + np.float32(camera.z))
         beam *= np.exp(-np.maximum(y - 0.7, 0))  # low beams
         wide = cv2.resize(beam, (light.shape[1], light.shape[0]))
-        light += np.asarray(wide, np.float32)[..., None]
+        light += three(np.asarray(wide, np.float32))
     light[np.isinf(view.depth)] = 1 / moment.gain  # the sky has its final colour
     return light
 

@@ -1,16 +1,18 @@
 """A walking person as polygons: a skeleton with a gait, and clothes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scenes.drawing import RGB, Shape, ellipse, limb, tint, upright
+from scenes.drawing import RGB, Point, Rod, Shape, draw_limbs, ellipse, tint, upright
 
 SKIN_C = 33.0  # temperature of a face in mild air
 _STRIDE_M = 1.45  # two steps of an adult
 
 Points = NDArray[np.float64]
+Plan = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +48,19 @@ class Person:
 class _Body:
     """Converts points of the body (forward, up, right) to world coordinates."""
 
-    def __init__(self, place: tuple[float, float], heading: tuple[float, float]) -> None:
+    def __init__(self, place: Plan, heading: Plan) -> None:
         self.place = place
         self.heading = heading
         self.lift = 0.0
 
-    def at(self, forward: float, up: float, right: float) -> Points:
+    def at(self, forward: float, up: float, right: float) -> Point:
         dx, dz = self.heading
         x = self.place[0] + forward * dx + right * dz
         z = self.place[1] + forward * dz - right * dx
-        return np.array([x, up + self.lift, z])
+        return x, up + self.lift, z
 
 
-def person_shapes(
-    person: Person, place: tuple[float, float], heading: tuple[float, float], walked: float
-) -> list[Shape]:
+def person_shapes(person: Person, place: Plan, heading: Plan, walked: float) -> list[Shape]:
     """Draw a walking person.
 
     Args:
@@ -75,64 +75,90 @@ def person_shapes(
     body = _Body(place, heading)
     swing = person.phase + 2 * np.pi * walked / (_STRIDE_M * person.height / 1.75)
     steps = ((swing, 1), (swing + np.pi, -1))
-    ankles = [_leg_joints(body, person, angle, side)[2] for angle, side in steps]
-    body.lift = 0.035 * person.height - min(ankle[1] for ankle in ankles)
-    legs = [_leg(person, _leg_joints(body, person, angle, side)) for angle, side in steps]
-    arms = [_arm(body, person, angle + np.pi, side) for angle, side in steps]
+    joints = [_leg_joints(person, angle) for angle, _ in steps]
+    body.lift = 0.035 * person.height - min(ankle for _, _, (_, ankle), _ in joints)
+    rods = [rod for each, (_, side) in zip(joints, steps, strict=True)
+            for rod in _leg_rods(body, person, each, side)]  # fmt: skip
+    rods += [rod for angle, side in steps for rod in _arm_rods(body, person, angle + np.pi, side)]
+    h = person.height
+    rods.append((body.at(0.0, 0.8 * h, 0.0), body.at(0.0, 0.87 * h, 0.0), (0.035 * h, 0.033 * h)))
+    limbs = draw_limbs(rods)
+    legs = [_leg(person, limbs[:3]), _leg(person, limbs[3:6])]
+    arms = [_arm(person, rods[i][1], limbs[i : i + 2]) for i in (6, 8)]
     # the farther limb of each pair is painted first
     legs.sort(key=lambda shapes: -shapes[0].points[:, 2].mean())
     arms.sort(key=lambda shapes: -shapes[0].points[:, 2].mean())
     back = _backpack(body, person)
     facing_away = heading[1] > 0.3
-    middle = _torso(body, person)
+    middle = [Shape(limbs[10], tint(person.skin, 0.85), person.skin_c), *_torso(body, person)]
     trunk = middle + back if facing_away else back + middle
     return arms[0] + legs[0] + legs[1] + trunk + _head(body, person) + arms[1]
 
 
-def _leg_joints(body: _Body, person: Person, swing: float, side: int) -> list[Points]:
-    """Hip, knee, ankle and toe."""
+def _moved(start: Plan, length: float, right: float, up: float) -> Plan:
+    return start[0] + length * right, start[1] + length * up
+
+
+def _leg_joints(person: Person, swing: float) -> tuple[Plan, Plan, Plan, Plan]:
+    """Hip, knee, ankle and toe, each forward and up."""
     h = person.height
     thigh = 0.46 * np.sin(swing) + 0.06
     shin = thigh - 0.12 - 0.75 * max(0.0, np.cos(swing))
-    hip = np.array([0.0, 0.5 * h])
-    knee = hip + 0.24 * h * np.array([np.sin(thigh), -np.cos(thigh)])
-    ankle = knee + 0.235 * h * np.array([np.sin(shin), -np.cos(shin)])
-    toe = ankle + 0.085 * h * np.array([np.cos(shin * 0.6), np.sin(shin * 0.6) - 0.15])
-    right = 0.052 * h * person.girth * side
-    return [body.at(joint[0], joint[1], right) for joint in (hip, knee, ankle, toe)]
+    hip = (0.0, 0.5 * h)
+    knee = _moved(hip, 0.24 * h, np.sin(thigh), -np.cos(thigh))
+    ankle = _moved(knee, 0.235 * h, np.sin(shin), -np.cos(shin))
+    toe = _moved(ankle, 0.085 * h, np.cos(shin * 0.6), np.sin(shin * 0.6) - 0.15)
+    return hip, knee, ankle, toe
 
 
-def _leg(person: Person, joints: list[Points]) -> list[Shape]:
-    hip, knee, ankle, toe = joints
+def _leg_rods(body: _Body, person: Person, joints: Sequence[Plan], side: int) -> list[Rod]:
+    """Foot, shin and thigh."""
     h = person.height
     g = h * person.girth
-    shade = tint(person.legs, 0.86)
-    shoe_c = 0.7 * person.legs_c + 0.3 * person.top_c - 2.0
+    right = 0.052 * h * person.girth * side
+    hip, knee, ankle, toe = (body.at(*joint, right) for joint in joints)
     return [
-        Shape(limb(ankle, toe, (0.026 * h, 0.02 * h)), person.shoes, shoe_c),
-        Shape(limb(knee, ankle, (0.036 * g, 0.025 * g)), shade, person.legs_c - 1.0),
-        Shape(limb(hip, knee, (0.056 * g, 0.038 * g)), person.legs, person.legs_c),
+        (ankle, toe, (0.026 * h, 0.02 * h)),
+        (knee, ankle, (0.036 * g, 0.025 * g)),
+        (hip, knee, (0.056 * g, 0.038 * g)),
     ]
 
 
-def _arm(body: _Body, person: Person, swing: float, side: int) -> list[Shape]:
+def _leg(person: Person, limbs: Points) -> list[Shape]:
+    foot, shin, thigh = limbs
+    shoe_c = 0.7 * person.legs_c + 0.3 * person.top_c - 2.0
+    return [
+        Shape(foot, person.shoes, shoe_c),
+        Shape(shin, tint(person.legs, 0.86), person.legs_c - 1.0),
+        Shape(thigh, person.legs, person.legs_c),
+    ]
+
+
+def _arm_rods(body: _Body, person: Person, swing: float, side: int) -> list[Rod]:
+    """Lower and upper arm; the first ends at the wrist."""
     h = person.height
     g = h * person.girth
     upper = 0.42 * np.sin(swing)
     lower = upper + 0.3 + 0.15 * np.sin(swing)
-    shoulder = np.array([0.0, 0.79 * h])
-    elbow = shoulder + 0.17 * h * np.array([np.sin(upper), -np.cos(upper)])
-    wrist = elbow + 0.15 * h * np.array([np.sin(lower), -np.cos(lower)])
+    shoulder = (0.0, 0.79 * h)
+    elbow = _moved(shoulder, 0.17 * h, np.sin(upper), -np.cos(upper))
+    wrist = _moved(elbow, 0.15 * h, np.sin(lower), -np.cos(lower))
     right = 0.114 * g * side
-    a = body.at(shoulder[0], shoulder[1], right)
-    b = body.at(elbow[0], elbow[1], right + 0.02 * side)
-    c = body.at(wrist[0], wrist[1], right + 0.015 * side)
+    a = body.at(*shoulder, right)
+    b = body.at(*elbow, right + 0.02 * side)
+    c = body.at(*wrist, right + 0.015 * side)
+    return [(b, c, (0.027 * g, 0.022 * g)), (a, b, (0.034 * g, 0.028 * g))]
+
+
+def _arm(person: Person, wrist: Point, limbs: Points) -> list[Shape]:
+    h = person.height
     sleeve = tint(person.top, 0.84)
     hand = ellipse(0.023 * h, 0.03 * h, 8)
+    x, y, z = wrist
     return [
-        Shape(upright(hand, c[0], c[1] - 0.02 * h, c[2]), person.skin, person.skin_c - 2.5),
-        Shape(limb(b, c, (0.027 * g, 0.022 * g)), sleeve, person.top_c - 0.5),
-        Shape(limb(a, b, (0.034 * g, 0.028 * g)), sleeve, person.top_c),
+        Shape(upright(hand, x, y - 0.02 * h, z), person.skin, person.skin_c - 2.5),
+        Shape(limbs[0], sleeve, person.top_c - 0.5),
+        Shape(limbs[1], sleeve, person.top_c),
     ]
 
 
@@ -150,7 +176,6 @@ def _torso(body: _Body, person: Person) -> list[Shape]:
     outline += [(-a, b) for a, b in reversed(outline)]
     # a brighter side and a warmer chest, for structure in both modalities
     lit = [(a * 0.55 - 0.3 * half, b * 0.94 + 0.035 * h) for a, b in outline]
-    neck = limb(body.at(0.0, 0.8 * h, 0.0), body.at(0.0, 0.87 * h, 0.0), (0.035 * h, 0.033 * h))
     shapes = [
         Shape(upright(outline, x, y, z), person.top, person.top_c),
         Shape(upright(lit, x, y, z), tint(person.top, 1.13), person.top_c + 1.2),
@@ -159,7 +184,7 @@ def _torso(body: _Body, person: Person) -> list[Shape]:
         belt = [(-0.85 * half, 0.465 * h), (0.85 * half, 0.465 * h)]
         belt += [(0.85 * half, 0.49 * h), (-0.85 * half, 0.49 * h)]
         shapes.append(Shape(upright(belt, x, y, z), tint(person.legs, 0.6), person.top_c - 1.0))
-    return [Shape(neck, tint(person.skin, 0.85), person.skin_c), *shapes]
+    return shapes
 
 
 def _backpack(body: _Body, person: Person) -> list[Shape]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from eval.labels import Labels
 from scenes.actors import Actor, Props, draw_pose
 from scenes.backdrop import Backdrop
-from scenes.canvas import Canvas
+from scenes.canvas import Canvas, Stage
 from scenes.climate import Climate, Conditions, Moment, draw_climate
-from scenes.drawing import SUPERSAMPLING, Camera, temperature
+from scenes.drawing import SUPERSAMPLING, Camera, temperature, three
 from scenes.ego import Ego
 from scenes.lighting import actor_light, beams, street_light
 from scenes.sensors import InfraredSensor, VisibleSensor
@@ -28,6 +27,7 @@ _MOST_ACTORS = 254  # the canvas numbers them in 8 bits
 _TIMES = {
     "day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3, "afternoon": 4, "afternoon_to_night": 5
 }  # fmt: skip
+_KEPT = 256  # frames drawn last whose ground truth is kept: a run asks for it a little later
 _WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 
@@ -103,6 +103,7 @@ class Clip:
         )
         self._props = Props(self.street)
         self._frame_rate = frame_rate
+        self._truths: dict[int, Truth] = {}  # in the order of drawing
         self._homography, self._delay = ir_homography, ir_delay
         self._visible = VisibleSensor(np.random.default_rng([*self._seed, 2]), size, self.climate)
         self._infrared = InfraredSensor(np.random.default_rng([*self._seed, 3]), size, self.climate)
@@ -122,17 +123,24 @@ class Clip:
         other = self._compose(self.seconds(index) + self._delay) if self._delay else canvas
         vis_rng, ir_rng = (np.random.default_rng([*self._seed, 4 + i, index]) for i in (0, 1))
         counts = self._infrared.measure(self._temperature(other), other.moment, ir_rng)
+        truth = find_truth(canvas.actors, canvas.owner, canvas.camera)
+        if len(self._truths) == _KEPT:
+            del self._truths[next(iter(self._truths))]
+        self._truths[index] = truth
         return Scene(
             ir=self._infrared.display(counts, other.moment),
             ir16=counts,
             vis=self._photograph(canvas, vis_rng),
-            truth=find_truth(canvas.actors, canvas.owner, canvas.camera),
+            truth=truth,
         )
 
     def truth(self, index: int) -> Truth:
         """The ground truth of frame ``index``, without rendering its images."""
-        canvas = self._compose(self.seconds(index))
-        return find_truth(canvas.actors, canvas.owner, canvas.camera)
+        drawn = self._truths.get(index)
+        if drawn is not None:
+            return drawn
+        stage = self._stage(index)
+        return find_truth(stage.actors, stage.owner, stage.camera)
 
     def labels(self, index: int) -> Labels:
         """The labels of frame ``index``, without rendering its images."""
@@ -140,8 +148,8 @@ class Clip:
 
     def mask(self, index: int) -> NDArray[np.int64]:
         """Track id at each canvas pixel, int64 [2 H, 2 W], 0 for none."""
-        canvas = self._compose(self.seconds(index))
-        return np.array([0] + [actor.track for actor in canvas.actors])[canvas.owner]
+        stage = self._stage(index)
+        return np.array([0] + [actor.track for actor in stage.actors])[stage.owner]
 
     def _actors(self, seconds: float, camera: Camera, moment: Moment) -> list[Actor]:
         poses = list(self._cast.poses(seconds))
@@ -154,23 +162,31 @@ class Clip:
         actors += self._props.actors(camera, moment)
         return sorted(actors, key=lambda actor: -actor.place[1])[-_MOST_ACTORS:]
 
+    def _stage(self, index: int) -> Stage:
+        """What a frame shows, without colours."""
+        seconds = self.seconds(index)
+        camera, moment = self.ego.camera(seconds), self.climate.at(seconds)
+        actors = self._actors(seconds, camera, moment)
+        return Stage(self._backdrop.walls(camera), camera, actors)
+
     def _compose(self, seconds: float) -> Canvas:
         camera, moment = self.ego.camera(seconds), self.climate.at(seconds)
         actors = self._actors(seconds, camera, moment)
-        view = self._backdrop.view(camera, moment)
-        return Canvas(view, camera, moment, actors, self.ego.speed(seconds))
+        walls = self._backdrop.walls(camera)
+        view = self._backdrop.view(camera, moment, walls)
+        return Canvas(view, walls, camera, moment, actors, self.ego.speed(seconds))
 
     def _photograph(self, canvas: Canvas, rng: np.random.Generator) -> NDArray[np.uint8]:
         moment, view = canvas.moment, canvas.view
         lit_by = beams(canvas.actors, canvas.camera, moment)
         light = street_light(view, canvas.camera, moment, lit_by)
-        light *= _three(canvas.shadows)
+        light *= three(canvas.shadows)
         table = np.zeros((1, 256, 3), np.float32)
         table[0, 1 : len(canvas.actors) + 1] = actor_light(
             canvas.actors, self.street, moment, lit_by
         )
         owned = canvas.small_owner
-        cv2.copyTo(cv2.LUT(_three(owned), table), owned, light)
+        cv2.copyTo(cv2.LUT(three(owned), table), owned, light)
         colours = cv2.resize(canvas.planes, self.size[::-1], interpolation=cv2.INTER_AREA)
         colours = cv2.cvtColor(colours, cv2.COLOR_RGBA2RGB)
         picture = cv2.multiply(colours, light, scale=moment.gain, dtype=cv2.CV_32F)
@@ -178,13 +194,13 @@ class Clip:
         depth = canvas.depth if self.conditions.weather != "clear" else _without_sky(canvas.depth)
         clear = np.exp(-np.float32(self.climate.fog) * depth)
         veil = [part + 13 * moment.lit for part in moment.horizon]
-        image = np.asarray(picture, np.float32) * _three(clear) + _tinted(1 - clear, veil)
+        image = np.asarray(picture, np.float32) * three(clear) + _tinted(1 - clear, veil)
         shine = None
         if moment.lit > 0:
             windows = view.light[:, :, 3] * np.float32(moment.lit / 255)
             shine = _tinted(windows, _WINDOW_LIGHT)
             cv2.copyTo(canvas.shine, owned, shine)
-            shine *= _three(clear)
+            shine *= three(clear)
             if self.climate.wet:
                 shine += _mirrored(shine, canvas)
         return self._visible.expose(image, shine, canvas.flow(), moment, rng)
@@ -212,16 +228,11 @@ def _mirrored(shine: Map, canvas: Canvas) -> Map:
     """Reflections of lights in the wet road, smeared downwards because it is rough."""
     reach = canvas.depth.shape[0] // 5
     smeared = cv2.blur(shine, (3, reach), anchor=(1, reach - 1))
-    ground = (canvas.small_owner == 0) & ~canvas.view.wall[::SUPERSAMPLING, ::SUPERSAMPLING]
+    ground = (canvas.small_owner == 0) & ~canvas.walls.mask[::SUPERSAMPLING, ::SUPERSAMPLING]
     ground[: round(canvas.camera.horizon / SUPERSAMPLING)] = False
     share = np.float32(1.6) * ground.astype(np.float32)
-    mirrored: Map = np.asarray(smeared, np.float32) * _three(share)
+    mirrored: Map = np.asarray(smeared, np.float32) * three(share)
     return mirrored
-
-
-def _three(plane: NDArray[Any]) -> NDArray[Any]:
-    """Repeat a plane in three channels, for which OpenCV is much faster than broadcasting."""
-    return np.asarray(cv2.merge([plane, plane, plane]))
 
 
 def _tinted(plane: Map, colour: Sequence[float]) -> Map:

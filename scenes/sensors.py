@@ -5,6 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scenes.climate import Climate, Moment
+from scenes.drawing import three
 from scenes.surfaces import Map
 
 _SPARE = 64  # extra rows and columns of noise, of which each frame uses a different part
@@ -28,12 +29,13 @@ class VisibleSensor:
 
     def __init__(self, rng: np.random.Generator, size: tuple[int, int], climate: Climate) -> None:
         self._size = size
-        self._balance = rng.uniform(0.97, 1.03, 3).astype(np.float32)
-        self._brightness = float(rng.uniform(0.88, 1.08))
+        balance = rng.uniform(0.97, 1.03, 3).astype(np.float32)
+        # a factor for each value, because NumPy is slow with a short last axis
+        self._balance = np.tile(balance * float(rng.uniform(0.88, 1.08)), (*size, 1))
         self._grain = float(rng.uniform(1.2, 2.4))
         self._quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))]
         self._flare = {"clear": 1.0, "fog": 2.0, "rain": 1.4}[climate.conditions.weather]
-        self._noise, self._hue = _Noise(rng, (*size, 1)), _Noise(rng, (*size, 3))
+        self._noise, self._hue = _Noise(rng, size), _Noise(rng, (*size, 3))
         self._rain = _Rain(rng, size) if climate.wet else None
 
     def expose(
@@ -51,16 +53,16 @@ class VisibleSensor:
         Returns:
             uint8 [H, W, 3], RGB.
         """
-        image = picture * (self._balance * self._brightness)
+        image = picture * self._balance
         shutter = np.interp(moment.gain, (1.0, 1.3, 1.75), (1 / 400, 1 / 120, 1 / 45))
         image = _blur_by(image, flow, float(shutter))
         if shine is not None:
             image += self._lamps(shine)
         if self._rain is not None:
             bright = min(1.0, (moment.ambient[1] + 0.12 * moment.lit) * moment.gain)
-            image += self._rain.fall(rng) * np.float32(bright)
+            image += three(self._rain.fall(rng) * np.float32(bright))
         strength = self._grain * moment.gain**2
-        image += (0.75 * strength) * self._noise.part(rng)
+        image += three((0.75 * strength) * self._noise.part(rng))
         image += (0.5 * strength) * self._hue.part(rng)
         levels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
         coded = cv2.imencode(".jpg", cv2.cvtColor(levels, cv2.COLOR_RGB2BGR), self._quality)[1]
@@ -98,12 +100,12 @@ class _Rain:
         self._bank = np.asarray(cv2.GaussianBlur(bank, (0, 0), 0.6 * unit), np.float32)
 
     def fall(self, rng: np.random.Generator) -> Map:
-        """The streaks of a frame, float32 [H, W, 1]."""
+        """The streaks of a frame, float32 [H, W]."""
         (top, left), (other_top, other_left) = rng.integers(0, _SPARE, (2, 2)).tolist()
         height, width = self._size
         one = self._bank[top : top + height, left : left + width]
         other = self._bank[::-1][other_top : other_top + height, other_left : other_left + width]
-        return (one + other)[..., None]
+        return np.asarray(one + other, np.float32)
 
 
 def _blur_by(image: Map, flow: Map, shutter: float) -> Map:

@@ -40,7 +40,12 @@ def _weights(rng: np.random.Generator, canvas: tuple[int, int]) -> NDArray[np.ui
     clouds += 0.35 * np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_CUBIC), np.float32)
     cloud = np.clip(0.3 + 0.4 * clouds + rng.uniform(-0.3, 0.4), 0, 1)
     line = np.interp(np.arange(w), np.linspace(0, w, 40), rng.uniform(0.008, 0.03, 40))
-    skyline = (rows[:, None] < line).astype(np.float32)
-    shares = np.dstack([up * (1 - cloud), (1 - up) * (1 - cloud), cloud])
-    shares = np.dstack([shares * (1 - skyline)[..., None], skyline])
-    return np.asarray(np.rint(255 * shares), np.uint8)
+    weights = np.zeros((len(rows), w, 4), np.uint8)
+    weights[:, :, 3] = 255  # below the top of the skyline there is nothing else
+    upper = np.count_nonzero(rows >= line.min())
+    up, cloud = up[:upper], cloud[:upper]
+    shares = (up * (1 - cloud), (1 - up) * (1 - cloud), cloud.astype(np.float64))
+    planes = [np.rint(255 * share).astype(np.uint8) for share in shares]
+    sky = (rows[:upper, None] >= line).view(np.uint8)
+    cv2.copyTo(cv2.merge([*planes, np.zeros_like(sky)]), sky, weights[:upper])
+    return weights

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,7 +45,8 @@ def find_truth(actors: Sequence[Actor], owner: NDArray[np.uint8], camera: Camera
         owner: uint8 [h, w], index into ``actors`` plus 1 of the actor at each canvas pixel.
         camera: The camera, for the depth.
     """
-    visible = np.bincount(owner.ravel(), minlength=256)
+    # OpenCV counts bytes much faster than np.bincount
+    visible = cv2.calcHist([owner], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     least = max(_SMALLEST_PX * owner.shape[0] / SUPERSAMPLING / _OF_ROWS, 8.0)
     boxes, attributes, ignored = [], [], []
     for number, actor in enumerate(actors, start=1):

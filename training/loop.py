@@ -124,8 +124,11 @@ class Trainer:
         self._sample = Sampler(config, sources, _targets(config, sources, device))
         # on a CPU the crops take 1 % of a step's time, and all cores are in use
         self._batches = BatchPrefetch(self._sample) if device.type == "cuda" else self._sample
-        self._metadata = _metadata(config, sources)
-        self._data = hashlib.sha256(_ids(sources).encode()).hexdigest()
+        earlier = {role: sha256(path) for role, path in earlier_weights(config).items()}
+        self._metadata = {**earlier, **_metadata(config, sources)}
+        # what a resumed run must find as it was
+        inputs = " ".join([_ids(sources), *earlier.values()])
+        self._data = hashlib.sha256(inputs.encode()).hexdigest()
         torch.manual_seed(config.schedule.seed)
         self.network = new_network(config).to(device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
@@ -221,7 +224,7 @@ class Trainer:
         """Load a checkpoint.
 
         Raises:
-            ConfigError: The pairs have changed since the run began.
+            ConfigError: The pairs or earlier weights have changed since the run began.
         """
         try:
             state = torch.load(path, map_location=self._device, weights_only=True)
@@ -231,8 +234,8 @@ class Trainer:
             raise _damaged(path, error) from error
         if data != self._data:
             raise ConfigError(
-                "run.resume: the pairs of data.sources have changed since the run began; restore "
-                "them or start a new run"
+                "run.resume: the pairs of data.sources, or the weights it began from or imitates, "
+                "have changed since the run began; restore them or start a new run"
             )
         try:
             self.network.load_state_dict(state["network"])
@@ -266,13 +269,11 @@ def _ids(sources: Mapping[str, Pairs]) -> str:
 
 def _metadata(config: Config, sources: Mapping[str, Pairs]) -> dict[str, str]:
     """Metadata of the result; ``trained_on`` includes the training pairs of earlier weights."""
-    initial, ids = {}, set(_ids(sources).split())
-    for role, path in earlier_weights(config).items():
+    ids = set(_ids(sources).split())
+    for path in earlier_weights(config).values():
         ids |= checkpoint.trained_on(path)
-        initial[role] = sha256(path)
     data = {name: len(pairs) for name, pairs in sources.items()}
     return {
-        **initial,
         "recipe": json.dumps(config.dump()),
         "data": json.dumps(data),
         "trained_on": " ".join(sorted(ids)),

@@ -73,7 +73,7 @@ def test_what_a_resumed_run_must_keep(here):
         train(make(run__resume=True, schedule__learning_rate=1e-3), silent)
     for kind in ("ir", "vis"):
         (here / "pairs" / kind / "5.png").unlink()
-    with pytest.raises(ConfigError, match=r"run\.resume: the pairs of data\.sources have changed"):
+    with pytest.raises(ConfigError, match=r"run\.resume: the pairs of data\.sources, or the"):
         train(make(run__resume=True), silent)
     assert (here / "runs" / "t.partial" / "checkpoint.pt").is_file()
 
@@ -115,6 +115,19 @@ def test_a_warm_start_begins_with_the_weights_and_owns_up_to_their_pairs(here):
     assert json.loads(second.metadata["data"]) == {"few": 2}
     assert second.metadata["trained_on"] == before.metadata["trained_on"]
     assert second.metadata["begun_from"] == first.sha256
+
+
+def test_other_first_weights_under_the_same_name_are_no_resume(here):
+    """The result would name weights that it was not begun from."""
+    first = train(make(schedule__steps=1), silent)
+    begun = {"network": {"weights": str(first.weights)}}
+    with pytest.raises(KeyboardInterrupt):
+        train(make(**begun), killed_at(3))
+    stored = checkpoint.read(first.weights)
+    network = FusionMamba(stored.architecture(FusionMamba.NAME, Architecture))
+    checkpoint.save(first.weights, network, metadata=stored.metadata)
+    with pytest.raises(ConfigError, match="the weights it began from or imitates, have changed"):
+        train(make(**begun, run__resume=True), silent)
 
 
 def test_the_loss_falls(here):

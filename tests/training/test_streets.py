@@ -1,9 +1,11 @@
 from fractions import Fraction
 
 import numpy as np
+import pytest
 
 from scenes.climate import Conditions
 from scenes.render import Clip
+from tests.scenes.clips import painted
 from training import streets
 
 
@@ -17,14 +19,15 @@ def test_all_times_and_weathers_in_turn():
         assert weathers == ["clear"] * 4 + ["fog", "rain"]
 
 
-def test_moments_are_two_seconds_apart():
-    clip = Clip(
-        100_001,
-        0,
-        size=(64, 80),
-        frame_rate=Fraction(10),
-        conditions=Conditions("afternoon_to_night", "fog", span_s=4.2),
-    )
+@pytest.fixture
+def painted_streets(monkeypatch):
+    """Streets are painted once for both sides of a comparison."""
+    monkeypatch.setattr(streets, "Clip", lambda *args, **more: painted(Clip(*args, **more)))
+
+
+def test_moments_are_two_seconds_apart(painted_streets):
+    conditions = Conditions("afternoon_to_night", "fog", span_s=4.2)
+    clip = streets.Clip(100_001, 0, size=(64, 80), frame_rate=Fraction(10), conditions=conditions)
     first, second = streets.scenes(100_001, 2, (64, 80))
     assert np.array_equal(first.vis, clip.scene(0).vis)
     assert np.array_equal(second.ir, clip.scene(21).ir)

@@ -11,9 +11,31 @@ from pipeline.images import to_eight_bit
 from pipeline.sources.scenes import Config, ScenesSource, build
 from scenes.climate import Conditions
 from scenes.faults import Faults
-from scenes.render import Clip
+from scenes.render import Clip, Scene
+from tests.scenes.clips import painted
 
 SMALL = (64, 80)
+
+
+def quick_clip(*args, **settings):
+    return painted(Clip(*args, **settings))
+
+
+@pytest.fixture(autouse=True)
+def painted_streets(monkeypatch):
+    """Streets are painted once for all tests, none of which looks at the paint."""
+    monkeypatch.setattr("pipeline.sources.scenes.Clip", quick_clip)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Black frames, for tests that only look at keys."""
+    black = np.zeros((64, 64), np.uint8)
+
+    def scene(clip, index):
+        return Scene(black, black.astype(np.uint16), np.dstack([black] * 3), clip.truth(index))
+
+    monkeypatch.setattr(Clip, "scene", scene)
 
 
 def test_the_source_gives_pairs_with_their_labels():
@@ -36,25 +58,25 @@ def test_the_source_gives_pairs_with_their_labels():
         assert np.array_equal(pair.whole().ir.image, other.whole().ir.image)
         assert np.array_equal(pair.whole().vis.image, other.whole().vis.image)
         assert pair.whole().ir.size == pair.whole().vis.size == (96, 128)
-    fourth = Clip(7, 1, night=True, size=(96, 128), frame_rate=Fraction(25, 2)).scene(1)
+    fourth = quick_clip(7, 1, night=True, size=(96, 128), frame_rate=Fraction(25, 2)).scene(1)
     assert np.array_equal(pairs[3].whole().ir.image, fourth.ir)
     assert np.array_equal(source.labels("000003_night", (96, 128)).xyxy, fourth.labels.xyxy)
     assert np.array_equal(source.label_classes("000003_night"), fourth.labels.class_id)
 
 
 @pytest.mark.parametrize("time", ["day", "afternoon", "dusk", "night"])
-def test_one_time_of_day(time):
+def test_one_time_of_day(time, undrawn):
     source = build(Config(frames=3, clip=1, size=(64, 64), time=time))
     assert all(pair.key.endswith(f"_{time}") for pair in source)
 
 
-def test_streets_are_painted_once_though_labels_come_later(monkeypatch):
+def test_streets_are_painted_once_though_labels_come_later(monkeypatch, undrawn):
     """A run asks for the labels of a frame when frames of the next clips are drawn already."""
     painted = []
 
     def paint(seed, number, **more):
         painted.append(number)
-        return Clip(seed, number, **more)
+        return quick_clip(seed, number, **more)
 
     monkeypatch.setattr("pipeline.sources.scenes.Clip", paint)
     source = build(Config(frames=12, clip=2, size=(64, 64), time="day"))
@@ -65,7 +87,7 @@ def test_streets_are_painted_once_though_labels_come_later(monkeypatch):
     assert painted == list(range(6))
 
 
-def test_clips_of_several_times_take_turns():
+def test_clips_of_several_times_take_turns(undrawn):
     times = ("afternoon", "dusk", "night")
     source = build(Config(frames=8, clip=2, size=(64, 64), time=times))
     lights = [pair.key.partition("_")[2] for pair in source]
@@ -79,11 +101,11 @@ def test_a_drive_from_dusk_into_night_spans_the_clip():
     pairs = list(build(config))
     assert [pair.key.partition("_")[2] for pair in pairs] == ["dusk"] * 3 + ["night"] * 3
     conditions = Conditions("dusk_to_night", "rain", span_s=0.5)
-    clip = Clip(0, 0, size=SMALL, frame_rate=Fraction(10), conditions=conditions)
+    clip = quick_clip(0, 0, size=SMALL, frame_rate=Fraction(10), conditions=conditions)
     assert np.array_equal(pairs[5].whole().vis.image, clip.scene(5).vis)
 
 
-def test_a_drive_from_the_afternoon_into_the_night_names_its_light():
+def test_a_drive_from_the_afternoon_into_the_night_names_its_light(undrawn):
     pairs = list(build(Config(frames=7, clip=7, size=SMALL, time="afternoon_to_night")))
     # The sun stands at 30, 20, 10, 0, -10, -20 and -30 degrees.
     light = [pair.key.partition("_")[2] for pair in pairs]
@@ -98,7 +120,7 @@ def test_the_cameras_differ_as_set():
     _, pair = build(config)
     assert pair.whole().ir.timestamp_ns == 140_000_000
     assert pair.whole().vis.timestamp_ns == 100_000_000
-    clip = Clip(
+    clip = quick_clip(
         0, 0, size=SMALL, frame_rate=Fraction(10), ir_homography=np.array(matrix), ir_delay=0.04,
         conditions=Conditions("day", traffic="dense"),
     )  # fmt: skip
@@ -108,7 +130,7 @@ def test_the_cameras_differ_as_set():
 def test_sixteen_bit_frames_go_through_the_range_given():
     config = Config(frames=1, size=SMALL, time="night", ir_range=(26000, 31500))
     (pair,) = build(config)
-    scene = Clip(0, 0, night=True, size=SMALL, frame_rate=Fraction(10)).scene(0)
+    scene = quick_clip(0, 0, night=True, size=SMALL, frame_rate=Fraction(10)).scene(0)
     assert np.array_equal(pair.whole().ir.image, to_eight_bit(scene.ir16, (26000, 31500), ""))
     assert not np.array_equal(pair.whole().ir.image, scene.ir)
 
