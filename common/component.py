@@ -56,6 +56,14 @@ class ArmConfig(ComponentConfig):
         return ()
 
     @property
+    def margin(self) -> int | None:
+        """Rows beyond a band of rows that its pixels depend on, if bands begin at its multiples.
+
+        0 where each pixel depends on that of the pair alone, None where bands aren't possible.
+        """
+        return 0 if self.pointwise else None
+
+    @property
     def has_image(self) -> bool:
         """Whether it has an image for the detector; an arm that merges others has none."""
         return not self.merged_arms()

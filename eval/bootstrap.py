@@ -23,6 +23,7 @@ from eval.bootstrap_kernel import Ranked, resample
 DRAWS = 2000
 FEW_IMAGES = 50  # with fewer, intervals are too narrow; docs/evaluation.md has the simulation
 _CHUNK = 100  # draws of one thread at a time
+_BLOCK = 400  # draws of which each image's count is in memory at once
 
 Interval = tuple[float, float]
 Verdict = Literal["better", "worse", "no evidence"]
@@ -99,12 +100,18 @@ def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0)
             raise ValueError("the arms must be matched against the same labels")
     if first.labelled_images < 2:
         return Bootstrap(first.images, {arm: np.zeros((0, len(STATISTICS))) for arm in arms})
-    counts = draw(first.images, draws, seed)
-    values = {arm: statistics(matches, counts) for arm, matches in arms.items()}
-    return Bootstrap(first.images, {arm: v[~np.isnan(v[:, 0])] for arm, v in values.items()})
+    ranked = {arm: _ranked(matches) for arm, matches in arms.items()}
+    values: dict[str, list[NDArray[np.float64]]] = {arm: [] for arm in arms}
+    random = np.random.default_rng(seed)
+    for start in range(0, draws, _BLOCK):
+        counts = draw(first.images, min(_BLOCK, draws - start), random)
+        for arm, mine in ranked.items():
+            values[arm].append(_statistics(mine, counts))
+    every = {arm: np.concatenate(parts) for arm, parts in values.items()}
+    return Bootstrap(first.images, {arm: v[~np.isnan(v[:, 0])] for arm, v in every.items()})
 
 
-def draw(images: int, draws: int, seed: int) -> NDArray[np.int32]:
+def draw(images: int, draws: int, seed: int | np.random.Generator) -> NDArray[np.int32]:
     """How often each draw has each image, int32 (draws, images)."""
     shares = np.full(images, 1 / images)
     return np.random.default_rng(seed).multinomial(images, shares, draws).astype(np.int32)
@@ -120,10 +127,14 @@ def statistics(matches: Matches, counts: NDArray[np.int32]) -> NDArray[np.float6
     Returns:
         float64 (d, 4), NaN for draws without labels.
     """
-    result = np.full((len(counts), len(STATISTICS)), np.nan)
     if len(matches.label_class) == 0:
-        return result
-    ranked = _ranked(matches)
+        return np.full((len(counts), len(STATISTICS)), np.nan)
+    return _statistics(_ranked(matches), counts)
+
+
+def _statistics(ranked: Ranked, counts: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The same of ranked matches."""
+    result = np.full((len(counts), len(STATISTICS)), np.nan)
     parts = range(0, len(counts), _CHUNK)
 
     def work(start: int) -> None:

@@ -1,61 +1,18 @@
-"""COCO: the JSON forms that a run writes, and pycocotools' numbers from them.
-
-faster_coco_eval computes them, a rewrite of pycocotools' evaluation in C++ that is several times
-faster (``benchmarks/evaluation.py``) and gives the same numbers; the tests hold the one against
-the other.
+"""COCO's JSON forms that a run writes: from labels and detections, and back.
 
 An ignore region is written as one crowd annotation for each class that counts, since COCO's
-crowds have a class and the region has none. pycocotools leaves a detection out that hits no label
-and lies in a region with a share of its area over the IoU threshold. A run also drops, before it
-writes its predictions, those with over half of their area in a region (``eval.matching``); here
-nothing is dropped, so that the numbers are pycocotools' own for the same files.
+crowds have a class and the region has none.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 
 from detection.boxes import Detections
 from eval.coco_files import AnnotationEntry, GroundTruth, ImageEntry, Prediction
 from eval.labels import Labels
-
-_LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class CocoClassResult:
-    """Average precision of one class, IoU 0.5:0.95 and 0.5."""
-
-    map50_95: float
-    map50: float
-
-
-@dataclass(frozen=True, slots=True)
-class CocoResult:
-    """pycocotools' 12 numbers, in its order; None where nothing labelled is of that size.
-
-    ``map``: mean average precision; ``mar``: mean average recall at 1, 10 or 100 detections an
-    image. small, medium, large: area under 32², under 96², above. ``per_class`` has the classes
-    that are in the labels, by id.
-    """
-
-    map50_95: float | None
-    map50: float | None
-    map75: float | None
-    map_small: float | None
-    map_medium: float | None
-    map_large: float | None
-    mar_1: float | None
-    mar_10: float | None
-    mar_100: float | None
-    mar_small: float | None
-    mar_medium: float | None
-    mar_large: float | None
-    per_class: dict[int, CocoClassResult] = field(kw_only=True)
+from eval.predictions import Predictions
 
 
 def ground_truth_json(
@@ -145,69 +102,16 @@ def labels_of(ground_truth: GroundTruth) -> list[Labels]:
     ]
 
 
-def detections_of(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[Detections]:
+def detections_of(
+    ground_truth: GroundTruth, predictions: Predictions | Sequence[Prediction]
+) -> list[Detections]:
     """One ``Detections`` an image, in the order of ``ground_truth["images"]``, order kept."""
+    found = Predictions.of(predictions)
+    xyxy, score = _xyxy(found.bbox).astype(np.float32), found.score.astype(np.float32)
     return [
-        _detections([predictions[index] for index in mine])
-        for mine in _by_image(ground_truth, predictions)
+        Detections(xyxy[mine], score[mine], found.category_id[mine])
+        for mine in found.by_image([image["id"] for image in ground_truth["images"]])
     ]
-
-
-def evaluate_coco(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> CocoResult:
-    """Pycocotools' numbers over all images and categories of the ground truth.
-
-    Args:
-        ground_truth: The data set; left as it is.
-        predictions: Detections of its images and categories, left as they are.
-    """
-    if all(item["iscrowd"] for item in ground_truth["annotations"]):
-        return CocoResult(*[None] * 12, per_class={})
-    # The evaluation writes into the entries that it is given. What its loadRes would add to the
-    # predictions is done here: loadRes takes no empty list and draws a polygon round every box.
-    truth = _index(ground_truth, [dict(item) for item in ground_truth["annotations"]])
-    boxes = [
-        {**item, "id": number, "area": item["bbox"][2] * item["bbox"][3], "iscrowd": 0}
-        for number, item in enumerate(predictions, 1)
-    ]
-    evaluation = COCOeval_faster(
-        truth, _index(ground_truth, boxes), "bbox", print_function=_LOG.debug
-    )
-    evaluation.params.imgIds = [image["id"] for image in ground_truth["images"]]
-    evaluation.params.catIds = [entry["id"] for entry in ground_truth["categories"]]
-    evaluation.run()
-    # IoU, recall, class, area (all), detections an image (100); -1 where a class has no labels.
-    curves = evaluation.eval["precision"][:, :, :, 0, -1]
-    labelled = np.flatnonzero((curves > -1).all(axis=(0, 1)))
-    return CocoResult(
-        *[float(value) if value > -1 else None for value in evaluation.stats],
-        per_class={
-            int(evaluation.params.catIds[k]): CocoClassResult(
-                map50_95=float(curves[:, :, k].mean()), map50=float(curves[0, :, k].mean())
-            )
-            for k in labelled
-        },
-    )
-
-
-def _index(ground_truth: GroundTruth, annotations: list[dict[str, object]]) -> COCO:
-    """The images and categories of the ground truth with these annotations."""
-    return COCO({**ground_truth, "annotations": annotations}, print_function=_LOG.debug)
-
-
-def _by_image(ground_truth: GroundTruth, predictions: Sequence[Prediction]) -> list[list[int]]:
-    """Indices of the predictions of each image."""
-    indices: dict[int, list[int]] = {image["id"]: [] for image in ground_truth["images"]}
-    for index, item in enumerate(predictions):
-        indices[item["image_id"]].append(index)
-    return list(indices.values())
-
-
-def _detections(predictions: Sequence[Prediction]) -> Detections:
-    return Detections(
-        _xyxy([item["bbox"] for item in predictions]).astype(np.float32),
-        np.array([item["score"] for item in predictions], np.float32),
-        np.array([item["category_id"] for item in predictions], np.int64),
-    )
 
 
 def _xywh(xyxy: NDArray[np.float64], decimals: int) -> list[float]:
@@ -216,7 +120,7 @@ def _xywh(xyxy: NDArray[np.float64], decimals: int) -> list[float]:
     return [round(value, decimals) + 0.0 for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
-def _xyxy(xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+def _xyxy(xywh: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Edges (n, 4) of boxes given by left, top, width, height."""
     boxes = np.array(xywh, np.float64).reshape(-1, 4)
     return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)

@@ -154,11 +154,11 @@ def _annotation_problem(item: dict[str, Any], images: Ids, classes: Ids) -> str 
     if source is None or (isinstance(source, str) and source not in classes):
         return f"category_id {short(item.get('category_id'))} must be a whole number"
     item["category_id"] = classes.get(source, source)
-    crowd = item.get("iscrowd", 0)
-    if crowd not in (0, 1):
-        return f"iscrowd {short(crowd)} must be 0 or 1"
-    if "iscrowd" in item:
-        item["iscrowd"] = int(crowd)
+    for name in ("iscrowd", "ignore"):
+        if item.get(name, 0) not in (0, 1):
+            return f"{name} {short(item[name])} must be 0 or 1"
+    if "iscrowd" in item or "ignore" in item:  # CrowdHuman's and LVIS' converters write ignore
+        item["iscrowd"] = int(item.get("iscrowd", 0) or item.get("ignore", 0))
     return box_problem(item.get("bbox"), flat=False)
 
 

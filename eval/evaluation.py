@@ -17,12 +17,14 @@ from eval.average_precision import (
     match_images,
     summarize,
 )
-from eval.coco import CocoClassResult, CocoResult, detections_of, evaluate_coco, labels_of
+from eval.coco import detections_of, labels_of
 from eval.coco_files import GroundTruth, ImageEntry, Prediction, image_key
+from eval.coco_scores import CocoClassResult, CocoResult, evaluate_coco
 from eval.confusion import confusion_matrix
 from eval.light import Light, named_light
 from eval.miss_rate import log_average_miss_rate
 from eval.operating_points import OperatingPoint, at_confidence, confidence_at
+from eval.predictions import Predictions
 from eval.tide import TideResult, tide
 
 Row = dict[str, str | int | float | None]
@@ -60,18 +62,19 @@ class ArmResult:
 
 def evaluate_arm(
     ground_truth: GroundTruth,
-    predictions: Sequence[Prediction],
+    predictions: Predictions | Sequence[Prediction],
     classes: Collection[int] | None = None,
 ) -> ArmResult:
     """Score one arm.
 
     Args:
         ground_truth: As ``eval.coco_files.read_ground_truth`` gives it.
-        predictions: As ``eval.coco_files.read_predictions`` gives them.
+        predictions: As columns, or as ``eval.coco_files.read_predictions`` gives them.
         classes: Ids of the classes that count; None for all of the ground truth's.
     """
     counted, names = _counted(ground_truth, classes)
-    mine = [item for item in predictions if item["category_id"] in names]
+    found = Predictions.of(predictions)
+    mine = found[np.isin(found.category_id, list(names))]
     labels = labels_of(counted)
     detections = detections_of(counted, mine)
     matches = match_images(detections, labels)

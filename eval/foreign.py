@@ -2,26 +2,28 @@
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+
+import numpy as np
 
 from common.errors import DataError
 from eval.class_names import NameTable
-from eval.class_reading import ENOUGH, SAY_IT, Reading, choose, doubts
-from eval.coco_files import GroundTruth, Prediction
+from eval.class_reading import ENOUGH, SAY_IT, ClassId, Reading, choose, doubts
+from eval.coco_files import GroundTruth
 from eval.overlap import overlapping
-from eval.prediction_files import Entries, read_entries
+from eval.prediction_files import ForeignPredictions, read_arm
+from eval.predictions import Predictions
 
 _CONFIDENT = 0.25  # detectors write many uncertain boxes of many classes
 
 
 @dataclass(frozen=True, slots=True)
 class FoundArms:
-    """Predictions by arm with their own class ids, and what was left out of the files."""
+    """Predictions by arm with their own classes, and what was left out of the files."""
 
-    entries: dict[str, Entries]
+    arms: dict[str, ForeignPredictions]
     warnings: list[str]
 
 
@@ -29,27 +31,27 @@ class FoundArms:
 class Classified:
     """Predictions by arm with the ground truth's classes, and what may make them wrong."""
 
-    predictions: dict[str, list[Prediction]]
+    predictions: dict[str, Predictions]
     warnings: list[str]
 
 
 def read_arms(
     files: Mapping[str, Path], ground_truth: GroundTruth, *, image_ids: bool
 ) -> FoundArms:
-    """Read every arm; see ``eval.prediction_files.read_entries``.
+    """Read every arm; see ``eval.prediction_files.read_arm``.
 
     Raises:
         errors.DataError: A file is malformed, or of images that aren't there.
     """
-    entries, warnings = {}, []
+    arms, warnings = {}, []
     for arm, path in files.items():
-        entries[arm], more = read_entries(path, ground_truth, ids=image_ids)
+        arms[arm], more = read_arm(path, ground_truth, ids=image_ids)
         warnings += more
-    return FoundArms(entries, warnings)
+    return FoundArms(arms, warnings)
 
 
 def classify(
-    arms: Mapping[str, Entries],
+    arms: Mapping[str, ForeignPredictions],
     ground_truth: GroundTruth,
     ways: Sequence[Reading],
     counted: Collection[int],
@@ -59,7 +61,7 @@ def classify(
     One reading serves all arms: they are of one detector.
 
     Args:
-        arms: Predictions by arm; their class ids are replaced.
+        arms: Predictions by arm.
         ground_truth: What they are of.
         ways: How their ids may be read, see ``eval.class_reading.readings``.
         counted: The classes that count.
@@ -67,11 +69,11 @@ def classify(
     Raises:
         errors.DataError: No prediction at all is of a class of the labels.
     """
-    pairs = {arm: overlapping(ground_truth, mine) for arm, mine in arms.items()}
-    seen = Counter(item["category_id"] for mine in arms.values() for item in mine)
+    pairs = {arm: _met(ground_truth, mine) for arm, mine in arms.items()}
+    seen = sum((Counter(mine.counts()) for mine in arms.values()), Counter[ClassId]())
     reading, warnings = choose(ways, chain.from_iterable(pairs.values()), seen)
     table = NameTable({entry["id"]: entry["name"] for entry in ground_truth["categories"]})
-    ids: dict[int | str, int | None] = {
+    ids: dict[ClassId, int | None] = {
         given: table.find(given) if isinstance(given, str) and given not in reading.ids
         else reading.ids.get(given)
         for given in seen
@@ -87,26 +89,35 @@ def classify(
     for arm, mine in arms.items():
         warnings += [f"{arm}: {text}" for text in doubts(reading, pairs[arm], names)]
         met = sum(class_id in names for _, class_id in pairs[arm])
-        warnings += _unmet(arm, mine, ground_truth, names, met)
+        warnings += _unmet(arm, mine.found, ground_truth, names, met)
         warnings += _uncounted(arm, mine, ids, counted)
-        kept: list[dict[str, Any]] = []
-        for item in mine:
-            class_id = ids[item["category_id"]]
-            if class_id is not None:
-                item["category_id"] = class_id
-                kept.append(item)
-        predictions[arm] = cast("list[Prediction]", kept)
+        predictions[arm] = _with_classes(mine, reading.ids)
     return Classified(predictions, warnings)
 
 
+def _met(ground_truth: GroundTruth, arm: ForeignPredictions) -> list[tuple[ClassId, int]]:
+    """Class of the best prediction on each label that has one, and the label's."""
+    place = arm.found.category_id
+    found = overlapping(ground_truth, arm.found)
+    return [(arm.classes[place[row]], class_id) for row, class_id in found]
+
+
+def _with_classes(arm: ForeignPredictions, ids: Mapping[ClassId, int]) -> Predictions:
+    """The predictions of the classes of ``ids``, by these ids."""
+    known = np.array([given in ids for given in arm.classes], np.bool_)  # (c,)
+    by_place = np.array([ids.get(given, 0) for given in arm.classes], np.int64)  # (c,)
+    kept = arm.found[known[arm.found.category_id]]
+    return replace(kept, category_id=by_place[kept.category_id])
+
+
 def _unmet(
-    arm: str, entries: Entries, ground_truth: GroundTruth, counted: Collection[int], met: int
+    arm: str, found: Predictions, ground_truth: GroundTruth, counted: Collection[int], met: int
 ) -> list[str]:
     """A warning where most labelled images have no prediction, or hardly a label has one on it.
 
     Args:
         arm: Its name.
-        entries: Its predictions.
+        found: Its predictions.
         ground_truth: What they are of.
         counted: The classes that count.
         met: How many labels of them have a prediction on them.
@@ -116,8 +127,8 @@ def _unmet(
         for item in ground_truth["annotations"]
         if item["category_id"] in counted and not item["iscrowd"]
     ]
-    images, predicted = set(labelled), {item["image_id"] for item in entries}
-    missing = len(images - predicted)
+    images = set(labelled)
+    missing = len(images.difference(np.unique(found.image_id).tolist()))
     if 2 * missing > len(images):
         return [
             f"{arm}: {missing} of {len(images)} labelled images have no prediction, so their "
@@ -134,22 +145,28 @@ def _unmet(
 
 
 def _uncounted(
-    arm: str, entries: Entries, ids: Mapping[int | str, int | None], counted: Collection[int]
+    arm: str,
+    mine: ForeignPredictions,
+    ids: Mapping[ClassId, int | None],
+    counted: Collection[int],
 ) -> list[str]:
     """A warning where most predictions don't count, the confident ones too."""
-    others = [item for item in entries if ids[item["category_id"]] not in counted]
-    sure = sum(item["score"] >= _CONFIDENT for item in entries)
-    others_sure = sum(item["score"] >= _CONFIDENT for item in others)
-    if not others or 2 * len(others) <= len(entries) or (sure and 2 * others_sure <= sure):
+
+    def count(numbers: Mapping[ClassId, int]) -> tuple[int, int, Counter[ClassId]]:
+        left = Counter({g: n for g, n in numbers.items() if ids[g] not in counted})
+        return left.total(), sum(numbers.values()), left
+
+    left, total, by_class = count(mine.counts())
+    sure_left, sure, _ = count(mine.counts(mine.found.score >= _CONFIDENT))
+    if not left or 2 * left <= total or (sure and 2 * sure_left <= sure):
         return []
-    ids_left = _some(Counter(item["category_id"] for item in others))
     return [
-        f"{arm}: {len(others)} of {len(entries)} predictions are of classes that don't count (ids "
-        f"{ids_left}): say what ids mean with {SAY_IT}, or "
+        f"{arm}: {left} of {total} predictions are of classes that don't count (ids "
+        f"{_some(by_class)}): say what ids mean with {SAY_IT}, or "
         "which classes count with --classes"
     ]
 
 
-def _some(ids: Counter[int | str]) -> str:
+def _some(ids: Counter[ClassId]) -> str:
     most = ", ".join(str(class_id)[:40] for class_id, _ in ids.most_common(8))
     return most + (", ..." if len(ids) > 8 else "")

@@ -1,14 +1,19 @@
 """Which image of the ground truth a prediction is of: by id, by name, by the number in its name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from common.errors import DataError
 from eval.coco_files import GroundTruth, image_key
 from eval.evaluation import key_of
 from eval.label_files import nfc
 from eval.overlap import overlapping
+from eval.predictions import Predictions
 
 _SEVERAL = -1  # stands for names that several images have
 
@@ -57,13 +62,19 @@ class ImageNames:
             raise DataError(f"{path}: several images are called {key!r}; give names with folders")
         return found
 
-    def resolve(self, path: Path, entries: Sequence[Mapping[str, Any]]) -> list[int]:
-        """The ground truth's ids of entries whose images are all known.
+    def resolve(
+        self, path: Path, given: Sequence[int | str], found: Predictions
+    ) -> NDArray[np.int64]:
+        """The ground truth's ids (n,) of predictions whose images are all known.
+
+        Args:
+            path: Their file, for messages.
+            given: What it calls the image of each.
+            found: The predictions; their image ids aren't looked at.
 
         Raises:
             errors.DataError: Neither ids nor names fit all of them, or a name fits several images.
         """
-        given = [item["image_id"] for item in entries]
         by_id = [self._ids.get(g, self._by_name(g) if isinstance(g, str) else None) for g in given]
         by_name = [self._by_name(g) for g in given]
         if None in by_id and None in by_name:
@@ -71,29 +82,22 @@ class ImageNames:
                 f"{path}: image_id {given[by_id.index(None)]!r} is no id of an image and "
                 f"{given[by_name.index(None)]!r} is no image's name; use one of the two throughout"
             )
-        found = by_id
+        ids = by_id
         if None in by_id or (
-            None not in by_name and by_id != by_name and self._fits(entries, by_id, by_name)
+            None not in by_name and by_id != by_name and self._fits(found, by_id, by_name)
         ):
-            found = by_name
-        if _SEVERAL in found:
+            ids = by_name
+        if _SEVERAL in ids:
             raise DataError(
-                f"{path}: image_id {given[found.index(_SEVERAL)]!r}: other images' names are this "
+                f"{path}: image_id {given[ids.index(_SEVERAL)]!r}: other images' names are this "
                 "too; write names in quotes, with their folders"
             )
-        return [number for number in found if number is not None]
+        return np.array(ids, np.int64)
 
-    def _fits(
-        self,
-        entries: Sequence[Mapping[str, Any]],
-        by_id: list[int | None],
-        by_name: list[int | None],
-    ) -> bool:
+    def _fits(self, found: Predictions, by_id: list[int | None], by_name: list[int | None]) -> bool:
         """Whether the names fit clearly better than the ids: more than twice the labels are met."""
-        hits = []
-        for ids in (by_id, by_name):
-            moved = [{**item, "image_id": i} for item, i in zip(entries, ids, strict=True)]
-            hits.append(len(overlapping(self._truth, moved)))
+        by_either = (replace(found, image_id=np.array(ids, np.int64)) for ids in (by_id, by_name))
+        hits = [len(overlapping(self._truth, moved)) for moved in by_either]
         return hits[1] > 2 * hits[0]
 
     def _by_name(self, given: int | str) -> int | None:

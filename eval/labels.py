@@ -145,11 +145,35 @@ class LabelSet:
         labels = cls(
             files, classes, read_ignore(ignore) if ignore is not None else {}, path, box_origin
         )
+        if called is not None:
+            labels.check_ignore(called)
         text, most = unlabelled(files, images or {})
         if text:
             (labels.report.warnings if most else labels.report.notes).append(text)
         labels.report.notes.extend(describe_files(files, listed, list_file))
         return labels
+
+    def check_ignore(self, called: Collection[str]) -> None:
+        """Warn of regions to ignore that are of no image.
+
+        Args:
+            called: All names of the images that there are.
+
+        Raises:
+            errors.DataError: None is of an image.
+        """
+        names = set(map(nfc, called))
+        names |= {PurePosixPath(name).name for name in names}
+        names |= {key for name in names for key in self._by_stem.get(name, ())}
+        if lost := sorted(self._ignore.keys() - names):
+            text = (
+                f"{len(lost)} of {len(self._ignore)} images with regions to ignore are not there, "
+                f"the first is {lost[0][:40]!r}; the images are called "
+                f"{min(names, default='')[:40]!r} and so on"
+            )
+            if len(lost) == len(self._ignore):
+                raise DataError(f"ignore: {text}: give the regions of these images")
+            self.report.warnings.append(f"{text}: left out")
 
     def keys(self) -> Sequence[str]:
         """The images that the labels speak of, sorted, those with nothing on them included."""

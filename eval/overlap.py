@@ -1,43 +1,37 @@
 """Which prediction lies on which label, whatever their classes: to find out what ids mean."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from eval.coco_files import GroundTruth
+from eval.predictions import Predictions
 
 LEAST_IOU = 0.5
 
 
-def overlapping(
-    ground_truth: GroundTruth, entries: Sequence[Mapping[str, Any]]
-) -> list[tuple[int | str, int]]:
-    """The best-scored prediction on each label that has one: its class and the label's.
+def overlapping(ground_truth: GroundTruth, found: Predictions) -> list[tuple[int, int]]:
+    """The best-scored prediction on each label that has one: its row and the label's class.
 
     Args:
         ground_truth: The labels; crowds are none.
-        entries: Predictions with the ground truth's image ids.
+        found: Predictions; those of images that aren't there lie on nothing.
     """
     labels: dict[int, list[tuple[list[float], int]]] = {}
     for item in ground_truth["annotations"]:
         if not item["iscrowd"]:
             here = labels.setdefault(item["image_id"], [])
             here.append((item["bbox"], item["category_id"]))
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for entry in entries:
-        if entry["image_id"] in labels:
-            found.setdefault(entry["image_id"], []).append(entry)
-    pairs: list[tuple[int | str, int]] = []
-    for image_id, mine in found.items():
-        mine = sorted(mine, key=lambda entry: -entry["score"])
-        boxes = np.array([entry["bbox"] for entry in mine], np.float64)  # (d, 4)
-        truth = np.array([box for box, _ in labels[image_id]], np.float64)  # (m, 4)
-        met = _iou(truth, boxes) >= LEAST_IOU  # (m, d)
-        for row, (_, class_id) in zip(met, labels[image_id], strict=True):
+    known = np.flatnonzero(np.isin(found.image_id, list(labels)))
+    rows = known[np.lexsort((-found.score[known], found.image_id[known]))]
+    _, starts = np.unique(found.image_id[rows], return_index=True)
+    pairs: list[tuple[int, int]] = []
+    for mine in np.split(rows, starts)[1:]:
+        here = labels[int(found.image_id[mine[0]])]
+        truth = np.array([box for box, _ in here], np.float64)  # (m, 4)
+        met = _iou(truth, found.bbox[mine]) >= LEAST_IOU  # (m, d)
+        for row, (_, class_id) in zip(met, here, strict=True):
             if row.any():
-                pairs.append((mine[int(row.argmax())]["category_id"], class_id))
+                pairs.append((int(mine[row.argmax()]), class_id))
     return pairs
 
 

@@ -4,21 +4,45 @@ Read are COCO results (json), YOLO txt with a confidence (a folder), and a folde
 each arm.
 """
 
+from array import array
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from common.errors import DataError
+from eval.class_reading import ClassId
 from eval.coco_checks import check_entries, foreign, short, whole
 from eval.coco_files import GroundTruth, prediction_list, prediction_problem
 from eval.evaluation import key_of
 from eval.image_names import ImageNames
 from eval.label_files import label_paths, nfc
+from eval.predictions import Predictions
 from eval.system_files import is_system_file
 from eval.yolo_files import read_yolo_predictions
 
-Entries = list[dict[str, Any]]
 _LABELS = "labels"  # the folder that detect.py makes below that of its run
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ForeignPredictions:
+    """One arm's predictions with the classes of their file.
+
+    Attributes:
+        found: The predictions; ``category_id`` is the place of the class in ``classes``.
+        classes: Each class once, in the order of the file: a number or a text.
+    """
+
+    found: Predictions
+    classes: tuple[ClassId, ...]
+
+    def counts(self, chosen: NDArray[np.bool_] | slice = slice(None)) -> dict[ClassId, int]:
+        """How many of the ``chosen`` predictions (n,) are of each class, those with any."""
+        numbers = np.bincount(self.found.category_id[chosen], minlength=len(self.classes))
+        return {c: n for c, n in zip(self.classes, numbers.tolist(), strict=True) if n}
 
 
 def find_arms(predictions: Path) -> dict[str, Path]:
@@ -47,7 +71,9 @@ def find_arms(predictions: Path) -> dict[str, Path]:
     )
 
 
-def read_entries(path: Path, ground_truth: GroundTruth, *, ids: bool) -> tuple[Entries, list[str]]:
+def read_arm(
+    path: Path, ground_truth: GroundTruth, *, ids: bool
+) -> tuple[ForeignPredictions, list[str]]:
     """The predictions of one arm, classes as the file has them.
 
     Args:
@@ -56,8 +82,7 @@ def read_entries(path: Path, ground_truth: GroundTruth, *, ids: bool) -> tuple[E
         ids: Whether the images' ids are known to who made them; else images go by their names.
 
     Returns:
-        COCO results with the ground truth's image ids, ``category_id`` a whole number or a text;
-        and what was left out.
+        The predictions with the ground truth's image ids, and what was left out.
 
     Raises:
         errors.DataError: A file is malformed, or of images that aren't there.
@@ -66,7 +91,7 @@ def read_entries(path: Path, ground_truth: GroundTruth, *, ids: bool) -> tuple[E
     return _from_txt(path, ground_truth, names) if path.is_dir() else _from_json(path, names)
 
 
-def _from_json(path: Path, names: ImageNames) -> tuple[Entries, list[str]]:
+def _from_json(path: Path, names: ImageNames) -> tuple[ForeignPredictions, list[str]]:
     entries = prediction_list(path)
 
     def problem(item: dict[str, Any]) -> str | None:
@@ -83,16 +108,22 @@ def _from_json(path: Path, names: ImageNames) -> tuple[Entries, list[str]]:
     kept = [item for item in entries if names.has(item["image_id"])]
     strays = dict.fromkeys(str(i["image_id"]) for i in entries if not names.has(i["image_id"]))
     left_out = _left_out(path, list(strays), names.some, fit=bool(kept))
-    for item, image_id in zip(kept, names.resolve(path, kept), strict=True):
-        item["image_id"] = image_id
-    return kept, left_out
+    images = [item["image_id"] for item in kept]
+    found, classes = _numbered(
+        [item["category_id"] for item in kept],
+        np.array([item["bbox"] for item in kept], np.float64),
+        np.array([item["score"] for item in kept], np.float64),
+    )
+    del entries, kept  # ten times the memory of the columns
+    image_id = names.resolve(path, images, found)
+    return ForeignPredictions(replace(found, image_id=image_id), classes), left_out
 
 
 def _from_txt(
     folder: Path, ground_truth: GroundTruth, names: ImageNames
-) -> tuple[Entries, list[str]]:
+) -> tuple[ForeignPredictions, list[str]]:
     images = {image["id"]: image for image in ground_truth["images"]}
-    entries: Entries = []
+    image_ids, given, boxes, scores = array("q"), array("q"), array("d"), array("d")
     strays: list[str] = []
     of: dict[int, Path] = {}
     paths = label_paths(folder, ".txt")
@@ -108,16 +139,31 @@ def _from_txt(
         width, height = images[image_id]["width"], images[image_id]["height"]
         for line in read_yolo_predictions(path):
             x1, y1, x2, y2 = line.xyxy
-            entries.append(
-                {
-                    "image_id": image_id,
-                    "category_id": line.class_id,
-                    "bbox": [x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height],
-                    "score": line.score,
-                }
-            )
+            boxes.extend((x1 * width, y1 * height, (x2 - x1) * width, (y2 - y1) * height))
+            image_ids.append(image_id)
+            given.append(line.class_id)
+            scores.append(line.score)
     known = [key_of(image) for image in ground_truth["images"]]
-    return entries, _left_out(folder, strays, known, fit=bool(of))
+    left_out = _left_out(folder, strays, known, fit=bool(of))
+    found, classes = _numbered(given, np.array(boxes, np.float64), np.array(scores, np.float64))
+    found = replace(found, image_id=np.array(image_ids, np.int64))
+    return ForeignPredictions(found, classes), left_out
+
+
+def _numbered(
+    given: Sequence[ClassId], boxes: NDArray[np.float64], score: NDArray[np.float64]
+) -> tuple[Predictions, tuple[ClassId, ...]]:
+    """Predictions by the place of their class among all, and the classes; image ids are 0.
+
+    Args:
+        given: Class of each of n predictions.
+        boxes: (n, 4) or as many numbers: left, top, width, height.
+        score: (n,).
+    """
+    places = {class_id: place for place, class_id in enumerate(dict.fromkeys(given))}
+    category_id = np.array([places[class_id] for class_id in given], np.int64)
+    nowhere = np.zeros(len(score), np.int64)
+    return Predictions(nowhere, category_id, boxes.reshape(-1, 4), score), tuple(places)
 
 
 def _left_out(

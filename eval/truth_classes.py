@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Collection
+from shlex import quote
 
 from common.errors import ConfigError
 from eval.class_map import Given
-from eval.class_names import fold
+from eval.class_names import fold, meaning
 from eval.coco_files import AnnotationEntry, CategoryEntry, GroundTruth
 
 
@@ -58,6 +59,26 @@ def mapped(ground_truth: GroundTruth, class_map: Given) -> tuple[GroundTruth, Co
         else:
             annotations.append({**item, "category_id": class_id})
     return {**ground_truth, "annotations": annotations, "categories": categories}, left
+
+
+def kept_apart(ground_truth: GroundTruth) -> list[str]:
+    """A warning for each class of which the labels have objects under several names."""
+    used = {a["category_id"] for a in ground_truth["annotations"] if not a["iscrowd"]}
+    alike: dict[str, list[str]] = {}
+    for entry in ground_truth["categories"]:
+        if entry["id"] in used:
+            alike.setdefault(meaning(entry["name"]), []).append(entry["name"])
+    return [_apart(word, sorted(names)) for word, names in alike.items() if len(names) > 1]
+
+
+def _apart(word: str, names: list[str]) -> str:
+    """That classes of one meaning are kept apart, and how to count them as one."""
+    one = next((name for name in names if fold(name) == word), names[0])
+    maps = (f"--class-map {quote(f'{name}={one}')}" for name in names if name != one)
+    return (
+        f"the labels' classes {' and '.join(names)} are kept apart; to count them as one, map all "
+        f"to one of them: {' '.join(maps)}"
+    )
 
 
 def objects_by_name(ground_truth: GroundTruth, classes: Collection[int]) -> tuple[

@@ -15,12 +15,12 @@ _EPSILON = 1e-9
 
 
 class Line(NamedTuple):
-    """One object: fractions (left, top, right, bottom); the score of a prediction."""
+    """One object: fractions (left, top, right, bottom); the score of a prediction, 1 of a label."""
 
     number: int
     class_id: int
     xyxy: tuple[float, float, float, float]
-    score: float | None
+    score: float
 
 
 def read_yolo(path: Path, text: str) -> LabelledImage:
@@ -52,7 +52,7 @@ def _lines(path: Path, text: str, *, scored: bool) -> Iterator[Line]:
         if line.strip():
             where = f"{path}:{number}"
             values = _numbers(where, line, scored=scored)
-            score = None
+            score = 1.0
             if scored:
                 values, score = _with_score(where, values)
             box = _box(where, values[1:]) if len(values) == 5 else _polygon(where, values[1:])

@@ -211,6 +211,7 @@ class Summary:
         classes: The labelled objects of all pairs by class, scored and not; None without label
             files.
         labels: The content of the label files; None without them.
+        warnings: What the source warned of, one line each.
     """
 
     frames: Mapping[str, int]
@@ -220,6 +221,7 @@ class Summary:
     timing: Mapping[str, Any] | None = None
     classes: Counted | None = None
     labels: LabelReport | None = None
+    warnings: Sequence[str] = ()
 
 
 class Sink:

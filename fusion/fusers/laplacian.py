@@ -9,22 +9,30 @@ images. Borders are those of OpenCV's ``pyrDown`` and ``pyrUp``.
 """
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
+from common.component import ArmConfig
 from fusion.color import fuse_luminance
 from fusion.fuser import Fuser
 from fusion.padding import reflected_index
 
 
-class Config(BaseModel):
+class Config(ArmConfig):
     """Settings of the pyramid."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     levels: int = Field(
         4, ge=1, le=12, description="detail levels, 1 to 12; fewer where the image is too small"
     )
+
+    @property
+    def margin(self) -> int:
+        """Four rows of the coarsest image.
+
+        What is missing at a band's edge reaches two rows of each coarser image, and on the way
+        back w rows become 2 w + 1: under 3 * 2^levels in all.
+        """
+        return 4 << self.levels
 
 
 class LaplacianFuser:

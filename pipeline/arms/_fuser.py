@@ -10,7 +10,8 @@ from fusion.fuser import Fuser
 from pipeline.frames import PairBatch
 from pipeline.interfaces import Arm
 
-BAND = 1 << 20  # pixels of a batch that a pointwise fuser takes at a time
+BAND = 1 << 20  # pixels of a batch that a fuser takes at a time, where it can
+MARGINS = 8  # a band has so many rows for each one of its margin, which is fused twice
 
 
 class FuserArm(Arm):
@@ -48,11 +49,16 @@ class FuserArm(Arm):
     def __call__(self, batch: PairBatch) -> Tensor:
         """Fuse and round to 8 bit, uint8 [B, 3, H, W]."""
         count, _, height, width = batch.vis.shape
-        rows = max(1, BAND // (count * width)) if self.config.pointwise else height
+        margin = self.config.margin
+        rows = height if margin is None else max(1, BAND // (count * width))
+        if margin:
+            rows = max(rows // margin, MARGINS) * margin
         fused = torch.empty_like(batch.vis)  # [B, 3, H, W]
         for top in range(0, height, rows):
-            band = slice(top, top + rows)
-            fused[:, :, band] = self._fuse(batch.ir[:, :, band], batch.vis[:, :, band], batch.keys)
+            above = min(top, margin or 0)
+            seen = slice(top - above, top + rows + (margin or 0))
+            part = self._fuse(batch.ir[:, :, seen], batch.vis[:, :, seen], batch.keys)
+            fused[:, :, top : top + rows] = part[:, :, above : above + rows]
         return fused
 
     def _fuse(self, ir: Tensor, vis: Tensor, keys: tuple[str, ...]) -> Tensor:

@@ -12,7 +12,7 @@ from eval.class_names import NameTable
 from eval.coco import ground_truth_json
 from eval.coco_files import GroundTruth, ImageEntry, image_key, read_ground_truth
 from eval.labels import LabelSet
-from eval.truth_classes import mapped, without_repeats
+from eval.truth_classes import kept_apart, mapped, without_repeats
 from pipeline.images import list_images, read_image
 
 DEFAULT_CLASSES = ("person", "car")
@@ -90,7 +90,14 @@ def read_truth(
     if class_map is not None:
         truth, left = mapped(truth, class_map)
     notes = [f"{repeated} label(s) repeat another one and count once"] if repeated else []
-    return Truth(truth, image_ids=True, class_ids=True, left_out=left, notes=notes)
+    return Truth(
+        truth,
+        image_ids=True,
+        class_ids=True,
+        left_out=left,
+        notes=notes,
+        warnings=kept_apart(truth) if class_map is None else [],
+    )
 
 
 def _sizes(images: Path) -> Callable[[str], tuple[int, int]]:

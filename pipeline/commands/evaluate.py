@@ -11,13 +11,13 @@ from common.files import write_json
 from eval.class_lists import class_names
 from eval.class_map import Given
 from eval.class_reading import readings
-from eval.coco_files import Prediction
 from eval.comparison import judge, warnings
 from eval.evaluation import content_hash, evaluate_arm
 from eval.fingerprint import fingerprint
 from eval.foreign import classify, read_arms
 from eval.label_report import Counted, counted_text
 from eval.prediction_files import find_arms
+from eval.predictions import Predictions
 from eval.truth_classes import objects_by_name
 from pipeline.commands._terminal import console, print_lines, score_tables
 from pipeline.commands._truth import Truth, read_truth
@@ -167,7 +167,7 @@ class Inputs:
 
     truth: Truth
     counted: tuple[int, ...]
-    predictions: dict[str, list[Prediction]]
+    predictions: dict[str, Predictions]
     notes: list[str]
     warnings: list[str]
 
@@ -194,7 +194,7 @@ def read_inputs(
     counted = truth.ids(classes)
     found = read_arms(files, truth.ground_truth, image_ids=truth.image_ids)
     ways = readings(truth.ground_truth, own_ids=truth.class_ids, given=prediction_names)
-    classified = classify(found.entries, truth.ground_truth, ways, counted)
+    classified = classify(found.arms, truth.ground_truth, ways, counted)
     return Inputs(
         truth,
         counted,

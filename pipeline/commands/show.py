@@ -59,9 +59,11 @@ def _printed(results: Json) -> Iterator[RenderableType]:
 
 
 def introduction(results: Json) -> Iterator[str]:
-    """Warnings, number of pairs and objects, perturbation and detector."""
+    """Warnings, notes on the labels, number of pairs and objects, perturbation and detector."""
     for warning in results["warnings"]:
         yield f"Warning: {warning}"
+    for note in (results.get("labels") or {}).get("notes", []):
+        yield f"Note: {note}"
     protocol, frames, objects = results["protocol"], results["frames"], results["objects"]
     text = f"{frames['paired']} of {frames['paired'] + frames['failed']} pairs"
     if objects["labelled"]:

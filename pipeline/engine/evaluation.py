@@ -24,9 +24,14 @@ from eval.comparison import judge, warnings
 from eval.evaluation import ArmResult, curves_json, evaluate_arm, table_rows
 from eval.fingerprint import fingerprint
 from eval.labels import Labels
+from eval.predictions import Predictions
 from eval.quality.summary import correlations, means
 from pipeline.interfaces import RunContext, Summary
-from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
+from pipeline.run_folder.coco_writer import (
+    GroundTruthFile,
+    PredictionsFile,
+    read_predictions_file,
+)
 from pipeline.run_folder.misalignment_file import MisalignmentFile
 from pipeline.run_folder.names import (
     CURVES,
@@ -86,7 +91,11 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
         "labels": labels_json(summary.classes, summary.labels),
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
-        "warnings": [*alignment.warnings(), *_warnings(context, summary, scored)],
+        "warnings": [
+            *alignment.warnings(),
+            *_warnings(context, summary, scored),
+            *summary.warnings,
+        ],
     }
     write_json(context.folder / RESULTS, results, indent=1)
     if scored:
@@ -139,7 +148,7 @@ def _score(context: RunContext) -> dict[str, ArmResult]:
     return {
         arm: evaluate_arm(
             ground_truth,
-            json.loads(_predictions(context, arm).read_text(encoding="utf-8")),
+            Predictions.of(read_predictions_file(_predictions(context, arm))),
             context.classes,
         )
         for arm in context.arms

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from pipeline.arms._fuser import FuserArm
 from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
+from pipeline.engine.detector import build_detector
 from pipeline.engine.evaluation import evaluate
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
 from pipeline.engine.protocol import baselines, describe, identities
+from pipeline.engine.said import Said
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
@@ -61,9 +63,14 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     Raises:
         errors.IrvisError: An error in the user's input.
     """
+    with Said() as said:
+        return _run(config, on_progress, said)
+
+
+def _run(config: Config, on_progress: Callable[[int, int | None], None], said: Said) -> Outcome:
     start = time.perf_counter()
     device = choose_device(config.compute.device)
-    config, detector = _detector(config, device)
+    config, detector = build_detector(config, device)
     names = COCO_NAMES if detector is None else detector.names
     arms = build_arms(config, device)
     registration = config.registration
@@ -79,8 +86,17 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
             raise ConfigError("run.resume: live cameras can't be resumed; start a new run")
         folder = open_folder(config)
         try:
+            said.keep(folder.path)
             job = _Job(
-                config, source, arms, detector, device, folder, register, fail=policy == "fail"
+                config,
+                source,
+                arms,
+                detector,
+                device,
+                folder,
+                register,
+                said,
+                fail=policy == "fail",
             )
             with ended_by_interrupt(source):
                 summary, timing = job.work(on_progress, start)
@@ -141,9 +157,11 @@ class _Job:
         device: torch.device,
         folder: RunFolder,
         register: Register | None,
+        said: Said,
         *,
         fail: bool,
     ) -> None:
+        self._said = said
         self._config, self._source, self._arms = config, source, arms
         self._detector, self._folder, self._fail = detector, folder, fail
         self._compute = Compute(
@@ -194,7 +212,7 @@ class _Job:
             number = self._write(flow, sinks, on_progress)
             if number == 0:
                 raise DataError(f"no pair could be processed; the first: {admission.first_reason}")
-            summary = admission.summary()
+            summary = replace(admission.summary(), warnings=self._said.texts())
             with self._compute.clock.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
@@ -274,27 +292,3 @@ class _Job:
                 what = "builds no pipeline.interfaces.Sink"
                 raise ConfigError(f"sinks.{name}.kind: {sink.kind} {what}")
             yield built
-
-
-def _detector(config: Config, device: torch.device) -> tuple[Config, Detector | None]:
-    """The configuration with the ids of the detector's classes, and the detector.
-
-    Raises:
-        errors.IrvisError: It can't be built, or lacks a scored class.
-    """
-    component = config.detector
-    if component is None:
-        return config.for_classes(COCO_NAMES), None
-    build, settings = component.module.build, component.config
-    try:
-        detector: Detector = build(settings, device=device)
-    except ConfigError:
-        # The preset has COCO's ids; the detector's own names are known only after building it.
-        if "classes" in (config.given_detector or {}) or getattr(settings, "classes", None) is None:
-            raise
-        detector = build(settings.model_copy(update={"classes": None}), device=device)
-    config = config.for_classes(detector.names)
-    assert config.detector is not None, "it was there before"
-    if config.detector.config != settings:
-        detector = build(config.detector.config, device=device)
-    return config, detector

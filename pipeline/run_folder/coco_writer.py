@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from common.files import writing
 from eval.coco import ground_truth_json
-from eval.coco_files import ImageEntry
+from eval.coco_files import ImageEntry, Prediction
 from eval.evaluation import key_of
 from eval.labels import Labels
 
@@ -39,6 +39,14 @@ class PredictionsFile:
     def __exit__(self, *error: object) -> None:
         with writing(self._path), self._file:
             self._file.write("[]\n" if self._separator == "[" else "]\n")
+
+
+def read_predictions_file(path: Path) -> Iterator[Prediction]:
+    """The entries that a ``PredictionsFile`` wrote, one at a time."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            if entry := line.strip("[],\n"):
+                yield json.loads(entry)
 
 
 class GroundTruthFile:

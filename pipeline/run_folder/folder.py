@@ -20,6 +20,7 @@ from pipeline.run_folder.names import (
     PAIR_LOG,
     PARTIAL_SUFFIX,
     PROGRESS,
+    SAID,
 )
 
 RUNS = Path("runs")
@@ -88,7 +89,7 @@ class RunFolder:
         """Remove the files of a partial folder, and give the folder its final name."""
         if os.path.lexists(self.final):
             self.final.rmdir()  # run.dir may exist, empty
-        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS):
+        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.close()

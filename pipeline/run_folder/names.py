@@ -24,6 +24,7 @@ PAIR_LOG = "frames.jsonl"  # what the evaluation scores, a line per pair
 PROGRESS = "progress.log"  # numbers of pairs that all sinks have written
 LOCK = "lock"
 INPUTS = "inputs.json"  # hashes of weights and calibration
+SAID = "said.json"  # what the source warned of
 
 SWEEP = "sweep.csv"  # in the folder of a sweep, beside its runs
 

@@ -105,6 +105,7 @@ class FrameLabels:
         """
         frames = list(keys)
         found = [self._name(key) for key in frames]
+        self._labels.check_ignore([*frames, *filter(None, found)])
         assigned = {name for name in found if name}
         if not self._names:
             return

@@ -16,7 +16,7 @@ from common.modality import Modality
 from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
-from pipeline.frames import BadPair, Frame, FramePair, Image
+from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _pairing_by_name
@@ -109,7 +109,8 @@ class ImagePairs(Source):
         self._names = names or {}
         self._labelled = frozenset(labels.keys()) if labels else frozenset()
         self._checks: Plausibility | None = Plausibility()
-        self._out_of_range = False
+        self._outside: dict[int, str] = {}  # why an image has no pixel within the range
+        self._out_of_range = False  # whether it was said
         self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
 
     @property
@@ -192,7 +193,10 @@ class ImagePairs(Source):
     def _with_checks(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
         """Yield the pairs; check the images' plausibility in the first pass."""
         checks, self._checks = self._checks, None
-        for pair in pairs:
+        for index, pair in enumerate(pairs):
+            if not self._out_of_range and (reason := self._outside.get(index)):
+                log.warning("%s", reason)
+                self._out_of_range = True
             if checks and isinstance(pair, FramePair):
                 if pair.ir is not None:
                     checks.check("ir", pair.ir.image, self._ir[pair.key])
@@ -226,17 +230,12 @@ class ImagePairs(Source):
             return None
         image = read_image(path)
         if ir:
-            self._warn_outside(image, path)
+            if not self._out_of_range and (reason := outside(image, self._ir_range)):
+                self._outside[index] = f"{path}: {reason}"
             image = to_eight_bit(image, self._ir_range, path)
         elif image.dtype != np.uint8:
             raise DataError(f"{path}: visible images must have 8 bit; convert it")
         return Frame(image, None, index)
-
-    def _warn_outside(self, image: Image, path: Path) -> None:
-        """Warn once if no pixel of an image is within the range."""
-        if not self._out_of_range and (reason := outside(image, self._ir_range)):
-            self._out_of_range = True
-            log.warning("%s: %s", path, reason)
 
     def _partner_missing(self, key: str) -> str:
         path = self._ir.get(key) or self._vis[key]

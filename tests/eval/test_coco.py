@@ -13,7 +13,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from detection.boxes import Detections
-from eval.coco import detections_json, detections_of, evaluate_coco, ground_truth_json, labels_of
+from eval.coco import detections_json, detections_of, ground_truth_json, labels_of
+from eval.coco_scores import evaluate_coco
 from eval.labels import Labels
 
 NUMBERS = (

@@ -9,6 +9,7 @@ import pytest
 from common.errors import DataError
 from eval.coco import detections_json
 from eval.coco_files import read_ground_truth, read_predictions
+from eval.coco_labels import read_coco_labels
 
 GOOD = {"image_id": 1, "category_id": 0, "bbox": [0, 0, 5, 5], "score": 0.5}
 GOOD_TEXT = json.dumps(GOOD)
@@ -132,6 +133,7 @@ def put(*path, value):
         (put("annotations", 0, "bbox", value=[0, 0, 0, 5]), r"annotations\[0\]: bbox"),
         (put("annotations", 0, "bbox", value=[0, 0, float("nan"), 5]), r"annotations\[0\]: bbox"),
         (put("annotations", 0, "iscrowd", value=2), r"annotations\[0\]: iscrowd 2"),
+        (put("annotations", 0, "ignore", value="yes"), r"annotations\[0\]: ignore 'yes'"),
         (put("annotations", 0, "area", value=-1), r"annotations\[0\]: area -1"),
         (put("categories", 1, "id", value=0), r"categories\[1\]: id 0 must be"),
         (lambda data: data["categories"][0].pop("name"), "classes lack names"),
@@ -181,3 +183,13 @@ def test_optional_fields_are_filled_in(tmp_path, truth):
     read = read_ground_truth(write(tmp_path / "gt.json", data))
     assert [a["iscrowd"] for a in read["annotations"]] == [0, 1, 1]
     assert read["annotations"][1]["area"] == 100
+
+
+@pytest.mark.parametrize(("crowd", "ignore", "expected"), [(0, 1, 1), (1, 0, 1), (0, 0, 0)])
+def test_what_other_tools_call_ignore_is_a_region(tmp_path, truth, crowd, ignore, expected):
+    data = copy.deepcopy(truth)
+    data["annotations"][0] |= {"iscrowd": crowd, "ignore": ignore}
+    path = write(tmp_path / "gt.json", data)
+    assert read_ground_truth(path)["annotations"][0]["iscrowd"] == expected
+    (image,) = read_coco_labels(path).values()
+    assert image.ignore.tolist()[0] == bool(expected)

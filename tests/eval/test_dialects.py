@@ -15,7 +15,7 @@ from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from eval.coco import evaluate_coco
+from eval.coco_scores import evaluate_coco
 from pipeline.commands.evaluate import read_inputs
 
 W, H = 160, 128
@@ -205,4 +205,4 @@ def score(inputs):
         "annotations": [a for a in data["annotations"] if a["category_id"] in counted],
         "categories": [c for c in data["categories"] if c["id"] in counted],
     }
-    return evaluate_coco(part, [p for p in mine if p["category_id"] in counted]).map50_95
+    return evaluate_coco(part, mine[np.isin(mine.category_id, list(counted))]).map50_95

@@ -1,5 +1,6 @@
 """The label readers: YOLO's and VOC's format, class maps, ignore regions, and each mistake."""
 
+import json
 import os
 from pathlib import Path
 
@@ -182,6 +183,21 @@ def test_ignore_file(tmp_path):
     assert labels.get("day/b", SIZE).ignore.tolist() == [[1, 2, 3, 4]]
     assert labels.get("c", SIZE).ignore.shape == (0, 4)
     assert labels.keys() == ["a"]
+
+
+def test_regions_of_unknown_images_are_said(tmp_path):
+    path = folder(tmp_path / "labels", a__txt="0 0.5 0.5 0.1 0.1")
+    regions, images = tmp_path / "ignore.json", {"a": ["a"], "day/b": ["day/b"]}
+
+    def said(*keys):
+        regions.write_text(json.dumps({key: [[1, 2, 3, 4]] for key in keys}))
+        return LabelSet.open(path, names=NAMES, images=images, ignore=regions).report.warnings
+
+    assert said("a", "day/b") == []
+    (text,) = said("a", "c", "day/d")
+    assert text.startswith("2 of 3 images with regions to ignore are not there, the first is 'c'")
+    with pytest.raises(DataError, match=r"2 of 2 images .* called 'a' .*: give the regions"):
+        said("c", "d")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 import torch
 from pydantic import BaseModel, ValidationError
 
+from common.component import ArmConfig
 from common.errors import ConfigError
 from pipeline.arms import _fuser
 from pipeline.config import components
@@ -84,3 +85,23 @@ def test_large_images_are_fused_in_bands_to_the_bit(kind, monkeypatch):
         assert torch.equal(arm(PairBatch(("a", "b"), ir, vis)), at_once)
     monkeypatch.setattr(_fuser, "BAND", 1)
     assert torch.equal(arm(PairBatch(("a", "b"), ir, vis)), at_once)
+
+
+@pytest.mark.parametrize("size", [(520, 51), (511, 64), (385, 3)])
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_bands_of_a_pyramid_see_far_enough_to_be_the_whole_to_the_bit(size, levels, monkeypatch):
+    module = module_of("arms", "laplacian")
+    config = module.Config(levels=levels)
+    monkeypatch.setattr(_fuser, "MARGINS", 1)  # so that bands meet in many places
+    torch.manual_seed(0)
+    ir, vis = (torch.randint(256, (2, n, *size), dtype=torch.uint8) for n in (1, 3))
+    fused = {}
+    for margin in (config.margin, None):
+        settings = config if margin else ArmConfig()
+        fuser = module.build(config)
+        arm = _fuser.FuserArm(
+            fuser, device=torch.device("cpu"), dtype=torch.float32, config=settings
+        )
+        monkeypatch.setattr(_fuser, "BAND", 1)
+        fused[margin] = arm(PairBatch(("a", "b"), ir, vis))
+    assert torch.equal(fused[config.margin], fused[None])

@@ -9,7 +9,11 @@ from common.errors import DataError
 from eval.coco import ground_truth_json
 from eval.evaluation import content_hash
 from eval.labels import Labels
-from pipeline.run_folder.coco_writer import GroundTruthFile, PredictionsFile
+from pipeline.run_folder.coco_writer import (
+    GroundTruthFile,
+    PredictionsFile,
+    read_predictions_file,
+)
 from tests.helpers.stand import full_disk
 
 NAMES = {2: "car", 0: 'a "person" 🚶'}
@@ -62,6 +66,7 @@ def test_predictions_are_a_list(tmp_path, entries):
         file.extend(entries)
     assert json.loads(path.read_text()) == entries
     assert path.read_text().count("\n") == max(1, len(entries))
+    assert list(read_predictions_file(path)) == entries
 
 
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):

@@ -6,12 +6,15 @@ import pytest
 from common.errors import ConfigError, DataError
 from eval.class_lists import find_class_list, read_class_list
 from eval.labels import LabelSet
+from eval.truth_classes import objects_by_name
+from pipeline.commands._truth import read_truth
 from tests.pipeline.commands.evaluate.dialects import (
     NAMES,
     PERFECT,
     H,
     W,
     ap,
+    coco,
     label_folder,
     predicted,
     voc,
@@ -38,6 +41,23 @@ def test_class_map_of_evaluate(here):
     assert [names[i] for i in inputs.counted] == ["person"]
     with pytest.raises(ConfigError, match="no Lamp and no Tram; theirs are"):
         ap(here, predicted(here), labels, classes=["walker", "Lamp", "Tram"])
+
+
+def test_names_of_one_class_in_a_coco_file_are_kept_apart_and_said(here):
+    _, labels = coco(here, image_id=int)
+    labels.write_text(labels.read_text().replace('"car"', '"people"'))
+
+    def read(class_map):
+        return read_truth(labels, None, class_names=None, class_map=class_map, box_origin=0)
+
+    apart, one = read(None), read({"people": "person"})
+    assert apart.warnings == [
+        "the labels' classes people and person are kept apart; to count them as one, map all to "
+        "one of them: --class-map people=person"
+    ]
+    assert not one.warnings
+    counted = [objects_by_name(t.ground_truth, t.ids(["person"]))[0] for t in (apart, one)]
+    assert counted == [{"person": 3}, {"person": 6}]
 
 
 def test_voc_edges_stand_as_they_are_unless_told(here):

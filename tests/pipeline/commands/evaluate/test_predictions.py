@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import DataError
 from eval.class_reading import Reading, choose, doubts
-from eval.coco import evaluate_coco
+from eval.coco_scores import evaluate_coco
 from pipeline.commands.evaluate import evaluate, read_inputs
 from tests.pipeline.commands.evaluate.dialects import (
     NAMES,

@@ -1,0 +1,76 @@
+"""What a run's source warned of, which belongs to the results."""
+
+import logging
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from common.errors import one_line
+from common.files import load_json, write_json
+from pipeline.run_folder.names import SAID
+from pipeline.run_folder.sink_files import damaged
+
+_LOGGER = logging.getLogger("pipeline")
+_MOST = 100  # of a camera that is lost again and again
+_Lines = TypeAdapter(list[tuple[str, str]])
+
+
+class Said(logging.Handler):
+    """Keeps the warnings of a run, each text once, also those of the interrupted run.
+
+    Every part of a source warns by its module's logger, from decoding threads too. While this is
+    entered, it listens to all of them, so that none can be forgotten.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._threads: dict[str, str] = {}  # name of the thread by text
+        self._path: Path | None = None
+        self._own = threading.current_thread().name
+
+    def texts(self) -> tuple[str, ...]:
+        """The warnings in their order, thread after thread: those of two threads race."""
+        return tuple(sorted(self._threads, key=lambda text: self._threads[text]))
+
+    def keep(self, folder: Path) -> None:
+        """Write the warnings to a partial folder from now on, after those that it has.
+
+        Raises:
+            errors.DataError: The file is damaged, or can't be written.
+        """
+        path = folder / SAID
+        try:
+            before = _Lines.validate_python(load_json(path)) if path.is_file() else []
+        except ValidationError as error:
+            raise damaged(path, "no list of warnings") from error
+        self._threads = {text: thread for thread, text in before} | self._threads
+        self._path = path
+        self._write()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a warning."""
+        text = one_line(record.getMessage())
+        if text in self._threads or len(self._threads) >= _MOST:
+            return
+        thread = record.threadName or ""
+        self._threads[text] = "" if thread == self._own else thread  # the run's own comes first
+        self._write()
+
+    def _write(self) -> None:
+        if self._path is not None and self._threads:
+            write_json(self._path, [[thread, text] for text, thread in self._threads.items()])
+
+    def __enter__(self) -> Self:
+        _LOGGER.addHandler(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _LOGGER.removeHandler(self)
