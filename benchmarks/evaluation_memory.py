@@ -107,7 +107,8 @@ def warm_up():
 def peak():
     """The process's largest resident memory so far, MB; getrusage would count the parent's too."""
     status = Path("/proc/self/status").read_text()
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    (kilobytes,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(kilobytes) / 1024
 
 
 def measure(part, folder):
