@@ -30,26 +30,27 @@ def reflected_index(size: int, before: int, after: int, device: torch.device) ->
     return torch.minimum(index, period - index)
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
-    """Reflect-pad at the bottom and right until both sides are multiples.
+def pad_to_multiple(image: Tensor, multiple: int, margin: int = 0) -> Tensor:
+    """Reflect-pad by a margin on all sides, then at the bottom and right until both are multiples.
 
     Args:
         image: [..., H, W], H and W at least 1.
         multiple: Both padded sides are multiples of it.
+        margin: Pixels before the first and after the last one, at least.
 
     Returns:
-        [..., H', W'] with the image in its top left corner; the image itself where nothing is
-        missing. Undone by ``crop``. Differentiable.
+        [..., H', W'] with the image ``margin`` pixels from its top left corner; the image itself
+        where nothing is missing. Undone by ``crop``. Differentiable.
     """
     for axis in (-2, -1):
         size = image.shape[axis]
-        missing = -size % multiple
-        if missing:
-            index = reflected_index(size, 0, missing, image.device)
+        missing = -(size + 2 * margin) % multiple
+        if margin or missing:
+            index = reflected_index(size, margin, margin + missing, image.device)
             image = image.index_select(axis, index)  # [..., H', W] then [..., H', W']
     return image
 
 
-def crop(image: Tensor, height: int, width: int) -> Tensor:
-    """The top left corner [..., height, width], a view."""
-    return image[..., :height, :width]
+def crop(image: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
+    """[..., height, width] at ``margin`` pixels from the top left corner, a view."""
+    return image[..., margin : margin + height, margin : margin + width]

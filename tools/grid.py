@@ -12,9 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from fusion.color import rgb_to_ycbcr
-from fusion.fusers import fusionmamba
+from fusion.network.network_fuser import NetworkFuser
 from scenes.climate import Conditions
 from scenes.render import Clip
+from training.networks import load_network
 
 PATCH, FIELD = 4, 8  # side of a patch in pixels; side of a field in patches
 SCENES = ((12, Conditions("dusk")), (13, Conditions("night")), (15, Conditions("day", "fog")))
@@ -44,10 +45,10 @@ def patch_variance(fused: Tensor, first: Tensor, second: Tensor) -> Tensor:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="How visible the network's patches are.")
-    parser.add_argument("weights", nargs="+", help="names or files of FusionMamba weights")
+    parser.add_argument("weights", nargs="+", help="names or files of weights")
     print(f"{'weights':60} {'dusk':>6} {'night':>6} {'fog':>6}")
     for weights in parser.parse_args().weights:
-        fuser = fusionmamba.build(fusionmamba.Config(weights=weights))
+        fuser = NetworkFuser(load_network(weights))
         spreads = []
         for seed, conditions in SCENES:
             clip = Clip(seed, 0, size=(256, 320), frame_rate=Fraction(10), conditions=conditions)

@@ -1,4 +1,4 @@
-"""Draws docs/fused.jpg, eight generated pairs fused: `python tools/sheet.py [--weights tiny]`.
+"""Draws docs/fused.jpg, eight generated pairs fused: `python tools/sheet.py [--weights gate_unet]`.
 
 The seeds are outside training. Each pair shows infrared, visible and fused, from left to right; two
 pairs per row.
@@ -12,12 +12,14 @@ import cv2
 import numpy as np
 import torch
 
-from fusion.fusers import fusionmamba, ir_only, vis_only
+from fusion.fusers import ir_only, vis_only
+from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.engine.compute import Compute
 from pipeline.frames import Frame, FramePair, Item
 from scenes.climate import Conditions
 from scenes.render import Clip
+from training.networks import load_network
 
 OUT = Path(__file__).parents[1] / "docs" / "fused.jpg"
 SCENES = (
@@ -39,13 +41,13 @@ def draw(seed: int, conditions: Conditions) -> Item:
 def main() -> None:
     """Draw, fuse and write."""
     parser = argparse.ArgumentParser(description="A sheet of eight fused frames.")
-    parser.add_argument("--weights", default="tiny")
+    parser.add_argument("--weights", default="gate_unet")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     fusers = {
         "ir": ir_only.build(ir_only.Config()),
         "vis": vis_only.build(vis_only.Config()),
-        "fused": fusionmamba.build(fusionmamba.Config(weights=arguments.weights)),
+        "fused": NetworkFuser(load_network(arguments.weights)),
     }
     device = torch.device("cpu")
     arms = {n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()}

@@ -19,7 +19,9 @@ from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
 from fusion.network.fine import BLOCK, GROUPS, ConvBlock, blocks
 from fusion.network.gate import MAPS, blend
-from fusion.padding import pad_to_multiple
+from fusion.padding import crop, pad_to_multiple
+
+MARGIN = 16  # pixels of reflection round the image
 
 Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
 
@@ -77,8 +79,11 @@ class GateUNet(Network):
         check_luminances(ir, vis)
         height, width = ir.shape[2:]
         multiple = 2 ** len(self.architecture.widths)
-        ir, vis = pad_to_multiple(ir, multiple), pad_to_multiple(vis, multiple)
-        fused = blend(self.maps(ir, vis), ir=ir, vis=vis)[:, :, :height, :width]
+        # the zeros beyond the edges would show as a line along them; crops to train on are smaller
+        margin = 0 if self.training else MARGIN
+        ir = pad_to_multiple(ir, multiple, margin)  # [B, 1, H', W']
+        vis = pad_to_multiple(vis, multiple, margin)
+        fused = crop(blend(self.maps(ir, vis), ir=ir, vis=vis), height, width, margin)
         return fused if self.training else fused.clamp(0, 1)
 
     def maps(self, ir: Tensor, vis: Tensor) -> Tensor:

@@ -24,14 +24,17 @@ def test_index_on_both_sides():
 
 
 @settings(max_examples=60, deadline=None)
-@given(height=sides, width=sides, multiple=st.sampled_from([2, 5, 32]))
-def test_inverse_and_numpy(height, width, multiple):
+@given(
+    height=sides, width=sides, multiple=st.sampled_from([2, 5, 32]), margin=st.sampled_from([0, 3])
+)
+def test_inverse_and_numpy(height, width, multiple, margin):
     image = torch.rand(2, 3, height, width)
-    padded = pad_to_multiple(image, multiple)
-    missing = (-height % multiple, -width % multiple)
-    expected = np.pad(image.numpy(), ((0, 0), (0, 0), (0, missing[0]), (0, missing[1])), "reflect")
+    padded = pad_to_multiple(image, multiple, margin)
+    after = [margin + -(size + 2 * margin) % multiple for size in (height, width)]
+    widths = ((0, 0), (0, 0), (margin, after[0]), (margin, after[1]))
+    expected = np.pad(image.numpy(), widths, "reflect")
     assert np.array_equal(padded.numpy(), expected)
-    assert torch.equal(crop(padded, height, width), image)
+    assert torch.equal(crop(padded, height, width, margin), image)
 
 
 def test_multiple_is_left_alone():

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from fusion.network.gate_unet import Architecture, GateUNet
 
@@ -70,3 +71,13 @@ def test_every_weight_learns():
 def test_wrong_shapes(wrong):
     with pytest.raises(ValueError, match=r"must both be \[B, 1, H, W\]"):
         network()(**(pair() | {"ir": wrong}))
+
+
+def test_the_edges_are_those_of_a_larger_image():
+    """The zeros that convolutions see beyond an image would show as a line along its edges."""
+    net, inputs = network(), pair(32, 48)
+    larger = {name: functional.pad(image, [16] * 4, "reflect") for name, image in inputs.items()}
+    with torch.no_grad():
+        fused = net(**inputs)
+        whole = net.train()(**larger).clamp(0, 1)  # without a margin
+    assert torch.allclose(fused, whole[..., 16:-16, 16:-16], atol=1e-6)
