@@ -30,6 +30,14 @@ _YAML_ERRORS = (  # its constructors raise any of these for a value that doesn't
 )  # fmt: skip
 
 
+def expand(path: str | Path) -> Path:
+    """The path with `~` as the home folder; unchanged where there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Convert an ``OSError`` of the block, which writes ``path``.

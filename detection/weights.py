@@ -18,6 +18,7 @@ from typing import IO
 
 from common.checksums import check_card, sha256
 from common.errors import WeightsError, shown
+from common.files import expand
 
 log = logging.getLogger(__name__)
 
@@ -73,10 +74,10 @@ def find(name: str) -> Path | None:
     ``./weights``, in ``folder()`` and among the weights shipped with the project.
     """
     try:
-        path = Path(name).expanduser()
+        path = expand(name)
         if path.is_file():
             return path
-    except (OSError, RuntimeError, ValueError):  # too long, unknown user, or not a path
+    except (OSError, ValueError):  # too long, or not a path
         return None
     if path.name != name:
         return None

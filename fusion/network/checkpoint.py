@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from common.checksums import check_card
 from common.errors import WeightsError, shown
+from common.files import expand
 from common.tensors import check_header, check_sizes
 
 Architecture = TypeVar("Architecture", bound=BaseModel)
@@ -86,7 +87,7 @@ def find(weights: str, folder: Path = SHIPPED) -> Path:
     Raises:
         errors.WeightsError: There is no such file; the text lists the names in the folder.
     """
-    path = Path(weights).expanduser()
+    path = expand(weights)
     if path.name == weights and not path.suffix:
         path = folder / f"{weights}.safetensors"
     if not path.is_file():

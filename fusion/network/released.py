@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from common.errors import WeightsError
+from common.files import expand
 from fusion.color import check_luminances
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import LEVELS, MULTIPLE
@@ -125,7 +126,7 @@ def from_checkpoint(path: str | Path, *, scan: str = "auto") -> ReleasedFusionMa
         errors.WeightsError: There is no such file, it cannot be read, holds more than tensors, or
             its keys and shapes are not those of this network; the first ones are named.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if not path.is_file():
         raise WeightsError(f"no weights at {path}: give the file of a released FusionMamba")
     stored = checkpoint.read(path)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from common.files import expand
 from pipeline.run_folder.names import PARTIAL_SUFFIX
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # safe as a file name
@@ -34,8 +35,11 @@ class RunConfig(Section):
     def _expanded(cls, path: Path | None) -> Path | None:
         if path is None:
             return None
-        path = path.expanduser()
-        path = path.resolve() if path.is_symlink() else path
+        path = expand(path)
+        try:
+            path = path.resolve() if path.is_symlink() else path
+        except OSError as error:  # the name is too long
+            raise ValueError(f"can be no folder ({error.strerror})") from error
         if path.name in ("", "..") or "\0" in str(path):
             raise ValueError("must name a folder for the run")
         return path

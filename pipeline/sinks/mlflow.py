@@ -19,7 +19,6 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -27,7 +26,7 @@ from pydantic import Field, PlainSerializer
 
 from common.component import SinkConfig
 from common.errors import ConfigError, DataError, mask
-from common.files import parse_yaml
+from common.files import expand, parse_yaml
 from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.names import CONFIG, RESULTS, RESULTS_TABLE
 from pipeline.run_folder.results_file import legible
@@ -85,7 +84,7 @@ def build(config: Config, context: RunContext, name: str) -> "MlflowSink":
     """
     uri = config.tracking_uri
     if ":" not in uri:
-        folder = Path(uri).expanduser()
+        folder = expand(uri)
         check_outside(folder, context, f"sinks.{name}.tracking_uri")
         uri = folder.resolve().as_uri()
     with _asking(config, name):

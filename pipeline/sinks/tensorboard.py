@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 
 from common.component import SinkConfig
 from common.errors import ConfigError
-from common.files import writing
+from common.files import expand, writing
 from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.names import RESULTS
 from pipeline.run_folder.results_file import legible
@@ -38,7 +38,7 @@ class Config(SinkConfig):
     @field_validator("folder")
     @classmethod
     def _expanded(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser()
+        return None if path is None else expand(path)
 
 
 def build(config: Config, context: RunContext, name: str) -> "TensorBoardSink":

@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -103,3 +104,9 @@ def test_other_xml_is_left_to_expat():
         assert decode_xml(data) is data
     with pytest.raises(LookupError):
         decode_xml(b'<?xml version="1.0" encoding="klingon"?><a/>')
+
+
+def test_a_home_that_nobody_has_is_a_name(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert files.expand("~/a.pt") == Path("/home/me/a.pt")
+    assert files.expand("~no-such-user/a.pt") == Path("~no-such-user/a.pt")

@@ -55,6 +55,7 @@ def test_preset_sets_the_detector_and_the_file_overrides_it(settings):
         ("run.name=x.partial", r"run\.name: must not end with \.partial"),
         ("run.dir=/", r"run\.dir: must name a folder"),
         ("run.dir=.", r"run\.dir: must name a folder"),
+        (f"run.dir={'x' * 500}", r"run\.dir: can be no folder"),
         ("run.name=2024-13-45", "is not a YAML value"),
         ("sinks.predictions.kind=images", r"sinks\.predictions: a sink can't be called so"),
         ("sinks.more.kind=results", "there can be one of kind results"),
