@@ -82,22 +82,14 @@ def test_repeats_and_knows_the_modalities():
     assert (swapped - first).abs().max() > 1e-4
 
 
-def test_the_gate_works_at_a_quarter_of_the_resolution():
-    net, shapes = network(head="gate"), []
+@pytest.mark.parametrize(("kind", "fraction"), [("gate", 4), ("fine", 2)])
+def test_the_gate_works_at_a_fraction_of_the_resolution(kind, fraction):
+    net, shapes = network(head=kind), []
     net.head.register_forward_hook(lambda module, given, out: shapes.append(tuple(out.shape)))
     with torch.no_grad():
         net(**pair(40, 64))
-    assert shapes == [(1, 16, 16, 2)]  # of 64 x 64, the padded image
+    assert shapes == [(1, 64 // fraction, 64 // fraction, 2)]  # of 64 x 64, the padded image
     assert net.expand_last is None
-
-
-def test_the_fine_gate_works_at_half_of_the_resolution():
-    net, shapes = network(head="fine"), []
-    net.head.register_forward_hook(lambda module, given, out: shapes.append(tuple(out.shape)))
-    with torch.no_grad():
-        net(**pair(40, 64))
-    assert shapes == [(1, 32, 32, 2)]  # of 64 x 64, the padded image
-    assert net.norm_last is None
 
 
 def test_the_fine_gate_sees_single_pixels():
