@@ -180,10 +180,12 @@ class VideoFile:
     def _frame(self, frame: VideoFrame) -> Frame:
         try:
             image = to_image(frame, self._format)
+            checked = self._checks is not None and self._count % CHECK_EVERY == 0
+            small = thumbnail(frame) if checked else None
         except DataError as error:
             raise DataError(f"{self._path}: {error}") from error
-        if self._checks is not None and self._count % CHECK_EVERY == 0:
-            self._checks.check(self._modality, thumbnail(frame), self._path)
+        if self._checks is not None and small is not None:
+            self._checks.check(self._modality, small, self._path)
         time, duration = self._own.next(frame)
         self._end_ns = time + duration
         if self._times is not None:

@@ -3,6 +3,7 @@
 import logging
 from typing import Literal
 
+import av
 import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
@@ -24,23 +25,44 @@ def to_image(frame: VideoFrame, pixel_format: PixelFormat) -> Image:
         from grey or from three equal channels.
 
     Raises:
-        DataError: Infrared with over 8 bit is in colour, or the rotation is no multiple of 90
-            degrees.
+        DataError: Infrared with over 8 bit is in colour, the rotation is no multiple of 90 degrees,
+            or FFmpeg can't convert the pixels.
     """
     if pixel_format == "rgb24":
-        image = frame.to_ndarray(format="rgb24")
+        image = _pixels(frame, "rgb24")
     elif max(c.bits for c in frame.format.components) <= 8:
-        image = frame.to_ndarray(format="gray")
+        image = _pixels(frame, "gray")
     elif frame.format.is_rgb:
-        image = _one_channel(frame.to_ndarray(format="rgb48le"))
+        image = _one_channel(_pixels(frame, "rgb48le"))
     else:
-        image = frame.to_ndarray(format="gray16le")
+        image = _pixels(frame, "gray16le")
     return upright(image, display_matrix(frame))
 
 
 def thumbnail(frame: VideoFrame) -> Image:
-    """A small copy in colour, HWC uint8."""
-    return np.asarray(frame.to_ndarray(format="rgb24", width=_THUMB[0], height=_THUMB[1]))
+    """A small copy in colour, HWC uint8.
+
+    Raises:
+        DataError: FFmpeg can't convert the pixels.
+    """
+    return _pixels(frame, "rgb24", _THUMB)
+
+
+def _pixels(
+    frame: VideoFrame, name: str, size: tuple[int | None, int | None] = (None, None)
+) -> Image:
+    """The frame in a pixel format of FFmpeg, of a width and height if given.
+
+    A frame without pixels is not lost like a damaged one: the cause may be too little memory for
+    FFmpeg's threads, and the next run would give other results.
+    """
+    try:
+        return np.asarray(frame.to_ndarray(format=name, width=size[0], height=size[1]))
+    except av.FFmpegError as error:
+        raise DataError(
+            f"a frame of {frame.width}x{frame.height} in {frame.format.name} cannot be converted "
+            f"({error.strerror}); free memory, or convert the recording"
+        ) from error
 
 
 def display_matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:

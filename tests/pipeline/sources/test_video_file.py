@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import DataError
 from pipeline.frames import Frame
-from pipeline.sources import _video_file
+from pipeline.sources import _video_file, _video_image
 from pipeline.sources._stream import Lost
 from pipeline.sources._video_file import VideoFile
 from tests.helpers.videos import write_deep, write_video
@@ -154,6 +154,19 @@ def test_a_decoder_that_fails_in_the_middle_goes_on(here):
     lost = [item for item in items if isinstance(item, Lost)]
     assert len(lost) == 1
     assert "is damaged (Invalid data" in lost[0].reason
+
+
+def test_pixels_that_cannot_be_converted_end_the_recording():
+    """As where no thread can be started for it: not a damaged frame, which would be left out."""
+
+    class Stub:
+        width, height, format = 80, 64, av.VideoFormat("yuv420p")
+
+        def to_ndarray(self, **_):
+            raise av.error.BlockingIOError(11, "Resource temporarily unavailable")
+
+    with pytest.raises(DataError, match=r"80x64 in yuv420p cannot be converted \(Resource tempor"):
+        _video_image.to_image(Stub(), "rgb24")
 
 
 @pytest.mark.parametrize(
