@@ -13,7 +13,7 @@ _SIDE = ("perturb", "arms", "compute", "versions")
 _NAMES = ("fingerprint", "preset", "modified", "notes", "baselines")
 # Of the detector: the sha256 says what the weights are, whatever their file is called.
 _WEIGHTS, _LIBRARY = "weights", "ultralytics"
-_DTYPE = ("dtype", "float32")  # what a detector without this entry computed in
+WITHOUT_DTYPE = "float32"  # what a detector without a dtype computes in
 
 Differences = list[tuple[str, Any, Any]]
 
@@ -31,7 +31,7 @@ def matters(protocol: Mapping[str, Any]) -> dict[str, Any]:
         kept["detector"] = {
             name: value
             for name, value in detector
-            if name not in (_WEIGHTS, _LIBRARY) and (name, value) != _DTYPE
+            if name not in (_WEIGHTS, _LIBRARY) and (name, value) != ("dtype", WITHOUT_DTYPE)
         }
     plain: dict[str, Any] = json.loads(json.dumps(kept))  # as it stands in a file: no tuples
     return plain

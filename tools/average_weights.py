@@ -6,10 +6,10 @@ The moments are of one run, so that their weights lie close together (Wortsman e
 soups", ICML 2022). The metadata are the last file's, with the shares under `averaged`.
 """
 
-import hashlib
 import sys
 from pathlib import Path
 
+from common.checksums import sha256
 from common.errors import WeightsError
 from fusion.network import checkpoint
 from training.networks import load_network
@@ -41,7 +41,7 @@ def main(out: Path, shares: dict[Path, float]) -> None:
     metadata = {key: text for key, text in described.metadata.items() if key not in own}
     metadata["averaged"] = ", ".join(f"{share} {path.name}" for path, share in shares.items())
     checkpoint.save(out, network, half=True, metadata=metadata)
-    print(f"{out}: sha256 {hashlib.sha256(out.read_bytes()).hexdigest()}")
+    print(f"{out}: sha256 {sha256(out)}")
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from fusion.network.dvss import DVSS, Block
 from fusion.network.fine import FINE, FineFeatures
 from fusion.network.gate import MAPS, blend
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
-from fusion.padding import pad_to_multiple
+from fusion.padding import crop, pad_to_multiple
 
 LEVELS = 4
 MULTIPLE = 32  # 4 by the patches, 2 by each of three mergings
@@ -144,10 +144,10 @@ class FusionMamba(Network):
         ir, vis = pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE)
         features = self._decode(self._encode(ir, vis))  # [B, H'/4, W'/4, C]
         if self.expand_last is not None:
-            fused = self._changed_mean(features, ir[:, :, :height, :width], vis)
+            fused = self._changed_mean(features, crop(ir, height, width), crop(vis, height, width))
         else:
             maps = self._maps(features, ir, vis)  # [B, 2, H'/n, W'/n]
-            fused = blend(maps, ir=ir, vis=vis)[:, :, :height, :width]  # [B, 1, H, W]
+            fused = crop(blend(maps, ir=ir, vis=vis), height, width)  # [B, 1, H, W]
         return fused if self.training else fused.clamp(0, 1)
 
     def _encode(self, ir: Tensor, vis: Tensor) -> list[Tensor]:
@@ -184,7 +184,7 @@ class FusionMamba(Network):
         height, width = ir.shape[2:]
         pixels = self.expand_last(features)[:, :height, :width]  # [B, H, W, C/4]
         change: Tensor = self.head(pixels).permute(0, 3, 1, 2)  # [B, 1, H, W]
-        return (ir + vis[:, :, :height, :width]) / 2 + change
+        return (ir + vis) / 2 + change
 
 
 class _SumThen(nn.Module):

@@ -8,6 +8,7 @@ from typing import Any
 from common.errors import ConfigError, shown
 from common.files import parse_yaml
 from eval.class_names import COCO_NAMES
+from eval.fingerprint import WITHOUT_DTYPE
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
 from pipeline.config.class_ids import check_given, check_kept, ids_of
@@ -28,7 +29,6 @@ DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
     "dtype",
 )  # fmt: skip
-WITHOUT_DTYPE = "float32"  # what a detector without the setting computes in
 DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 

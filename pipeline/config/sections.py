@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from common.device import Dtype
 from common.files import expand
 from pipeline.run_folder.names import PARTIAL_SUFFIX
 
@@ -65,7 +66,7 @@ class ComputeConfig(Section):
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch: int = Field(4, ge=1, le=1024, description="pairs per batch")
-    dtype: Literal["auto", "float32", "bfloat16"] = Field("auto", description="of the fusers")
+    dtype: Dtype = Field("auto", description="of the fusers")
 
 
 _Pixels = Annotated[float, Field(ge=-10_000, le=10_000)]

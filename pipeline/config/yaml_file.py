@@ -37,7 +37,7 @@ def find(path: Path) -> Path:
     """
     candidates = [path]
     if path.name == str(path):  # without a folder
-        name = path.with_suffix(".yaml").name if path.suffix in ("", ".yaml") else path.name
+        name = path.name if path.suffix else f"{path.name}.yaml"
         candidates += [folder / name for folder in (Path(), Path("configs"), SHIPPED)]
     for candidate in candidates:
         if candidate.is_file():

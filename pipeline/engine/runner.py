@@ -25,7 +25,7 @@ from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
 from pipeline.engine.protocol import baselines, describe, identities
-from pipeline.engine.said import Said
+from pipeline.engine.said import Said, listening
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
@@ -63,7 +63,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     Raises:
         errors.IrvisError: An error in the user's input.
     """
-    with Said() as said:
+    with listening() as said:
         return _run(config, on_progress, said)
 
 

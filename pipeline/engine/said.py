@@ -2,9 +2,9 @@
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,8 +21,8 @@ _Lines = TypeAdapter(list[tuple[str, str]])
 class Said(logging.Handler):
     """Keeps the warnings of a run, each text once, also those of the interrupted run.
 
-    Every part of a source warns by its module's logger, from decoding threads too. While this is
-    entered, it listens to all of them, so that none can be forgotten.
+    Every part of a source warns by its module's logger, from decoding threads too. This listens to
+    all of them, so that none can be forgotten; see ``listening``.
     """
 
     def __init__(self) -> None:
@@ -63,14 +63,13 @@ class Said(logging.Handler):
         if self._path is not None and self._threads:
             write_json(self._path, [[thread, text] for text, thread in self._threads.items()])
 
-    def __enter__(self) -> Self:
-        _LOGGER.addHandler(self)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _LOGGER.removeHandler(self)
+@contextmanager
+def listening() -> Iterator[Said]:
+    """Keep the warnings of the block."""
+    said = Said()
+    _LOGGER.addHandler(said)
+    try:
+        yield said
+    finally:
+        _LOGGER.removeHandler(said)

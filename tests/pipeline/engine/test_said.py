@@ -7,7 +7,7 @@ import pytest
 
 from common.errors import DataError
 from pipeline.commands import show
-from pipeline.engine.said import Said
+from pipeline.engine.said import listening
 from tests.helpers import toys
 from tests.helpers.runs import execute, files
 
@@ -45,7 +45,7 @@ def test_a_sources_warnings_are_in_the_results(exchanged, here, capsys):
 
 
 def test_each_text_once_and_the_runs_own_thread_first():
-    with Said() as said:
+    with listening() as said:
         other = threading.Thread(target=SOURCE.warning, args=("frame %d", 1), name="decode vis")
         other.start()
         other.join()
@@ -58,11 +58,11 @@ def test_each_text_once_and_the_runs_own_thread_first():
 
 
 def test_those_of_the_interrupted_run_come_first(tmp_path):
-    with Said() as said:
+    with listening() as said:
         SOURCE.warning("before")
         said.keep(tmp_path)
         SOURCE.warning("rtsp://user:secret@host was lost")
-    with Said() as again:
+    with listening() as again:
         SOURCE.warning("new")
         again.keep(tmp_path)
     lost = "rtsp://***@host was lost"
@@ -73,5 +73,5 @@ def test_those_of_the_interrupted_run_come_first(tmp_path):
 @pytest.mark.parametrize("text", ["[1]", "{}", '[["a"]]'])
 def test_a_damaged_file_is_refused(tmp_path, text):
     (tmp_path / "said.json").write_text(text)
-    with Said() as said, pytest.raises(DataError, match=r"said\.json is damaged"):
+    with listening() as said, pytest.raises(DataError, match=r"said\.json is damaged"):
         said.keep(tmp_path)
