@@ -10,7 +10,6 @@ import io
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from common.errors import DeviceError, IrvisError, mask, one_line
+from common.stop_signals import STOPPED, Terminated, raised_once
 
 COMMANDS = {  # each is a module of pipeline.commands
     "run": "run a configuration: fuse, detect, evaluate",
@@ -52,28 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # its encoding may be ASCII
-    before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = _run(sys.argv[1:] if arguments is None else arguments)
+        with raised_once():
+            code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # as of `| head -1`; the work is done
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
         return 0
-    except (KeyboardInterrupt, _Terminated) as stop:
-        print("irvis: stopped; run.resume=true continues an unfinished run", file=sys.stderr)
-        return 143 if isinstance(stop, _Terminated) else 130
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(BaseException):
-    """SIGTERM was received; like Ctrl-C, it closes all files."""
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise _Terminated
+    except (KeyboardInterrupt, Terminated) as stop:
+        print(STOPPED, file=sys.stderr)
+        return 143 if isinstance(stop, Terminated) else 130
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -20,8 +20,8 @@ def ended_by_interrupt(source: Source) -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
 
     def first(number: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, before)
         source.stop()
+        signal.signal(signal.SIGINT, before)
 
     signal.signal(signal.SIGINT, first)
     try:

@@ -6,8 +6,8 @@ NumPy, OpenCV, PyAV and torch release the GIL while they compute, so threads ove
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
@@ -24,6 +24,9 @@ class Prefetch(Generic[T]):
     in the thread that ran it.
 
     Thread-local state, like torch's inference mode, must be set inside ``items``.
+
+    A signal may raise an exception at any point of the consumer; so it takes no lock that the
+    thread waits for, and the two share queues that are written in C.
 
     Attributes:
         busy_s: Seconds that the thread spent producing items. If ``items`` reads from another
@@ -52,11 +55,13 @@ class Prefetch(Generic[T]):
         if length < 1:
             raise ValueError(f"a queue of length {length} lets nothing through")
         self.busy_s = self.wait_s = self.consumer_wait_s = 0.0
-        self._items, self._length, self._stop = items, length, stop
-        self._queue: deque[T] = deque()
+        self._items, self._stop = items, stop
+        self._queue: SimpleQueue[T | _End] = SimpleQueue()
+        self._room: SimpleQueue[None] = SimpleQueue()  # an entry for each item that has room
+        for _ in range(length):
+            self._room.put(None)
         self._error: BaseException | None = None
         self._closed = self._ended = False
-        self._changed = threading.Condition()
         # no daemon: a daemon thread that dies within C code can crash the process
         self._thread = threading.Thread(target=self._work, name=name)
 
@@ -64,19 +69,18 @@ class Prefetch(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        with self._changed:
-            self._start()
-            start = time.perf_counter()
-            while not (self._queue or self._ended or self._closed):
-                self._changed.wait()
-            self.consumer_wait_s += time.perf_counter() - start
-            if self._closed:
-                raise StopIteration
-            if self._queue:
-                item = self._queue.popleft()
-                self._changed.notify_all()
-                return item
-            error, self._error = self._error, None
+        if self._closed or self._ended:
+            raise StopIteration
+        if self._thread.ident is None:
+            self._thread.start()
+        start = time.perf_counter()
+        item = self._queue.get()
+        self.consumer_wait_s += time.perf_counter() - start
+        if not isinstance(item, _End):
+            self._room.put(None)
+            return item
+        self._ended = True
+        error = None if self._closed else self._taken_error()
         if error is not None:
             raise error
         raise StopIteration
@@ -87,16 +91,15 @@ class Prefetch(Generic[T]):
         Waits until the thread has ended, including an item in production. May be called from
         another thread than the consumer's, whose wait for an item then ends.
         """
-        with self._changed:
-            self._closed = True
-            self._queue.clear()
-            self._changed.notify_all()
-            started = self._thread.ident is not None
-        if started:
+        self._closed = True
+        self._room.put(None)  # ends the thread's wait for room
+        self._queue.put(_End())  # ends the consumer's wait for an item
+        if self._thread.is_alive():  # one that is just being started ends by itself
             if self._stop is not None:
                 self._stop()
             self._thread.join()
-        error, self._error = self._error, None
+        self._drop_items()
+        error = self._taken_error()
         if error is not None:  # of an item that nobody asked for
             log.info("%s: %r, after its consumer had stopped", self._thread.name, error)
 
@@ -111,9 +114,17 @@ class Prefetch(Generic[T]):
     ) -> None:
         self.close()
 
-    def _start(self) -> None:
-        if self._thread.ident is None and not self._closed:
-            self._thread.start()
+    def _taken_error(self) -> BaseException | None:
+        """The thread's exception; None afterwards, since it is raised once."""
+        error, self._error = self._error, None
+        return error
+
+    def _drop_items(self) -> None:
+        try:
+            while True:
+                self._queue.get_nowait()
+        except Empty:
+            self._queue.put(_End())
 
     def _work(self) -> None:
         """The thread's main function."""
@@ -121,14 +132,12 @@ class Prefetch(Generic[T]):
             self._produce()
         except BaseException as error:  # noqa: BLE001 -- raised in the consumer
             self._error = error
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._queue.put(_End())
 
     def _produce(self) -> None:
         iterator = iter(self._items)
         try:
-            while self._room():
+            while self._has_room():
                 start = time.perf_counter()
                 try:
                     item = next(iterator)
@@ -136,19 +145,18 @@ class Prefetch(Generic[T]):
                     return
                 finally:
                     self.busy_s += time.perf_counter() - start
-                with self._changed:
-                    if not self._closed:
-                        self._queue.append(item)
-                    self._changed.notify_all()
+                self._queue.put(item)
         finally:
             if isinstance(iterator, Generator):
                 iterator.close()
 
-    def _room(self) -> bool:
+    def _has_room(self) -> bool:
         """Wait until another item may be produced; False after ``close``."""
         start = time.perf_counter()
-        with self._changed:
-            while len(self._queue) >= self._length and not self._closed:
-                self._changed.wait()
-            self.wait_s += time.perf_counter() - start
-            return not self._closed
+        self._room.get()
+        self.wait_s += time.perf_counter() - start
+        return not self._closed
+
+
+class _End:
+    """Comes after the last item."""

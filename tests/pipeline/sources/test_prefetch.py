@@ -1,4 +1,6 @@
+import itertools
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -233,3 +235,50 @@ def test_measures_who_waits_for_whom():
 def test_a_queue_has_room_for_one_at_least():
     with pytest.raises(ValueError, match="length 0"):
         Prefetch([], length=0, name="test")
+
+
+def interrupted_at(number, consume):
+    """Raise KeyboardInterrupt at a call, line or return of a function, by number; whether it was.
+
+    Counts those of everything that it calls, as a signal's exception comes anywhere. Python's own
+    threads are left out: no signal comes within their `with` of a lock, where a line begins.
+    """
+    left = number
+
+    def trace(frame, event, argument):
+        nonlocal left
+        if isinstance(frame.f_locals.get("self"), threading.Thread):
+            return None
+        left -= 1
+        if left == 0:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        consume()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+def test_an_exception_at_any_point_of_the_consumer_leaves_no_lock_taken():
+    """As of Ctrl-C; all is closed afterwards, and the thread ends."""
+    for number in itertools.count(1):
+        log = []
+        ahead = Prefetch(made(100, log), length=2, name="test")
+        assert next(ahead) == 0
+
+        def consume(ahead=ahead):
+            next(ahead)
+            ahead.close()
+
+        found = interrupted_at(number, consume)
+        ahead.close()
+        assert list(ahead) == []
+        assert log[-1] == "closed"
+        if not found:
+            break
+    assert number > 30
