@@ -7,12 +7,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
+
+# Longest wait without a look at signals: one that comes just before the wait begins interrupts
+# nothing, and would else be seen with the next item only.
+LONGEST_WAIT_S = 0.5
+
+
+class _End:
+    """Comes after the last item."""
 
 
 class Prefetch(Generic[T]):
@@ -73,9 +82,7 @@ class Prefetch(Generic[T]):
             raise StopIteration
         if self._thread.ident is None:
             self._thread.start()
-        start = time.perf_counter()
-        item = self._queue.get()
-        self.consumer_wait_s += time.perf_counter() - start
+        item = self._get()
         if not isinstance(item, _End):
             self._room.put(None)
             return item
@@ -114,17 +121,24 @@ class Prefetch(Generic[T]):
     ) -> None:
         self.close()
 
+    def _get(self) -> T | _End:
+        start = time.perf_counter()
+        while True:
+            with suppress(Empty):
+                item = self._queue.get(timeout=LONGEST_WAIT_S)
+                self.consumer_wait_s += time.perf_counter() - start
+                return item
+
     def _taken_error(self) -> BaseException | None:
         """The thread's exception; None afterwards, since it is raised once."""
         error, self._error = self._error, None
         return error
 
     def _drop_items(self) -> None:
-        try:
+        with suppress(Empty):
             while True:
                 self._queue.get_nowait()
-        except Empty:
-            self._queue.put(_End())
+        self._queue.put(_End())
 
     def _work(self) -> None:
         """The thread's main function."""
@@ -156,7 +170,3 @@ class Prefetch(Generic[T]):
         self._room.get()
         self.wait_s += time.perf_counter() - start
         return not self._closed
-
-
-class _End:
-    """Comes after the last item."""

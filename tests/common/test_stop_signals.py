@@ -8,6 +8,14 @@ from common import stop_signals
 from common.stop_signals import Terminated, raised_once
 
 
+@pytest.fixture(autouse=True)
+def _not_ignored():
+    """A shell ignores Ctrl-C for a job in the background, as the tests may be."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize(
     ("sent", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)]
 )

@@ -111,13 +111,13 @@ def test_queues_of_any_length_give_the_same_bytes(out, monkeypatch, expected, si
 
 
 def test_threads_that_come_and_go_as_they_like_give_the_same_bytes(out, monkeypatch, expected):
-    room, lots = Prefetch._room, random.Random(0)
+    room, lots = Prefetch._has_room, random.Random(0)
 
     def dawdle(self):
         time.sleep(lots.choice([0, 0, 0.01, 0.1]))
         return room(self)
 
-    monkeypatch.setattr(Prefetch, "_room", dawdle)
+    monkeypatch.setattr(Prefetch, "_has_room", dawdle)
     assert files(execute(out)) == files(expected)
 
 

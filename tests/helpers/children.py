@@ -82,6 +82,8 @@ def irvis(arguments, errors, pairs, begun):
 
     _terminal.progress = progress
     runner.CHECKPOINT, toy_recording.PAUSE_S = 1, 0.1
+    # a shell ignores Ctrl-C for a job in the background, as the tests may be
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Path(errors).open("w") as file:
         os.dup2(file.fileno(), 2)
     sys.exit(cli.main(arguments))
