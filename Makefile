@@ -4,6 +4,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 CHECKS := style types imports
 
+# Python keeps what it compiled, also where the environment says no: the tests start many processes
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: env demo test test-fast check $(CHECKS) pytest format
 
 env: $(STAMP)
