@@ -36,12 +36,15 @@ def raised_once() -> Iterator[None]:
             os.write(2, f"{STOPPED}\n".encode())
             os._exit(128 + number)
 
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    ours = {n: handler for n, handler in handlers.items() if handler is not signal.SIG_IGN}
-    for number in ours:
+    before = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if (handler := signal.getsignal(number)) is not signal.SIG_IGN
+    }
+    for number in before:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number, handler in ours.items():
+        for number, handler in before.items():
             signal.signal(number, handler)

@@ -52,18 +52,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # its encoding may be ASCII
-    try:
-        with raised_once():
+    with raised_once():  # also while it says that it was stopped
+        try:
             code = _run(sys.argv[1:] if arguments is None else arguments)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:  # as of `| head -1`; the work is done
-        devnull = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(devnull, sys.stdout.fileno())
-        return 0
-    except (KeyboardInterrupt, Terminated) as stop:
-        print(STOPPED, file=sys.stderr)
-        return 143 if isinstance(stop, Terminated) else 130
+            sys.stdout.flush()
+            return code
+        except BrokenPipeError:  # as of `| head -1`; the work is done
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, sys.stdout.fileno())
+            return 0
+        except (KeyboardInterrupt, Terminated) as stop:
+            print(STOPPED, file=sys.stderr)
+            return 143 if isinstance(stop, Terminated) else 130
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
