@@ -62,6 +62,7 @@ class _Protocol(_Part):
     fingerprint: str
     images: int
     ground_truth_sha256: str
+    own_labels: dict[str, str] = {}
     detector: _Detector | None
     arms: dict[str, Any]
     baselines: dict[str, str | None]
@@ -80,6 +81,11 @@ class _Objects(_Part):
     labelled: int
 
 
+class _OwnLabels(_Objects):
+    arms: list[str]
+    notes: list[str]
+
+
 class _Results(_Part):
     """The parts that all readers need; the others are checked where they are read."""
 
@@ -89,6 +95,7 @@ class _Results(_Part):
     attribution: dict[str, Any]
     frames: _Frames
     objects: _Objects
+    own_labels: dict[str, _OwnLabels] = {}
     warnings: list[str]
 
     @model_validator(mode="after")
