@@ -11,7 +11,7 @@ from pipeline.arms._fuser import FuserArm
 from pipeline.commands import _terminal
 from pipeline.config import components
 from pipeline.config.components import Model
-from pipeline.config.config import apply_override
+from pipeline.config.overrides import apply_override
 from pipeline.config.sections import RegistrationConfig
 from pipeline.engine.compute import Compute, batches
 from pipeline.frames import BadPair, Dropped, Item
