@@ -133,7 +133,7 @@ def _scores(detections: Mapping[str, Json]) -> Section:
     for group in ("all", *classes, *lights):
         for arm, part in detections.items():
             yolo, coco = part["yolo"], part["coco"]
-            if group in classes and group not in yolo["per_class"]:
+            if group in classes and group not in {**yolo["per_class"], **coco["per_class"]}:
                 continue  # the arm has other labels
             if group in part["light"]:
                 yolo, coco = part["light"][group], {}

@@ -49,7 +49,7 @@ def verdict(results: Mapping[str, Any]) -> Verdict:
         return Verdict("none", "No labels, no verdict.", text)
     if not results["comparisons"]:
         return Verdict("none", "No verdict.", _why_none(results, scored))
-    compared = results["comparisons"]  # without arms that have no labelled object
+    compared = _labelled(scored)
     alone = [arm for arm in results["protocol"]["baselines"].values() if arm in compared]
     fused = fused_arms(results["protocol"], compared)
     if not alone or not fused:
@@ -85,7 +85,11 @@ def signed(value: float) -> str:
 def _why_none(results: Mapping[str, Any], scored: Mapping[str, Any]) -> str:
     if len(scored) == 1:
         return f"{next(iter(scored))} is the only arm; add another one to compare it with."
-    labelled = [arm for arm, part in scored.items() if part["yolo"]["labels"]]
-    if labelled:  # each arm may have its own labels
+    if len(labelled := _labelled(scored)) == 1:
         return f"Objects of the evaluated classes are labelled for {labelled[0]} alone."
     return "No object of the evaluated classes is labelled."
+
+
+def _labelled(scored: Mapping[str, Any]) -> list[str]:
+    """The arms that have labelled objects, which may be their camera's own."""
+    return [arm for arm, part in scored.items() if part["yolo"][STATISTIC] is not None]
