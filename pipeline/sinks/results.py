@@ -73,8 +73,8 @@ class ResultsSink(Sink):
     """Logs labels and detections; the evaluation scores them at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
-        self._truths = context.truths
-        self._lines = Lines(context.folder / PAIR_LOG, name, context.done, _Line.model_validate)
+        self._truths, self._cameras = context.truths, set(context.own_labels)
+        self._lines = Lines(context.folder / PAIR_LOG, name, context.done, self._check)
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""
@@ -102,6 +102,15 @@ class ResultsSink(Sink):
             own = item.own_labels.items()
             line["own_labels"] = {camera: _listed(labels) for camera, labels in own}
         self._lines.write(json.dumps(line))
+
+    def _check(self, line: object) -> None:
+        """Check a line of the interrupted run.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        if _Line.model_validate(line).own_labels.keys() != self._cameras:
+            raise ValueError("its own_labels are of other cameras")
 
     def __exit__(
         self,

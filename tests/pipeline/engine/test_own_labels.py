@@ -7,6 +7,7 @@ from pycocotools.cocoeval import COCOeval
 
 from common.errors import ConfigError, DataError
 from eval.comparison import STATISTICS
+from pipeline.commands.evaluate import evaluate
 from tests.helpers import misaligned
 from tests.helpers.misaligned import HEIGHT, PAIRS, WIDTH, box, labelled, own, settings
 from tests.helpers.runs import execute, files, read_json
@@ -55,6 +56,9 @@ def test_each_arm_is_scored_on_its_own_labels():
         by_pycocotools = coco_map(camera, folder / "predictions" / f"{arm}.json")
         assert (part["coco"]["map50_95"], part["coco"]["map50"]) == pytest.approx(by_pycocotools)
         assert part["yolo"]["labels"] == (8 if camera == "pair" else 7)
+        truth = folder / f"ground_truth{'' if camera == 'pair' else f'_{camera}'}.json"
+        again = evaluate(folder / f"predictions/{arm}.json", truth)["arms"][arm]["detection"]
+        assert (again["yolo"], again["ci95"]) == (part["yolo"], part["ci95"])
     assert results["arms"]["ir"]["detection"]["yolo"]["map50"] > 0.9
     for camera, name in (("pair", ""), ("ir", "_ir"), ("vis", "_vis")):
         wanted = [(i, *b) for i in range(PAIRS) for b in labelled(camera, i)]

@@ -2,6 +2,7 @@
 
 import pytest
 
+import irvis
 from common.errors import ConfigError, DataError
 from pipeline.commands import compare, run, show
 from pipeline.commands.report import report
@@ -33,10 +34,12 @@ def test_whose_labels_is_said(data, capsys):
     printed = capsys.readouterr().out
     page = (outcome.folder / "report.html").read_text()
     several = report([data / "run", data / "other"], data / "both.html").read_text()
+    notebook = irvis.open(outcome.folder)._repr_html_()
     notes = compare.compare([data / "run", data / "other"])["notes"]
     for line in lines:
         assert printed.count(f"Note: {line}") == 2
         assert line in notes
+        assert f"Note: {line}".replace("'", "&#x27;") in notebook
         assert line.replace("'", "&#39;") in page
         assert line.replace("'", "&#39;") in several
     assert "Outcomes need one set of labels" in page
