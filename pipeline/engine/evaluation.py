@@ -46,7 +46,7 @@ from pipeline.run_folder.names import (
 )
 from pipeline.run_folder.results_file import SCHEMA
 from pipeline.run_folder.sink_files import read_lines
-from pipeline.run_folder.summary import labels_json, own_labels_json
+from pipeline.run_folder.summary import labels_json
 
 COLUMNS = (
     "arm", "class", "images", "labels", *STATISTICS, "coco_map50", "coco_map50_95",
@@ -91,7 +91,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "frames": dict(summary.frames),
         "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
         "labels": labels_json(summary.classes, summary.labels),
-        **own_labels_json(context.truths, summary.own_labels),
+        **({"own_labels": _own_labels(context, summary)} if summary.own_labels else {}),
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
         "warnings": [
             *alignment.warnings(),
@@ -243,6 +243,19 @@ def _protocol(
         **({"own_labels": own} if own else {}),
     }
     return {**protocol, "fingerprint": fingerprint(protocol)}
+
+
+def _own_labels(context: RunContext, summary: Summary) -> dict[str, Any]:
+    """``own_labels`` of ``results.json``: what they hold, and the arms that are scored on them."""
+    return {
+        camera: {
+            "arms": [arm for arm, mine in context.truths.items() if mine == camera],
+            "scored": own.objects,
+            "labelled": own.labelled_objects,
+            **(labels_json(own.classes, own.labels) or {}),
+        }
+        for camera, own in summary.own_labels.items()
+    }
 
 
 def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from common.modality import Modality
 from eval.label_report import Counted, LabelReport, counted_text
-from pipeline.interfaces import OwnCounts
 from pipeline.run_folder.names import LEDGER
 
 
@@ -15,27 +13,6 @@ def labels_json(classes: Counted | None, labels: LabelReport | None) -> dict[str
     if classes is None or labels is None:
         return None
     return {**asdict(classes), "notes": labels.notes}
-
-
-def own_labels_json(
-    truths: Mapping[str, Modality], own_labels: Mapping[Modality, OwnCounts]
-) -> dict[str, Any]:
-    """The entry ``own_labels`` of ``results.json``; none where no camera has labels of its own.
-
-    Args:
-        truths: By arm, the camera whose own labels it is scored on.
-        own_labels: By camera, what they hold.
-    """
-    content = {
-        camera: {
-            "arms": [arm for arm, mine in truths.items() if mine == camera],
-            "scored": own.objects,
-            "labelled": own.labelled_objects,
-            **(labels_json(own.classes, own.labels) or {}),
-        }
-        for camera, own in own_labels.items()
-    }
-    return {"own_labels": content} if content else {}
 
 
 def coverage(
