@@ -18,7 +18,7 @@ class NamedLabels:
         Args:
             labels: The labels, by any of the names.
             names: By key, the names under which the labels may list its image, the preferred one
-                first; the key alone for others.
+                first; others have no labels.
         """
         self._labels, self._names = labels, names
         self._listed = frozenset(labels.keys())
@@ -46,7 +46,7 @@ class NamedLabels:
 
         Where they don't, one of its names: the key, unless that is another image's.
         """
-        names = self._names.get(key, (key,))
+        names = self._names.get(key, ())
         whole = next((name for name in names if name in self._listed), None)
         unlisted = key if key in names else "".join(names[:1])
         return whole or next(filter(self._labels.has, names), unlisted)

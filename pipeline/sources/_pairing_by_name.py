@@ -59,21 +59,21 @@ class Files(NamedTuple):
     called: Mapping[Modality, Mapping[str, str]]
     taken: Mapping[Modality, frozenset[str]]
 
-    def names(self, camera: Modality, *, own: bool = False) -> dict[str, tuple[str, ...]]:
+    def names(self, camera: Modality, *, shared: bool = False) -> dict[str, tuple[str, ...]]:
         """By key, the names under which labels may list it, the preferred one first.
 
         The image's own name, the key and the partner's name; none that is another image's own.
 
         Args:
             camera: The camera on whose images the labels are drawn.
-            own: Whether other labels are drawn on the partners, so that theirs are no names of it.
+            shared: Whether the same files hold labels that are drawn on the partners, whose names
+                are then theirs alone.
         """
         mine, partners = self.called[camera], self.called[OTHER[camera]]
-        taken = self.taken[camera] | (self.taken[OTHER[camera]] if own else frozenset())
+        taken = self.taken[camera] | (self.taken[OTHER[camera]] if shared else frozenset())
         result = {}
         for key in {**self.vis, **self.ir}:
-            further = (key,) if own else (key, partners.get(key, key))
-            free = (name for name in further if name not in taken)
+            free = (name for name in (key, partners.get(key, key)) if name not in taken)
             first = (mine[key],) if key in mine else ()
             result[key] = tuple(dict.fromkeys((*first, *free)))
         return result

@@ -87,23 +87,26 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         DataError: A folder is missing or empty, or the labels can't be read.
     """
     files = _pairing_by_name.find(config.ir, config.vis, config.names)
+    own = config.own_labels
+    drawn = [(path.resolve(), camera) for camera, path in own.items()]
+    if config.labels is not None:
+        drawn.append((config.labels.resolve(), config.labels_on))
 
-    def read(path: Path, called: Mapping[str, tuple[str, ...]], ignore: Path | None) -> NamedLabels:
+    def read(path: Path, camera: Modality, ignore: Path | None) -> NamedLabels:
+        shared = any(path.resolve() == other and of != camera for other, of in drawn)
+        called = files.names(camera, shared=shared)
         return NamedLabels(open_labels(path, config, names, called, ignore), called)
 
     labels = None
     if config.labels is not None:
-        labels = read(config.labels, files.names(config.labels_on), config.ignore)
+        labels = read(config.labels, config.labels_on, config.ignore)
     return ImagePairs(
         files.ir,
         files.vis,
         labels,
         config.ir_range,
         labels_on=config.labels_on,
-        own_labels={
-            camera: read(path, files.names(camera, own=True), None)
-            for camera, path in config.own_labels.items()
-        },
+        own_labels={camera: read(path, camera, None) for camera, path in own.items()},
     )
 
 

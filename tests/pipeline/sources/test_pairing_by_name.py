@@ -35,7 +35,7 @@ def test_endings_in_one_folder(here):
     }  # fmt: skip
     assert found.names("vis")["F_08"] == ("F_08_RGB", "F_08", "F_08_PreviewData")
     assert found.names("ir")["F_08"] == ("F_08_PreviewData", "F_08", "F_08_RGB")
-    assert found.names("ir", own=True)["F_08"] == ("F_08_PreviewData", "F_08")
+    assert found.names("ir", shared=True)["F_08"] == ("F_08_PreviewData", "F_08")
 
 
 def test_a_camera_whose_names_have_no_ending(here):
@@ -243,9 +243,28 @@ def test_labels_of_both_cameras_in_one_folder_are_not_mixed(here):
         labels=here / "labels",
         labels_ir=here / "labels",
     )
-    infrared = image_folder.build(settings).own_labels["ir"]
+    source = image_folder.build(settings)
+    infrared = source.own_labels["ir"]
     found = [infrared.get(key, (16, 24)).xyxy.tolist() for key in "12"]
     assert found == [[[6, 6, 18, 10]], []]
+    (here / "labels/2.txt").unlink()
+    (here / "labels/2_ir.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    source = image_folder.build(settings)
+    assert [len(source.labels(key, (16, 24))) for key in "12"] == [1, 0]
+
+
+def test_labels_of_one_camera_in_their_own_folder_have_any_name_of_the_pair(here):
+    for i in (1, 2, 3):
+        save(here / f"ir/{i}_ir.png", ramp(16, 24))
+        save(here / f"vis/{i}.png", coloured(i))
+        touch(here, f"labels/{i}.txt")
+        touch(here, f"labels_ir/{i}{'_ir' * (i == 3)}.txt")
+        text = f"0 0.5 0.5 0.5 {i / 16}\n"
+        (here / f"labels_ir/{i}{'_ir' * (i == 3)}.txt").write_text(text)
+    more = {"labels": here / "labels", "labels_ir": here / "labels_ir"}
+    infrared = build(here, names={"ir": "_ir"}, **more).own_labels["ir"]
+    boxes = [infrared.get(key, (16, 24)).xyxy[0] for key in "123"]
+    assert [box[3] - box[1] for box in boxes] == [1, 2, 3]
 
 
 def test_a_range_in_another_unit_is_said(here, caplog):
