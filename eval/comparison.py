@@ -86,7 +86,7 @@ def _other_classes(truths: Sequence[tuple[Sequence[str], ArmResult]]) -> Iterato
     """A warning where the labels of some arms lack classes that those of others have."""
     labelled = [set(result.yolo.per_class) for _, result in truths]
     for (arms, result), mine in zip(truths, labelled, strict=True):
-        if missing := sorted(set().union(*labelled) - mine):
+        if mine and (missing := sorted(set().union(*labelled) - mine)):
             yield (
                 f"the labels that {', '.join(arms)} is scored on have no "
                 f"{', '.join(result.names[i] for i in missing)}, those of other arms have: the "

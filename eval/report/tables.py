@@ -120,7 +120,7 @@ def own_labels_notes(results: Json) -> Iterator[str]:
         rest = ", ".join(arm for arm in results["arms"] if arm not in arms)
         yield (
             (f"{rest}: scored on the pair's labels; " if rest else "")
-            + "no outcomes of single objects, since arms with labels of their own have other ones"
+            + "there are no outcomes of single objects, which need one set of labels"
         )
 
 

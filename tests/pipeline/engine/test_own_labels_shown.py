@@ -26,8 +26,8 @@ def test_whose_labels_is_said(data, capsys):
     lines = (
         "ir: scored on the labels of infrared alone, 7 of 7 objects",
         "vis: scored on the labels of visible alone, 7 of 7 objects",
-        "fused, late: scored on the pair's labels; no outcomes of single objects, since arms with "
-        "labels of their own have other ones",
+        "fused, late: scored on the pair's labels; there are no outcomes of single objects, which "
+        "need one set of labels",
     )
     run.print_report(outcome)
     show.print_report(outcome.folder)
@@ -83,6 +83,7 @@ def test_an_arm_whose_labels_are_empty_takes_nothing_from_the_others(data):
     assert results["arms"]["vis"]["detection"]["ci95"]["map50"] is not None
     text = "ir: no object of the classes that count is labelled: no score is defined"
     assert text in results["warnings"]
+    assert not any("class by class" in warning for warning in results["warnings"])
     show.print_report(data / "run")
 
 
