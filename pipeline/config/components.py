@@ -2,7 +2,9 @@
 
 A component module has a `Config` (a frozen pydantic model that forbids unknown keys) and a `build`
 function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
-with a dot is the import path of the user's own module.
+with a dot is the import path of the user's own module. An installed package adds kinds by entry
+points of the groups `irvis.source`, `irvis.arms`, `irvis.detector` and `irvis.sinks`, each the name
+of a kind and its module.
 """
 
 import difflib
@@ -11,6 +13,7 @@ import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -67,7 +70,8 @@ class Component:
 
 def kinds(part: str) -> list[str]:
     """The names of the kinds of a part: "source", "arms", "detector" or "sinks"."""
-    return sorted(name for folder in FOLDERS[part] for name in _modules(folder))
+    own = {name for folder in FOLDERS[part] for name in _modules(folder)}
+    return sorted(own.union(_plugins(part)))
 
 
 def load(
@@ -113,6 +117,11 @@ def suggest(word: str, choices: Sequence[str]) -> str:
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
 
 
+def _plugins(part: str) -> dict[str, str]:
+    """The modules of installed packages by kind."""
+    return {entry.name: entry.value for entry in entry_points(group=f"irvis.{part}")}
+
+
 def _modules(folder: str) -> list[str]:
     package = importlib.import_module(folder)
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
@@ -136,6 +145,8 @@ def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
     for folder in FOLDERS[part]:
         if kind in _modules(folder):
             return importlib.import_module(f"{folder}.{kind}")
+    if module := _plugins(part).get(kind):
+        return _import_own(module, key)
     raise ConfigError(
         f"{key}.kind: unknown {shown(kind)}; {suggest(kind, kinds(part))}, or give the dotted path "
         "of your own module"
