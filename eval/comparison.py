@@ -88,7 +88,7 @@ def _other_classes(truths: Sequence[tuple[Sequence[str], ArmResult]]) -> Iterato
     for (arms, result), mine in zip(truths, labelled, strict=True):
         if mine and (missing := sorted(set().union(*labelled) - mine)):
             yield (
-                f"the labels that {', '.join(arms)} is scored on have no "
+                f"the labels of {', '.join(arms)} have no "
                 f"{', '.join(result.names[i] for i in missing)}, those of other arms have: the "
                 "means are over different classes, compare class by class"
             )

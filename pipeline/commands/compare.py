@@ -209,7 +209,7 @@ def _camera(runs: Sequence[_Run], arm: str) -> str | None:
     of = [truth_of(run.results, arm) for run in runs]
     for run, camera in zip(runs, of, strict=True):
         if camera != of[0]:
-            whose = [f"the {c or 'pair'}'s labels" for c in (camera, of[0])]
+            whose = ["the pair's labels" if c is None else f"{c}'s own" for c in (camera, of[0])]
             raise ConfigError(
                 f"arm {arm} is scored on {whose[0]} in {run.folder}, but on {whose[1]} in "
                 f"{runs[0].folder}; give arms that show other cameras other names"

@@ -42,10 +42,8 @@ class Admission:
         register: Register | None,
     ) -> None:
         # by the camera whose own labels they are, None for the pair's
-        self._objects, self._labelled_objects = (
-            Counter[Modality | None](),
-            Counter[Modality | None](),
-        )
+        self._objects = Counter[Modality | None]()
+        self._labelled_objects = Counter[Modality | None]()
         self.first_reason = ""
         self._source, self._ledger, self._fail, self._register = source, ledger, fail, register
         self._classes = config.classes

@@ -88,12 +88,12 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
     """
     files = _pairing_by_name.find(config.ir, config.vis, config.names)
     own = config.own_labels
-    drawn = [(path.resolve(), camera) for camera, path in own.items()]
+    drawn = [(camera, path) for camera, path in own.items()]
     if config.labels is not None:
-        drawn.append((config.labels.resolve(), config.labels_on))
+        drawn.append((config.labels_on, config.labels))
 
     def read(path: Path, camera: Modality, ignore: Path | None) -> NamedLabels:
-        shared = any(path.resolve() == other and of != camera for other, of in drawn)
+        shared = any(of != camera and _same(path, other) for of, other in drawn)
         called = files.names(camera, shared=shared)
         return NamedLabels(open_labels(path, config, names, called, ignore), called)
 
@@ -108,6 +108,10 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         labels_on=config.labels_on,
         own_labels={camera: read(path, camera, None) for camera, path in own.items()},
     )
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.exists() and b.exists() and a.samefile(b)
 
 
 class ImagePairs(Source):

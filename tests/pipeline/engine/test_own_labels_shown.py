@@ -1,5 +1,7 @@
 """What is said of runs whose arms are scored on the labels of their own camera."""
 
+import json
+
 import pytest
 
 import irvis
@@ -67,7 +69,18 @@ def test_runs_are_compared_on_the_labels_of_each_arm(data):
     exchanged = own("four")
     exchanged["arms"]["ir"] = {"kind": "average"}
     execute(exchanged)
-    with pytest.raises(ConfigError, match=r"arm ir is scored on the pair's labels in .*four"):
+    with pytest.raises(
+        ConfigError, match=r"arm ir is scored on the pair's labels in .*four, but on ir's own in"
+    ):
+        compare.compare([data / "one", data / "four"])
+    edited = read_json(data / "four/results.json")
+    edited["own_labels"]["depth"] = edited["own_labels"].pop("ir")
+    (data / "four/results.json").write_text(json.dumps(edited))
+    with pytest.raises(DataError, match=r"four/results\.json: own_labels\.depth.*; it was edited"):
+        compare.compare([data / "one", data / "four"])
+    del edited["own_labels"]
+    (data / "four/results.json").write_text(json.dumps(edited))
+    with pytest.raises(DataError, match=r"four.*own_labels are of other cameras"):
         compare.compare([data / "one", data / "four"])
     (data / "two/ground_truth_ir.json").unlink()
     with pytest.raises(DataError, match=r"ground_truth_ir\.json is missing"):
@@ -92,6 +105,6 @@ def test_classes_of_one_camera_alone_are_warned_of(data):
         file.write("2 0.5 0.5 0.2 0.2\n")
     results = execute({**own("run"), "sinks": WITH_PAGE}).results
     (text,) = (text for text in results["warnings"] if "class by class" in text and "vis" in text)
-    assert text.startswith("the labels that vis is scored on have no car, those of other arms have")
+    assert text.startswith("the labels of vis have no car, those of other arms have")
     assert results["arms"]["ir"]["detection"]["yolo"]["per_class"].keys() == {"person", "car"}
     show.print_report(data / "run")
