@@ -111,7 +111,10 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
 
 
 def _same(a: Path, b: Path) -> bool:
-    return a.exists() and b.exists() and a.samefile(b)
+    try:
+        return a.samefile(b)
+    except (OSError, ValueError):
+        return False  # reading them says what is wrong
 
 
 class ImagePairs(Source):

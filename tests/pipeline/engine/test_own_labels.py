@@ -152,6 +152,13 @@ def test_the_pair_needs_labels_too(camera):
         execute(settings("run", labels=None, **{f"labels_{camera}": f"labels_{camera}"}))
 
 
+@pytest.mark.parametrize("path", ["nothing", "\0", "ir/0.png", "loop", "labels/0.txt"])
+def test_paths_that_are_no_labels(data, path):
+    (data / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match=r"give a COCO|give the folder"):
+        execute(settings("run", labels_ir=path))
+
+
 def test_wrong_labels_of_one_camera_end_the_run_before_it_begins(data):
     (data / "labels_ir/4.txt").write_text("0 9 9 1 1\n")
     with pytest.raises(DataError, match=r"labels_ir/4\.txt"):
