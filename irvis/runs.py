@@ -47,7 +47,7 @@ class Run(Scores):
 
     @property
     def ground_truth(self) -> pd.DataFrame:
-        """The labelled objects.
+        """The labelled objects of the pairs, without labels of one camera's own.
 
         Returns:
             A row an object: ``key`` of its pair, ``class_id``, ``class_name``, ``left``, ``top``,

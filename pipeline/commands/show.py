@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.fingerprint import fingerprint
-from eval.report.tables import Section, scored_arms, sections
+from eval.report.tables import Section, own_labels_notes, scored_arms, sections
 from pipeline.commands._terminal import console, print_lines, score_tables, time_table
 from pipeline.run_folder.names import RESULTS
 from pipeline.run_folder.results_file import legible, read_results, read_timing
@@ -63,6 +63,8 @@ def introduction(results: Json) -> Iterator[str]:
     for warning in results["warnings"]:
         yield f"Warning: {warning}"
     for note in (results.get("labels") or {}).get("notes", []):
+        yield f"Note: {note}"
+    for note in own_labels_notes(results):
         yield f"Note: {note}"
     protocol, frames, objects = results["protocol"], results["frames"], results["objects"]
     text = f"{frames['paired']} of {frames['paired'] + frames['failed']} pairs"

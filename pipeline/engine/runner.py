@@ -24,7 +24,7 @@ from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
-from pipeline.engine.protocol import baselines, describe, identities
+from pipeline.engine.protocol import baselines, describe, identities, truths
 from pipeline.engine.said import Said, listening
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
@@ -282,6 +282,8 @@ class _Job:
             classes=self._config.classes,
             done=self._folder.done,
             baselines=baselines(self._config),
+            own_labels=tuple(self._source.own_labels),
+            truths=truths(self._config, self._source.own_labels),
         )
 
     def _build_sinks(self, context: RunContext) -> Iterator[Sink]:
