@@ -75,7 +75,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     arms = build_arms(config, device)
     registration = config.registration
     register = None if registration is None else Register(read(registration.calibration))
-    with _build_source(config, names) as source:
+    with build_source(config, names) as source:
         source.register = register
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
@@ -113,7 +113,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     return Outcome(folder.final, summary, results, timing)
 
 
-def _build_source(config: Config, names: Mapping[int, str]) -> Source:
+def build_source(config: Config, names: Mapping[int, str]) -> Source:
     """The source of a configuration; ``names`` are the detector's classes."""
     source = config.source.module.build(config.source.config, names)
     if not isinstance(source, Source):

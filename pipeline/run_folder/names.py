@@ -26,6 +26,7 @@ LOCK = "lock"
 INPUTS = "inputs.json"  # hashes of weights and calibration
 SAID = "said.json"  # what the source warned of
 
+PAIRS = "pairs"  # folder of the pictures of `irvis show`
 SWEEP = "sweep.csv"  # in the folder of a sweep, beside its runs
 
 
