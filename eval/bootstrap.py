@@ -153,8 +153,10 @@ def _ranked(matches: Matches) -> Ranked:
     return Ranked(
         image=matches.image[every],
         score=matches.score[every],
-        hit=matches.hit[every, 0],
         start=np.cumsum([0, *map(len, order)]),
+        passed=np.stack(
+            [np.searchsorted(-matches.score[mine], -CONFIDENCES, side="right") for mine in order]
+        ),
         hits=np.concatenate(hits),
         hits_start=np.cumsum([0, *map(len, hits)]),
         labels=np.stack([np.bincount(images, minlength=matches.images) for images in where]),

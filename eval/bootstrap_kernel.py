@@ -14,13 +14,14 @@ from common.compiled import compiled
 
 
 class Ranked(NamedTuple):
-    """Matches, class after class and best score first within each; c classes, t thresholds.
+    """Matches, class after class and best score first within each; c classes, t thresholds, k
+    confidences.
 
     Attributes:
         image: int64 (n,), index of each detection's image.
         score: float64 (n,).
-        hit: bool (n,), at IoU 0.5.
-        start: int64 (c + 1,), where each class begins in these three.
+        start: int64 (c + 1,), where each class begins in these two.
+        passed: int64 (c, k), how many scores of a class reach each confidence.
         hits: int64 (h,), place within its class of each hit, threshold after threshold.
         hits_start: int64 (c * t + 1,), where each class and threshold begins in ``hits``.
         labels: int64 (c, images), how many labels.
@@ -28,8 +29,8 @@ class Ranked(NamedTuple):
 
     image: NDArray[np.int64]
     score: NDArray[np.float64]
-    hit: NDArray[np.bool_]
     start: NDArray[np.int64]
+    passed: NDArray[np.int64]
     hits: NDArray[np.int64]
     hits_start: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -80,7 +81,8 @@ def _average_precision(
 def _at_confidences(
     rank: NDArray[np.int64],
     score: NDArray[np.float64],
-    hit: NDArray[np.bool_],
+    hits: NDArray[np.int64],
+    passed: NDArray[np.int64],
     labelled: int,
     confidences: NDArray[np.float64],
     precision: NDArray[np.float64],
@@ -88,32 +90,38 @@ def _at_confidences(
 ) -> None:
     """Precision and recall at confidences (k,), straight between neighbouring scores.
 
-    Over the best score precision is 1 and recall 0; under the worst one they stay.
+    Over the best score precision is 1 and recall 0; under the worst one they stay. ``hits`` are
+    places of detections, ``passed`` (k,) how many scores reach each confidence.
     """
-    passed, hits = 0, 0  # detections whose score reaches the confidence, and their hit copies
-    upper = 0.0  # the lowest score among them that was drawn
+    done, count = 0, 0  # hits whose score reaches the confidence, and their copies
     for k in range(len(confidences) - 1, -1, -1):
-        confidence = confidences[k]
-        while passed < len(score) and score[passed] >= confidence:
-            copies = rank[passed + 1] - rank[passed]
-            if copies > 0:
-                upper = score[passed]
-                hits += copies * hit[passed]
-            passed += 1
-        taken = rank[passed]
+        confidence, end = confidences[k], passed[k]
+        while done < len(hits) and hits[done] < end:
+            count += rank[hits[done] + 1] - rank[hits[done]]
+            done += 1
+        taken = rank[end]
         if taken == 0:
             precision[k], recall[k] = 1.0, 0.0
             continue
-        precision[k], recall[k] = hits / taken, hits / labelled
-        if taken == rank[-1] or upper == confidence:
+        precision[k], recall[k] = count / taken, count / labelled
+        if taken == rank[-1]:
             continue
-        following = passed  # the next detection that was drawn, its first copy
+        last = end - 1  # the detection of lowest score among them that was drawn
+        while rank[last] == taken:
+            last -= 1
+        upper = score[last]
+        if upper == confidence:
+            continue
+        following = end  # the next detection that was drawn, its first copy
         while rank[following + 1] == taken:
             following += 1
+        after = done  # whether it is a hit: the first hit from there on that was drawn
+        while after < len(hits) and hits[after] < following:
+            after += 1
         share = (upper - confidence) / (upper - score[following])
-        next_hits = hits + hit[following]
-        precision[k] += share * (next_hits / (taken + 1) - precision[k])
-        recall[k] += share * (next_hits / labelled - recall[k])
+        next_count = count + (after < len(hits) and hits[after] == following)
+        precision[k] += share * (next_count / (taken + 1) - precision[k])
+        recall[k] += share * (next_count / labelled - recall[k])
 
 
 @compiled()
@@ -183,9 +191,10 @@ def resample(
                     ap = _average_precision(at[:hits], mine[-1], labelled, envelope)
                     ap_all += ap / thresholds
                     ap_first += ap * (t == 0)
+                first, last = ranked.hits_start[c * thresholds : c * thresholds + 2]
                 _at_confidences(
-                    mine, ranked.score[begin:end], ranked.hit[begin:end], labelled, confidences,
-                    precision[present], recall[present],
+                    mine, ranked.score[begin:end], ranked.hits[first:last], ranked.passed[c],
+                    labelled, confidences, precision[present], recall[present],
                 )  # fmt: skip
             present += 1
         result[d] = np.nan

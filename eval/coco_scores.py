@@ -1,9 +1,7 @@
 """pycocotools' numbers.
 
-faster_coco_eval computes them, a rewrite of pycocotools' evaluation in C++ that is several times
-faster (``benchmarks/evaluation.py``) and gives the same numbers; the tests hold the one against
-the other. Each class is scored alone, matched in parts of the images: an entry takes ten times the
-memory of its numbers, and so do the library's matches.
+Matching and curves are ``eval.coco_kernel``, on columns; the thresholds and the means of the curves
+are faster_coco_eval's, whose numbers are pycocotools'. The tests hold all against pycocotools.
 
 pycocotools leaves a detection out that hits no label and lies in a crowd region with a share of its
 area over the IoU threshold. A run also drops, before it writes its predictions, those with over
@@ -11,24 +9,20 @@ half of their area in a region (``eval.matching``); here nothing is dropped, so 
 pycocotools' own for the same files.
 """
 
-import copy
 import logging
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from faster_coco_eval import COCO, COCOeval_faster
-from faster_coco_eval import faster_eval_api_cpp as compiled
+from faster_coco_eval import COCOeval_faster
 from numpy.typing import NDArray
 
 from eval.coco_files import AnnotationEntry, GroundTruth, Prediction
+from eval.coco_kernel import class_curves, match_class
 from eval.predictions import Predictions
 
 _LOG = logging.getLogger(__name__)
-_PART = 5000  # detections that are matched at a time
-Labels = defaultdict[int, list[AnnotationEntry]]  # by image id
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +57,30 @@ class CocoResult:
     per_class: dict[int, CocoClassResult] = field(kw_only=True)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Labels:
+    """m annotations as columns: ids (m,), ``bbox`` (m, 4), ``area`` (m,), ``crowd`` (m,)."""
+
+    image_id: NDArray[np.int64]
+    category_id: NDArray[np.int64]
+    bbox: NDArray[np.float64]
+    area: NDArray[np.float64]
+    crowd: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, entries: Sequence[AnnotationEntry]) -> "_Labels":
+        return cls(
+            np.array([item["image_id"] for item in entries], np.int64),
+            np.array([item["category_id"] for item in entries], np.int64),
+            np.array([item["bbox"] for item in entries], np.float64).reshape(-1, 4),
+            np.array([item["area"] for item in entries], np.float64),
+            np.array([item["iscrowd"] for item in entries], np.bool_),
+        )
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> "_Labels":
+        return _Labels(*(getattr(self, name)[rows] for name in self.__slots__))
+
+
 def evaluate_coco(
     ground_truth: GroundTruth, predictions: Predictions | Sequence[Prediction]
 ) -> CocoResult:
@@ -79,7 +97,8 @@ def evaluate_coco(
     params = evaluation.params
     params.imgIds = sorted(image["id"] for image in ground_truth["images"])
     params.catIds = sorted(entry["id"] for entry in ground_truth["categories"])
-    parts = [_class_curves(ground_truth, found, class_id, params) for class_id in params.catIds]
+    labels = _Labels.of(ground_truth["annotations"])
+    parts = [_class_curves(labels, found, class_id, params) for class_id in params.catIds]
     evaluation.eval = {
         "precision": np.stack([precision for precision, _ in parts], axis=2),
         "recall": np.stack([recall for _, recall in parts], axis=1),
@@ -100,79 +119,57 @@ def evaluate_coco(
 
 
 def _class_curves(
-    ground_truth: GroundTruth,
+    truth: _Labels,
     found: Predictions,
     class_id: int,
     params: Any,  # noqa: ANN401  (the library's)
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Precision (IoU, recall, area, detections) and recall (IoU, area, detections) of a class."""
-    one = copy.copy(params)
-    one.catIds = [class_id]
-    labels: Labels = defaultdict(list)
-    for item in ground_truth["annotations"]:
-        if item["category_id"] == class_id:
-            labels[item["image_id"]].append(item)
-    matched = _match(ground_truth, labels, found[found.category_id == class_id], one)
-    curves = []
-    for area, mine in zip(params.areaRng, matched, strict=True):
-        one.areaRng = [area]
-        curves.append(compiled.COCOevalAccumulate(one, mine))
-        mine.clear()
-    return (
-        np.stack([curve["precision"][:, :, 0, 0] for curve in curves], axis=2),
-        np.stack([curve["recall"][:, 0, 0] for curve in curves], axis=1),
-    )
+    thresholds, recalls = np.array(params.iouThrs), np.array(params.recThrs)
+    ranges, limits = params.areaRng, params.maxDets
+    labels = truth[np.flatnonzero(truth.category_id == class_id)]
+    mine = found[np.flatnonzero(found.category_id == class_id)]
+    by_image, start = _by_image(params.imgIds, mine.image_id, -mine.score)
+    rank = np.arange(len(mine)) - np.repeat(start[:-1], np.diff(start))  # (n,), place in the image
+    kept = by_image[rank < limits[-1]]
+    boxes, score = mine.bbox[kept], mine.score[kept]
+    _, start = _by_image(params.imgIds, mine.image_id[kept])
+    labels_by_image, label_start = _by_image(params.imgIds, labels.image_id)
+    labels, rank = labels[labels_by_image], rank[rank < limits[-1]]
+    order = np.argsort(-score, kind="stable")  # (n,)
+    precision = np.full((len(thresholds), len(recalls), len(ranges), len(limits)), -1.0)
+    recall = np.full((len(thresholds), len(ranges), len(limits)), -1.0)
+    hit = np.zeros((len(thresholds), len(boxes)), np.bool_)
+    ignored = np.zeros_like(hit)
+    for a, area in enumerate(np.array(ranges, np.float64)):
+        counted = ~labels.crowd & (labels.area >= area[0]) & (labels.area <= area[1])
+        if not counted.any():
+            continue
+        match_class(
+            boxes, start, labels.bbox, labels.area, labels.crowd, label_start, area, thresholds,
+            hit, ignored,
+        )  # fmt: skip
+        for m, most in enumerate(limits):
+            best, last = np.empty((len(thresholds), len(recalls))), np.empty(len(thresholds))
+            class_curves(order, rank, most, hit, ignored, counted.sum(), recalls, best, last)
+            precision[:, :, a, m], recall[:, a, m] = best, last
+    return precision, recall
 
 
-def _match(
-    ground_truth: GroundTruth,
-    labels: Labels,
-    found: Predictions,
-    params: Any,  # noqa: ANN401
-) -> list[list[object]]:
-    """The matches of one class in each image, in the order of the images' ids, by area."""
-    images = {image["id"]: image for image in ground_truth["images"]}
-    by_image = found.by_image(params.imgIds)
-    before = np.cumsum([len(rows) for rows in by_image]) // _PART
-    matched: list[list[object]] = [[] for _ in params.areaRng]
-    for number in np.unique(before):
-        chosen = np.flatnonzero(before == number).tolist()
-        image_ids = [params.imgIds[index] for index in chosen]
-        here: GroundTruth = {**ground_truth, "images": [images[i] for i in image_ids]}
-        rows = np.concatenate([by_image[index] for index in chosen])
-        part = COCOeval_faster(
-            # The evaluation writes into the entries that it is given.
-            _index(here, [dict(item) for i in image_ids for item in labels[i]]),
-            _index(here, _entries(found, rows)),
-            "bbox",
-            print_function=_LOG.debug,
-            separate_eval=True,
-        )
-        part.params.imgIds, part.params.catIds = image_ids, params.catIds
-        part.evaluate()
-        for place, mine in enumerate(matched):
-            mine += part._evalImgs_cpp[place * len(image_ids) : (place + 1) * len(image_ids)]
-    return matched
+def _by_image(
+    image_ids: Sequence[int], image_id: NDArray[np.int64], *keys: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """The order (n,) that sorts rows by image, then by ``keys``, and where each image begins.
 
+    Args:
+        image_ids: The images, rising.
+        image_id: (n,), of each row.
+        keys: (n,) each; equal ones keep their order.
 
-def _index(ground_truth: GroundTruth, annotations: list[dict[str, object]]) -> COCO:
-    """The images and categories of the ground truth with these annotations."""
-    return COCO({**ground_truth, "annotations": annotations}, print_function=_LOG.debug)
-
-
-def _entries(found: Predictions, rows: NDArray[np.intp]) -> list[dict[str, object]]:
-    """Some of the predictions with what pycocotools' loadRes adds to them.
-
-    loadRes itself takes no empty list and draws a polygon round every box.
+    Raises:
+        KeyError: A row is of none of the images.
     """
-    mine = found[rows]
-    return [
-        {
-            "id": row + 1, "image_id": image_id, "category_id": class_id, "bbox": box,
-            "score": score, "area": box[2] * box[3], "iscrowd": 0,
-        }
-        for row, image_id, class_id, box, score in zip(
-            rows.tolist(), mine.image_id.tolist(), mine.category_id.tolist(), mine.bbox.tolist(),
-            mine.score.tolist(), strict=True,
-        )
-    ]  # fmt: skip
+    if (strays := np.setdiff1d(image_id, image_ids)).size:
+        raise KeyError(int(strays[0]))
+    ends = np.searchsorted(np.sort(image_id), image_ids, side="right")
+    return np.lexsort((*keys, image_id)), np.concatenate([[0], ends]).astype(np.int64)
