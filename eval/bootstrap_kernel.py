@@ -14,8 +14,9 @@ from common.compiled import compiled
 
 
 class Ranked(NamedTuple):
-    """Matches, class after class and best score first within each; c classes, t thresholds, k
-    confidences.
+    """Matches, class after class and best score first within each.
+
+    There are c classes, t thresholds, k confidences.
 
     Attributes:
         image: int64 (n,), index of each detection's image.

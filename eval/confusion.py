@@ -43,17 +43,19 @@ def confusion_matrix(
         KeyError: A label, or a detection that counts, is of none of the classes.
     """
     place = {class_id: index for index, class_id in enumerate(classes)}
-    matrix = np.zeros((len(classes) + 1, len(classes) + 1), np.int64)
+    matrix = [[0] * (len(classes) + 1) for _ in range(len(classes) + 1)]
     for found, truth in zip(detections, labels, strict=True):
         sure = drop_ignored(found[found.score > confidence], truth)
         hit = _match(sure, truth, iou_threshold)  # (n,)
-        rows = np.array([place[class_id] for class_id in sure.class_id.tolist()], np.int64)
-        columns = np.array([place[class_id] for class_id in truth.class_id.tolist()], np.int64)
-        # A hit of -1 is the last one, the background.
-        np.add.at(matrix, (rows, np.append(columns, len(classes))[hit]), 1)
-        missed = np.delete(columns, hit[hit >= 0])
-        matrix[-1] += np.bincount(missed, minlength=len(matrix))
-    return matrix
+        columns = [place[class_id] for class_id in truth.class_id.tolist()]
+        missed = set(range(len(columns)))
+        columns.append(len(classes))  # a hit of -1 is the last one, the background
+        for class_id, label in zip(sure.class_id.tolist(), hit.tolist(), strict=True):
+            matrix[place[class_id]][columns[label]] += 1
+            missed.discard(label)
+        for label in missed:
+            matrix[-1][columns[label]] += 1
+    return np.array(matrix, np.int64)
 
 
 def _match(found: Detections, truth: Labels, threshold: float) -> NDArray[np.int64]:
@@ -63,8 +65,11 @@ def _match(found: Detections, truth: Labels, threshold: float) -> NDArray[np.int
         return hit
     overlap = iou(found.xyxy, truth.xyxy)  # (n, m)
     label, near = overlap.argmax(axis=1), overlap.max(axis=1)
-    order = np.lexsort((-found.score, -near))  # by IoU, then by score
-    order = order[near[order] > threshold]
-    taken, first = np.unique(label[order], return_index=True)
-    hit[order[first]] = taken
+    rows = np.flatnonzero(near > threshold)
+    rows = rows[np.lexsort((-found.score[rows], -near[rows]))]  # by IoU, then by score
+    taken = set()
+    for row, column in zip(rows.tolist(), label[rows].tolist(), strict=True):
+        if column not in taken:
+            taken.add(column)
+            hit[row] = column
     return hit

@@ -37,8 +37,10 @@ def overlapping(ground_truth: GroundTruth, found: Predictions) -> list[tuple[int
 
 def _iou(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """IoU (m, d) of boxes (m, 4) and (d, 4), left, top, width, height."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])  # (m, d, 2)
-    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])  # (m, d, 2)
-    both = np.clip(high - low, 0, None).prod(axis=2)  # (m, d)
-    union = a[:, 2:].prod(axis=1)[:, None] + b[:, 2:].prod(axis=1)[None] - both
+    width = np.minimum((a[:, 0] + a[:, 2])[:, None], b[:, 0] + b[:, 2])  # (m, d), the right end
+    width -= np.maximum(a[:, 0, None], b[:, 0])
+    height = np.minimum((a[:, 1] + a[:, 3])[:, None], b[:, 1] + b[:, 3])
+    height -= np.maximum(a[:, 1, None], b[:, 1])
+    both = np.maximum(width, 0) * np.maximum(height, 0)  # (m, d)
+    union = (a[:, 2] * a[:, 3])[:, None] + b[:, 2] * b[:, 3] - both
     return np.asarray(both / np.maximum(union, 1e-12))

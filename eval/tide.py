@@ -183,9 +183,12 @@ def _match(own: NDArray[np.float64]) -> NDArray[np.int64]:
 
     In order of score, each takes the label of highest IoU that is still free.
     """
-    free = np.where(own >= _FOREGROUND, own, 0.0)
     hit = np.full(len(own), -1)
-    for row in np.flatnonzero(free.any(axis=1)):
+    reached = own >= _FOREGROUND
+    if not reached.any():
+        return hit
+    free = np.where(reached, own, 0.0)
+    for row in np.flatnonzero(reached.any(axis=1)):
         column = free[row].argmax()
         if free[row, column] > 0:
             hit[row] = column
