@@ -42,8 +42,9 @@ def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int64], at: NDArray
     """Write the rank, from 1, of each copy of each hit into ``at``; how many there are."""
     count = 0
     for i in hits:
-        for copy in range(rank[i] + 1, rank[i + 1] + 1):
-            at[count] = copy
+        before, last = rank[i], rank[i + 1]
+        for copy in range(before, last):
+            at[count] = copy + 1
             count += 1
     return count
 
@@ -178,9 +179,11 @@ def resample(
             if labelled == 0:
                 continue
             begin, end = ranked.start[c], ranked.start[c + 1]
-            rank[0] = 0
+            rank[0], taken = 0, 0
+            drawn = counts[d]
             for i in range(end - begin):
-                rank[i + 1] = rank[i] + counts[d, ranked.image[begin + i]]
+                taken += drawn[ranked.image[begin + i]]
+                rank[i + 1] = taken
             mine = rank[: end - begin + 1]
             precision[present], recall[present] = 0.0, 0.0
             if mine[-1] > 0:

@@ -14,7 +14,7 @@ from common.errors import DataError
 
 Ids = dict[int | str, int]
 GIVEN = "given_id"
-_LARGEST = 1e15  # more is no coordinate; NaN compares false
+LARGEST = 1e15  # more is no coordinate; NaN compares false
 _BETWEEN = " \t\n\r,:"  # what stands between the values of a JSON document
 
 
@@ -22,7 +22,7 @@ def numbers(value: object, count: int) -> list[float] | None:
     """``value`` as floats if it is a list of ``count`` finite numbers, else None."""
     if not isinstance(value, list) or len(value) != count:
         return None
-    if not all(type(v) in (int, float) and abs(v) < _LARGEST for v in value):
+    if not all(type(v) in (int, float) and abs(v) < LARGEST for v in value):
         return None
     return [float(v) for v in value]
 

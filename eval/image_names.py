@@ -75,28 +75,39 @@ class ImageNames:
         Raises:
             errors.DataError: Neither ids nor names fit all of them, or a name fits several images.
         """
-        by_id = [self._ids.get(g, self._by_name(g) if isinstance(g, str) else None) for g in given]
-        by_name = [self._by_name(g) for g in given]
+        called = list(dict.fromkeys(given))
+        places = {g: place for place, g in enumerate(called)}
+        place = np.array([places[g] for g in given], np.intp)  # (n,), in ``called``
+        by_id = [self._ids.get(g, self._by_name(g) if isinstance(g, str) else None) for g in called]
+        by_name = [self._by_name(g) for g in called]
         if None in by_id and None in by_name:
             raise DataError(
-                f"{path}: image_id {given[by_id.index(None)]!r} is no id of an image and "
-                f"{given[by_name.index(None)]!r} is no image's name; use one of the two throughout"
+                f"{path}: image_id {called[by_id.index(None)]!r} is no id of an image and "
+                f"{called[by_name.index(None)]!r} is no image's name; use one of the two throughout"
             )
         ids = by_id
         if None in by_id or (
-            None not in by_name and by_id != by_name and self._fits(found, by_id, by_name)
+            None not in by_name and by_id != by_name and self._fits(found, place, by_id, by_name)
         ):
             ids = by_name
         if _SEVERAL in ids:
             raise DataError(
-                f"{path}: image_id {given[ids.index(_SEVERAL)]!r}: other images' names are this "
+                f"{path}: image_id {called[ids.index(_SEVERAL)]!r}: other images' names are this "
                 "too; write names in quotes, with their folders"
             )
-        return np.array(ids, np.int64)
+        return np.array(ids, np.int64)[place]
 
-    def _fits(self, found: Predictions, by_id: list[int | None], by_name: list[int | None]) -> bool:
+    def _fits(
+        self,
+        found: Predictions,
+        place: NDArray[np.intp],
+        by_id: list[int | None],
+        by_name: list[int | None],
+    ) -> bool:
         """Whether the names fit clearly better than the ids: more than twice the labels are met."""
-        by_either = (replace(found, image_id=np.array(ids, np.int64)) for ids in (by_id, by_name))
+        by_either = (
+            replace(found, image_id=np.array(ids, np.int64)[place]) for ids in (by_id, by_name)
+        )
         hits = [len(overlapping(self._truth, moved)) for moved in by_either]
         return hits[1] > 2 * hits[0]
 

@@ -20,6 +20,7 @@ from eval.coco_files import GroundTruth, prediction_list, prediction_problem
 from eval.evaluation import key_of
 from eval.image_names import ImageNames
 from eval.label_files import label_paths, nfc
+from eval.plain_entries import are_plain
 from eval.predictions import Predictions
 from eval.system_files import is_system_file
 from eval.yolo_files import read_yolo_predictions
@@ -104,9 +105,14 @@ def _from_json(path: Path, names: ImageNames) -> tuple[ForeignPredictions, list[
         item["image_id"] = image_id
         return prediction_problem(item)
 
-    check_entries(path, "", entries, problem)
-    kept = [item for item in entries if names.has(item["image_id"])]
-    strays = dict.fromkeys(str(i["image_id"]) for i in entries if not names.has(i["image_id"]))
+    if not are_plain(entries):
+        check_entries(path, "", entries, problem)
+    called = dict.fromkeys(item["image_id"] for item in entries)
+    there = {image_id for image_id in called if names.has(image_id)}
+    kept = entries
+    if len(there) < len(called):
+        kept = [item for item in entries if item["image_id"] in there]
+    strays = dict.fromkeys(str(image_id) for image_id in called if image_id not in there)
     left_out = _left_out(path, list(strays), names.some, fit=bool(kept))
     images = [item["image_id"] for item in kept]
     found, classes = _numbered(
