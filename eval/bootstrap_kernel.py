@@ -39,13 +39,17 @@ class Ranked(NamedTuple):
 
 @compiled()
 def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int64], at: NDArray[np.int64]) -> int:
-    """Write the rank, from 1, of each copy of each hit into ``at``; how many there are."""
+    """Write the rank, from 1, of each copy of each hit into ``at``; how many there are.
+
+    ``at`` has room for one more.
+    """
     count = 0
     for i in hits:
         before, last = rank[i], rank[i + 1]
-        for copy in range(before, last):
-            at[count] = copy + 1
-            count += 1
+        at[count] = before + 1  # overwritten where it isn't drawn: faster than to ask
+        for copy in range(before + 1, last):
+            at[count + copy - before] = copy + 1
+        count += last - before
     return count
 
 
@@ -65,6 +69,7 @@ def _average_precision(
     area, before, h = 0.0, 0.0, 0
     for step in range(101):
         x = step * 0.01
+        h = max(h, min(hits, int(x * labelled) - 1))  # close below, whatever the rounding
         while h < hits and (h + 1) / labelled <= x:
             h += 1
         end = detections if h == hits else at[h] - 1  # rank of the last point at this recall
@@ -187,7 +192,7 @@ def resample(
             mine = rank[: end - begin + 1]
             precision[present], recall[present] = 0.0, 0.0
             if mine[-1] > 0:
-                at = np.empty(labelled, np.int64)  # a label has one hit at most
+                at = np.empty(labelled + 1, np.int64)  # a label has one hit at most
                 envelope = np.empty(labelled + 2)
                 for t in range(thresholds):
                     first, last = ranked.hits_start[c * thresholds + t : c * thresholds + t + 2]
