@@ -20,7 +20,7 @@ def are_plain(entries: Sequence[dict[str, Any]]) -> bool:
         # the types first: True and 1.0 equal 1
         if not set(map(type, ids)) <= {int, str} or any(whole(v) is None for v in set(ids)):
             return False
-    boxes = [entry.get("bbox") for entry in entries]
+    boxes: list[Any] = [entry.get("bbox") for entry in entries]
     if not set(map(type, boxes)) <= {list} or not set(map(len, boxes)) <= {4}:
         return False
     values = list(chain.from_iterable(boxes))
