@@ -87,7 +87,7 @@ def load(
     kind = settings.get("kind")
     if not isinstance(kind, str):
         raise ConfigError(f"{key}.kind is missing; choose from {', '.join(kinds(part))}")
-    module = _import(part, kind, key)
+    module = module_of(part, kind, key)
     known = {k: v for k, v in (defaults or {}).items() if k in module.Config.model_fields}
     given = {name: value for name, value in settings.items() if name != "kind"}
     return Component(kind, module, validate(module.Config, {**known, **given}, key))
@@ -119,7 +119,18 @@ def _modules(folder: str) -> list[str]:
     return [name for name in names if not name.startswith("_")]
 
 
-def _import(part: str, kind: str, key: str) -> ModuleType:
+def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
+    """The module of a kind.
+
+    Args:
+        part: Part of the configuration, a key of ``FOLDERS``.
+        kind: Its kind, or the dotted path of the user's own module.
+        key: Dotted key of the component, for messages; None for the part.
+
+    Raises:
+        ConfigError: There is no such kind, or its module can't be imported.
+    """
+    key = key or part
     if "." in kind:
         return _import_own(kind, key)
     for folder in FOLDERS[part]:

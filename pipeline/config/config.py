@@ -32,7 +32,7 @@ DETECTOR_SETTINGS = (
 DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 
-class _File(Section):
+class File(Section):
     """The top level of a configuration file; components are validated by their modules."""
 
     run: RunConfig = RunConfig()
@@ -167,7 +167,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: A key or value is unknown or wrong.
     """
-    file = components.validate(_File, settings, "")
+    file = components.validate(File, settings, "")
     arms = {name: arm for name, arm in file.arms.items() if arm is not None}
     if not arms:
         raise ConfigError("arms: there are none; add one, e.g. arms.average.kind=average")
@@ -195,7 +195,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     return config
 
 
-def _detector(file: _File, protocol: Preset) -> Component | None:
+def _detector(file: File, protocol: Preset) -> Component | None:
     """The detector with the preset's settings, overridden by those of the file."""
     if file.detector is None:
         return None
