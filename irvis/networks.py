@@ -14,7 +14,7 @@ from common.errors import ConfigError, DataError, shown
 from detection.detector import Detector as BatchDetector
 from fusion.network import checkpoint
 from pipeline.arms._fuser import FuserArm
-from pipeline.config.components import Component, kinds, load
+from pipeline.config.components import Component, is_own, kinds, load
 from pipeline.frames import PairBatch
 from pipeline.images import to_grey, to_rgb
 
@@ -165,7 +165,7 @@ def _identify(name: str) -> dict[str, object]:
     """The kind and, of a network, the weights."""
     shipped = {path.stem for path in checkpoint.SHIPPED.glob("*.safetensors")}
     is_file = Path(name).suffix in (".safetensors", ".pt", ".pth")
-    is_kind = name in kinds("arms") or "." in name
+    is_kind = name in kinds("arms") or is_own(name)
     if is_kind and not is_file and name not in shipped:
         return {"kind": name}
     if not is_file and name not in shipped:
