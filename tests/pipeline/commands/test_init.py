@@ -52,7 +52,9 @@ def test_two_recordings(here, capsys):
     videos.write_video(here / "ir.mkv", range(0, 600, 100), 10, grey=True)
     videos.write_video(here / "vis.mkv", range(0, 600, 100), 10)
     assert cli.main(["init", "ir.mkv", "vis.mkv"]) == 0
-    assert "recordings at 10 frames per second; the first: infrared 64x48" in capsys.readouterr().out
+    assert (
+        "recordings at 10 frames per second; the first: infrared 64x48" in capsys.readouterr().out
+    )
     made = written(here / "irvis.yaml")
     assert made["source"] == {"kind": "video", "ir": "ir.mkv", "vis": "vis.mkv"}
     assert "side_by_side" in made["sinks"]
