@@ -1,4 +1,4 @@
-"""Writes 48 generated pairs with labels, as a camera rig leaves them: drive/ir, drive/vi, drive/labels."""
+"""Writes 48 generated pairs with labels to drive/ir, drive/vi and drive/labels."""
 
 from pathlib import Path
 
