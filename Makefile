@@ -24,7 +24,7 @@ demo: env
 
 # the tests build it too
 docs: env
-	$(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "open site/index.html"
 
 check: $(CHECKS)

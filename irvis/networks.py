@@ -64,7 +64,7 @@ class Fuser:
             )
         batch = PairBatch(
             keys=tuple(map(str, range(len(ir)))),
-            ir=torch.from_numpy(np.ascontiguousarray(ir))[:, None].to(self._device),  # [B, 1, H, W]
+            ir=tensor(ir)[:, None].to(self._device),  # [B, 1, H, W]
             vis=_upload(vis, self._device),  # [B, 3, H, W]
         )
         fused = self._arm(batch).permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
@@ -180,7 +180,12 @@ def _is_image(array: NDArray[Any]) -> bool:
     return array.size > 0 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3))
 
 
+def tensor(array: Array) -> Tensor:
+    """The array as a tensor; copied if it can't be written, as Pillow's, of which torch warns."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
 def _upload(images: Array, device: torch.device) -> Tensor:
     """uint8 (B, H, W, 3) as [B, 3, H, W] on the device."""
-    planes = torch.from_numpy(np.ascontiguousarray(images)).to(device)  # [B, H, W, 3]
+    planes = tensor(images).to(device)  # [B, H, W, 3]
     return planes.permute(0, 3, 1, 2).contiguous()
