@@ -9,11 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.device import Dtype, choose_device, choose_dtype
+from common.device import Dtype, choose_device
 from common.errors import ConfigError, DataError, shown
 from detection.detector import Detector as BatchDetector
 from fusion.network import checkpoint
-from pipeline.arms._fuser import FuserArm
+from pipeline.arms._fuser import build_fuser
 from pipeline.config.components import Component, is_own, kinds, load
 from pipeline.frames import PairBatch
 from pipeline.images import to_grey, to_rgb
@@ -26,16 +26,7 @@ class Fuser:
 
     def __init__(self, component: Component, device: str, dtype: Dtype) -> None:
         self._device = choose_device(device)
-        fuses = not (component.as_arm.reads_images or component.as_arm.merged_arms())
-        built = component.module.build(component.config) if fuses else None
-        if not callable(built):
-            raise ConfigError(f"{shown(component.kind)} is no fuser: it fuses no pair of images")
-        self._arm = FuserArm(
-            built,
-            device=self._device,
-            dtype=choose_dtype(dtype, self._device),
-            config=component.as_arm,
-        )
+        self._arm = build_fuser(component, device=device, dtype=dtype)
 
     def __call__(self, ir: Array, vis: Array) -> Array:
         """Fuse one pair, or a batch of pairs of one size.

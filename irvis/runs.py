@@ -50,7 +50,7 @@ class Run(Scores):
         """The labelled objects.
 
         Returns:
-            A row an object: ``key`` of its pair, ``class_id``, ``class_name``, ``left``, ``top``,
+            A row an object, with the ``key`` of its pair, ``class_id``, ``class_name``, ``left``, ``top``,
             ``right`` and ``bottom`` in pixels, and ``ignore``: whether it is a region that counts
             neither way.
 
@@ -75,7 +75,7 @@ class Run(Scores):
         """The detections of an arm, as they were scored.
 
         Returns:
-            A row a detection: ``key`` of its pair, ``class_id``, ``class_name``, ``score`` in
+            A row a detection, with the ``key`` of its pair, ``class_id``, ``class_name``, ``score`` in
             [0, 1], ``left``, ``top``, ``right`` and ``bottom`` in pixels.
 
         Raises:

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from common.component import ArmConfig
-from common.errors import DataError
+from common.device import Dtype, choose_device, choose_dtype
+from common.errors import ConfigError, DataError
 from common.memory import keep_freed_memory
 from fusion.fuser import Fuser
+from pipeline.config.components import Component
 from pipeline.frames import PairBatch
 from pipeline.interfaces import Arm
 
@@ -84,3 +86,18 @@ class FuserArm(Arm):
 def quantize(image: Tensor) -> Tensor:
     """Convert float [...] in [0, 1] to uint8, rounded half to even."""
     return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def build_fuser(component: Component, *, device: str, dtype: Dtype) -> FuserArm:
+    """Build the fuser of a component that makes an image from a pair.
+
+    Raises:
+        ConfigError: It makes none.
+        errors.IrvisError: It can't be built.
+    """
+    settings, where = component.as_arm, choose_device(device)
+    makes_image = settings.has_image and not settings.reads_images
+    fuser = component.module.build(component.config) if makes_image else None
+    if not callable(fuser):
+        raise ConfigError(f"kind: {component.kind} makes no image from a pair")
+    return FuserArm(fuser, device=where, dtype=choose_dtype(dtype, where), config=settings)

@@ -3,7 +3,9 @@
 A component module has a `Config` (a frozen pydantic model that forbids unknown keys) and a `build`
 function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
 with a dot is the import path of the user's own module, as is the name of a file in the working
-folder (`own_fuser` for `own_fuser.py`).
+folder (`own_fuser` for `own_fuser.py`). An installed package adds kinds by entry points of the
+groups `irvis.source`, `irvis.arms`, `irvis.detector` and `irvis.sinks`, each the name of a kind and
+its module.
 """
 
 import difflib
@@ -12,6 +14,7 @@ import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -68,7 +71,8 @@ class Component:
 
 def kinds(part: str) -> list[str]:
     """The names of the kinds of a part: "source", "arms", "detector" or "sinks"."""
-    return sorted(name for folder in FOLDERS[part] for name in _modules(folder))
+    own = {name for folder in FOLDERS[part] for name in _modules(folder)}
+    return sorted(own.union(_plugins(part)))
 
 
 def load(
@@ -114,6 +118,11 @@ def suggest(word: str, choices: Sequence[str]) -> str:
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
 
 
+def _plugins(part: str) -> dict[str, str]:
+    """The modules of installed packages by kind."""
+    return {entry.name: entry.value for entry in entry_points(group=f"irvis.{part}")}
+
+
 def _modules(folder: str) -> list[str]:
     package = importlib.import_module(folder)
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
@@ -135,6 +144,8 @@ def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
     for folder in FOLDERS[part]:
         if kind in _modules(folder):
             return importlib.import_module(f"{folder}.{kind}")
+    if module := _plugins(part).get(kind):
+        return _import_own(module, key)
     if is_own(kind):
         return _import_own(kind, key)
     raise ConfigError(

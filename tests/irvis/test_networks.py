@@ -93,7 +93,7 @@ def test_names_are_those_of_shipped_weights_and_of_kinds():
 @pytest.mark.parametrize("kind", ["late", "folder"])
 def test_an_arm_that_fuses_nothing_is_no_fuser(kind, tmp_path):
     settings = {"arms": ["a", "b"]} if kind == "late" else {"root": str(tmp_path)}
-    with pytest.raises(irvis.IrvisError, match="is no fuser"):
+    with pytest.raises(irvis.IrvisError, match="makes no image from a pair"):
         irvis.fuser(kind, **settings)
 
 

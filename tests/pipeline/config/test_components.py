@@ -125,3 +125,20 @@ def test_bands_of_a_pyramid_see_far_enough_to_be_the_whole_to_the_bit(size, leve
         monkeypatch.setattr(_fuser, "BAND", 1)
         fused[margin] = arm(PairBatch(("a", "b"), ir, vis))
     assert torch.equal(fused[config.margin], fused[None])
+
+
+def test_an_installed_package_adds_a_kind(tmp_path, monkeypatch):
+    """Its entry point is found as pip leaves it."""
+    about = tmp_path / "theirs-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[irvis.detector]\nbright = tests.helpers.toys\nyolov5 = elsewhere\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert kinds("detector") == ["bright", "yolov5"]
+    loaded = components.load("detector", {"kind": "bright", "conf": 0.5}, "detector")
+    assert loaded.module.__name__ == "tests.helpers.toys"
+    assert loaded.dump() == {"kind": "bright", "conf": 0.5}
+    built_in = components.module_of("detector", "yolov5")
+    assert built_in.__name__ == "detection.detectors.yolov5"
