@@ -130,6 +130,20 @@ def _comparison_table(results: Mapping[str, Any]) -> Table:
     return table
 
 
+def difference_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per arm and later run, of the `differences` between runs."""
+    table = Table()
+    table.add_column("arm")
+    table.add_column("difference", overflow="fold")
+    for title in MAPS.values():
+        table.add_column(title, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+    for entry in entries:
+        runs = Text(f"{entry['run']} − {entry['less']}")
+        table.add_row(Text(entry["arm"]), runs, *difference_cells(entry))
+    return table
+
+
 def difference_cells(entry: Mapping[str, Any]) -> Iterator[Text]:
     """Difference with interval, and verdict, of each mAP in an entry of `comparisons`."""
     for part in (entry[name] for name in MAPS):

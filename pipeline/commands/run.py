@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from eval.report.tables import own_labels_notes
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
 from pipeline.commands._terminal import (
@@ -85,6 +86,8 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     for warning in outcome.results["warnings"]:
         yield f"Warning: {warning}"
     for note in (outcome.results["labels"] or {}).get("notes", []):
+        yield f"Note: {note}"
+    for note in own_labels_notes(outcome.results):
         yield f"Note: {note}"
     protocol = outcome.results["protocol"]
     detector = protocol["detector"]

@@ -1,4 +1,4 @@
-"""`irvis show`: prints all tables of a run."""
+"""`irvis show`: prints all tables of a run, or draws single pairs of it."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.fingerprint import fingerprint
-from eval.report.tables import Section, scored_arms, sections
+from eval.report.tables import Section, own_labels_notes, scored_arms, sections
 from pipeline.commands._terminal import (
     console,
     detector_text,
@@ -21,20 +21,44 @@ from pipeline.commands._terminal import (
     score_tables,
     time_table,
 )
-from pipeline.run_folder.names import RESULTS
+from pipeline.run_folder.names import PAIRS, RESULTS
 from pipeline.run_folder.results_file import legible, read_results, read_timing
 
 Json = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run folder."""
+    """Add the run folder and the choice of pairs."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--pair", action="append", metavar="KEY", help="draw this pair: every arm, labels, boxes"
+    )
+    parser.add_argument(
+        "--worst", type=int, metavar="N", help="list and draw the pairs with most errors of fusion"
+    )
+    parser.add_argument(
+        "--rescued", type=int, metavar="N", help="... with most objects that only fusion finds"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="for pictures, default RUN/pairs"
+    )
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Print the tables."""
-    print_report(parsed.run)
+    """Print the tables, or draw pairs."""
+    if parsed.pair is None and parsed.worst is None and parsed.rescued is None:
+        print_report(parsed.run)
+        return
+    # imported now: fusing needs torch, tables don't
+    from pipeline.commands import _pair_files
+
+    _pair_files.write(
+        parsed.run,
+        parsed.output or parsed.run / PAIRS,
+        keys=parsed.pair or [],
+        worst=parsed.worst,
+        rescued=parsed.rescued,
+    )
 
 
 def print_report(folder: Path) -> None:
@@ -69,6 +93,8 @@ def introduction(results: Json) -> Iterator[str]:
     for warning in results["warnings"]:
         yield f"Warning: {warning}"
     for note in (results.get("labels") or {}).get("notes", []):
+        yield f"Note: {note}"
+    for note in own_labels_notes(results):
         yield f"Note: {note}"
     protocol, frames, objects = results["protocol"], results["frames"], results["objects"]
     text = f"{frames['paired']} of {frames['paired'] + frames['failed']} pairs"
