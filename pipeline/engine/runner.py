@@ -19,7 +19,6 @@ from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
 from pipeline.engine.detector import build_detector
-from pipeline.engine.evaluation import evaluate
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
@@ -217,6 +216,9 @@ class _Job:
                 for sink in sinks:
                     sink.finish(summary)
                 if self._config.is_scored:
+                    # imported now: pandas and numba would delay the first pair by a second
+                    from pipeline.engine.evaluation import evaluate
+
                     evaluate(context, summary)
             pairs = summary.frames["paired"] + summary.frames["fallback"] - self._folder.done
             timing = describe_timing(
