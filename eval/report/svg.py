@@ -28,7 +28,8 @@ def svg(figure: Figure, name: str, text: str) -> Markup:
     """
     file = io.StringIO()
     # figure.savefig would draw twice, first without a result
-    FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
+    canvas = FigureCanvasSVG(figure)
+    canvas.print_svg(file, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     drawn = file.getvalue()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)
