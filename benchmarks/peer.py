@@ -16,6 +16,7 @@ os.environ["YOLO_OFFLINE"], os.environ["YOLO_AUTOINSTALL"] = "true", "false"
 os.environ["YOLO_CONFIG_DIR"] = sys.argv[3]
 
 import cv2  # noqa: E402
+import numpy as np  # noqa: E402
 from ultralytics import YOLO, settings  # noqa: E402
 
 CONF, IOU = 0.001, 0.7
@@ -47,7 +48,7 @@ def predict(weights, data, out):
 
 
 def loop(weights, data, out):
-    """Mean, detect and draw, frame by frame."""
+    """Mean of the luminances, detect and draw, frame by frame."""
     detector = YOLO(weights)
     ir, vis = (cv2.VideoCapture(str(data / name)) for name in ("ir.mp4", "vis.mp4"))
     size = int(vis.get(cv2.CAP_PROP_FRAME_WIDTH)), int(vis.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -58,7 +59,10 @@ def loop(weights, data, out):
         (has_ir, ir_frame), (has_vis, vis_frame) = ir.read(), vis.read()
         if not (has_ir and has_vis):
             break
-        fused = cv2.addWeighted(ir_frame, 0.5, vis_frame, 0.5, 0)
+        fused = cv2.cvtColor(vis_frame, cv2.COLOR_BGR2YCrCb)
+        grey = cv2.cvtColor(ir_frame, cv2.COLOR_BGR2GRAY)
+        fused[..., 0] = (fused[..., 0].astype(np.uint16) + grey) // 2
+        fused = cv2.cvtColor(fused, cv2.COLOR_YCrCb2BGR)
         result = detector.predict(fused, conf=CONF, iou=IOU, device="cpu", verbose=False)[0]
         video.write(result.plot())
         found[str(len(found))] = result.boxes.data.tolist()
