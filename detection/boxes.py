@@ -1,9 +1,13 @@
 """The detections of one image."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import supervision as sv
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,12 @@ class Detections:
     def __getitem__(self, index: NDArray[np.bool_] | NDArray[np.intp]) -> "Detections":
         """Select detections by a mask or by indices."""
         return Detections(self.xyxy[index], self.score[index], self.class_id[index])
+
+    def to_supervision(self) -> "sv.Detections":
+        """As ``supervision.Detections``, whose annotators, trackers and zones take them."""
+        import supervision
+
+        return supervision.Detections(xyxy=self.xyxy, confidence=self.score, class_id=self.class_id)
 
     @classmethod
     def empty(cls) -> "Detections":

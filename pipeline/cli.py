@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from types import ModuleType
 from typing import Never
 
@@ -36,6 +37,10 @@ COMMANDS = {  # each is a module of pipeline.commands
     "calibrate": "estimate the registration of two cameras",
     "download": "download known weights, checked by sha256",
     "bench": "measure the speed of the fusers on this machine",
+    "kinds": "list the kinds of sources, arms, detectors, sinks, and all settings",
+    "schema": "the JSON schema of configurations, for editors",
+    "init": "write a configuration for images or recordings, after a look at them",
+    "completion": "print a script that completes commands in a shell",
     "doctor": "list what is installed and what is missing",
 }
 
@@ -138,6 +143,15 @@ class _Parser(argparse.ArgumentParser):
         super().error(one_line(message))
 
 
+class _Version(argparse.Action):
+    """Prints the version and exits."""
+
+    def __call__(self, *_: object) -> None:
+        """Look the version up in what is installed."""
+        print(f"irvis {version('irvis')}")
+        raise SystemExit(0)
+
+
 def _import(command: str) -> ModuleType:
     """The module of a command.
 
@@ -156,15 +170,16 @@ def _import(command: str) -> ModuleType:
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands; the one that is asked for with its arguments."""
+    """All commands; the one that is asked for has its arguments, for `completion` all have."""
     parser = _Parser(prog="irvis", description=__doc__.splitlines()[0])
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text)
-        if name in arguments[:1]:
+        if name in arguments[:1] or arguments[:1] == ["completion"]:
             # no other is imported: `irvis --help` shouldn't wait for torch
             module = _import(name)
             module.add_arguments(command)
-            command.set_defaults(command=module.run)
+            command.set_defaults(command=module.run, parser=parser)
         command.add_argument("-v", "--verbose", action="store_true", help="say more")
     return parser

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["common", "detection", "eval", "fusion", "pipeline", "scenes", "training"]
+PACKAGES = ["common", "detection", "eval", "fusion", "irvis", "pipeline", "scenes", "training"]
 
 
 @pytest.mark.parametrize("name", [*PACKAGES, "run_pipeline"])

@@ -30,7 +30,8 @@ def installed(tmp_path_factory):
 def test_everything_that_is_no_code_is_in_it(installed):
     """Configurations, weights with their cards, and templates, as in the repository."""
     tracked = subprocess.run(
-        ["git", "ls-files", "configs", "detection", "eval", "fusion", "pipeline", "scenes"],
+        ["git", "ls-files", "configs", "detection", "eval", "fusion", "irvis", "pipeline",
+         "scenes"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     )  # fmt: skip
     files = [Path(line) for line in tracked.stdout.splitlines() if not line.endswith(".py")]

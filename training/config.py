@@ -118,7 +118,7 @@ class TrainRunConfig(RunConfig):
     save_every: int = Field(200, ge=1, description="steps between checkpoints")
 
 
-class _File(Section):
+class File(Section):
     """The top level of a configuration file; sources are checked later, by kind."""
 
     run: TrainRunConfig = TrainRunConfig(name="train")
@@ -199,7 +199,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: A key or value is unknown or wrong.
     """
-    file = components.validate(_File, settings, "")
+    file = components.validate(File, settings, "")
     sources = {name: given for name, given in file.data.sources.items() if given is not None}
     if not sources:
         raise ConfigError("data.sources is empty; add a source, e.g. data.sources.a.kind=files")

@@ -12,6 +12,9 @@ from fusion.network.layers import PatchExpanding
 GROUPS = 8  # of GroupNorm
 FINE = 24  # channels at half the resolution
 BLOCK = 2  # pixels along each axis that become channels
+# Pixels of reflection round the image: the zeros that convolutions see beyond its edges would show
+# as a line along them. Not in training, whose crops are small.
+MARGIN = 16
 
 
 class ConvBlock(nn.Sequential):

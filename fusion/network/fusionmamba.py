@@ -23,7 +23,7 @@ from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
 from fusion.network.dffm import DFFM
 from fusion.network.dvss import DVSS, Block
-from fusion.network.fine import FINE, FineFeatures
+from fusion.network.fine import FINE, MARGIN, FineFeatures
 from fusion.network.gate import MAPS, blend
 from fusion.network.layers import PatchEmbedding, PatchExpanding, PatchMerging
 from fusion.padding import crop, pad_to_multiple
@@ -141,13 +141,14 @@ class FusionMamba(Network):
         """
         check_luminances(ir, vis)
         height, width = ir.shape[2:]
-        ir, vis = pad_to_multiple(ir, MULTIPLE), pad_to_multiple(vis, MULTIPLE)
+        margin = MARGIN if self.fine is not None and not self.training else 0
+        ir, vis = pad_to_multiple(ir, MULTIPLE, margin), pad_to_multiple(vis, MULTIPLE, margin)
         features = self._decode(self._encode(ir, vis))  # [B, H'/4, W'/4, C]
         if self.expand_last is not None:
             fused = self._changed_mean(features, crop(ir, height, width), crop(vis, height, width))
         else:
             maps = self._maps(features, ir, vis)  # [B, 2, H'/n, W'/n]
-            fused = crop(blend(maps, ir=ir, vis=vis), height, width)  # [B, 1, H, W]
+            fused = crop(blend(maps, ir=ir, vis=vis), height, width, margin)  # [B, 1, H, W]
         return fused if self.training else fused.clamp(0, 1)
 
     def _encode(self, ir: Tensor, vis: Tensor) -> list[Tensor]:

@@ -17,11 +17,9 @@ from torch.nn import functional
 
 from fusion.color import check_luminances
 from fusion.network.checkpoint import Network
-from fusion.network.fine import BLOCK, GROUPS, ConvBlock, blocks
+from fusion.network.fine import BLOCK, GROUPS, MARGIN, ConvBlock, blocks
 from fusion.network.gate import MAPS, blend
 from fusion.padding import crop, pad_to_multiple
-
-MARGIN = 16  # pixels of reflection round the image
 
 Width = Annotated[int, Field(ge=GROUPS, le=1024, multiple_of=GROUPS)]
 
@@ -79,7 +77,6 @@ class GateUNet(Network):
         check_luminances(ir, vis)
         height, width = ir.shape[2:]
         multiple = 2 ** len(self.architecture.widths)
-        # the zeros beyond the edges would show as a line along them; crops to train on are smaller
         margin = 0 if self.training else MARGIN
         ir = pad_to_multiple(ir, multiple, margin)  # [B, 1, H', W']
         vis = pad_to_multiple(vis, multiple, margin)

@@ -31,7 +31,8 @@ def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    visible = console.is_terminal or console.is_jupyter
+    with Progress(*columns, console=console, disable=not visible) as bar:
         task = bar.add_task(what, total=None, speed="")
 
         def show(done: int, total: int | None) -> None:

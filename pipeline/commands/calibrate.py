@@ -14,7 +14,7 @@ from pipeline.commands import _terminal
 from pipeline.commands._calibration_pairs import open_evenly, read_pairs, size_text
 from pipeline.commands._terminal import console
 from pipeline.commands.fuse import section
-from pipeline.config.config import apply_override
+from pipeline.config.overrides import apply_override
 from pipeline.geometry import registration
 from pipeline.geometry.alignment import ROUNDS, Alignment, Model, Pair, align, candidates, choose
 from pipeline.geometry.checkerboard import checkerboard, registered

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.device import choose_device, choose_dtype
+from common.device import choose_device
 from common.errors import ConfigError, DataError, shown
-from pipeline.arms._fuser import FuserArm
+from pipeline.arms._fuser import build_fuser
 from pipeline.commands import _terminal
 from pipeline.config import components
 from pipeline.config.components import Model
-from pipeline.config.config import apply_override
+from pipeline.config.overrides import apply_override
 from pipeline.config.sections import RegistrationConfig
 from pipeline.engine.compute import Compute, batches
 from pipeline.frames import BadPair, Dropped, Item
@@ -79,7 +79,8 @@ def fuse(
     if "ir_range" in chosen:
         of_source["ir_range"] = chosen.pop("ir_range")
     register = _register(section(chosen, "registration"))
-    arm = _arm(chosen)
+    fuser = components.load("arms", chosen, "fuser")
+    arm = build_fuser(fuser, device="auto", dtype="auto")
     source = open_pairs(ir, vis, of_source)
     as_video, as_file = output.suffix == ".mp4", output.suffix == ".png"
     if output.suffix and not (as_video or as_file or output.is_dir()):
@@ -116,15 +117,6 @@ def fuse(
     if as_video:
         partial.rename(output)
     return done
-
-
-def _arm(chosen: Mapping[str, Any]) -> FuserArm:
-    component = components.load("arms", chosen, "fuser")
-    if component.as_arm.reads_images or not component.as_arm.has_image:
-        raise ConfigError(f"kind: {component.kind} makes no image from a pair")
-    fuser = component.module.build(component.config)
-    device = choose_device("auto")
-    return FuserArm(fuser, device=device, dtype=choose_dtype("auto", device))
 
 
 def section(chosen: dict[str, Any], name: str) -> dict[str, Any]:

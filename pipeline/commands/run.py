@@ -13,9 +13,24 @@ from pipeline.engine.runner import Outcome
 from pipeline.run_folder.names import QUALITY
 from pipeline.run_folder.summary import bottleneck, coverage, labels_json
 
+SECTIONS = """\
+sections of a configuration, each with an override:
+  run           name and folder               run.name=first
+  source        where the pairs come from     source.ir=DIR source.vis=DIR source.labels=DIR
+  registration  warps infrared to visible     registration.calibration=FILE
+  perturb       disturbs all pairs alike      perturb.shift=[4,0]
+  arms          what the detector sees        arms.lap.kind=laplacian    arms.late=null
+  detector      finds the objects             detector.weights=yolov5n.pt    detector=null
+  evaluation    how they are scored           evaluation.classes=[person,car]
+  compute       device, batch, dtype          compute.device=cuda
+  sinks         what is written               sinks.detections.kind=parquet
+irvis kinds lists what there is for each, irvis kinds arms fusionmamba the settings of a kind."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the configuration and its overrides."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = SECTIONS
     add_configuration(parser, "arms.lap.kind=laplacian")
 
 

@@ -2,7 +2,9 @@
 
 A component module has a `Config` (a frozen pydantic model that forbids unknown keys) and a `build`
 function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
-with a dot is the import path of the user's own module.
+with a dot is the import path of the user's own module. An installed package adds kinds by entry
+points of the groups `irvis.source`, `irvis.arms`, `irvis.detector` and `irvis.sinks`, each the name
+of a kind and its module.
 """
 
 import difflib
@@ -11,6 +13,7 @@ import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -67,7 +70,8 @@ class Component:
 
 def kinds(part: str) -> list[str]:
     """The names of the kinds of a part: "source", "arms", "detector" or "sinks"."""
-    return sorted(name for folder in FOLDERS[part] for name in _modules(folder))
+    own = {name for folder in FOLDERS[part] for name in _modules(folder)}
+    return sorted(own.union(_plugins(part)))
 
 
 def load(
@@ -87,7 +91,7 @@ def load(
     kind = settings.get("kind")
     if not isinstance(kind, str):
         raise ConfigError(f"{key}.kind is missing; choose from {', '.join(kinds(part))}")
-    module = _import(part, kind, key)
+    module = module_of(part, kind, key)
     known = {k: v for k, v in (defaults or {}).items() if k in module.Config.model_fields}
     given = {name: value for name, value in settings.items() if name != "kind"}
     return Component(kind, module, validate(module.Config, {**known, **given}, key))
@@ -113,18 +117,36 @@ def suggest(word: str, choices: Sequence[str]) -> str:
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
 
 
+def _plugins(part: str) -> dict[str, str]:
+    """The modules of installed packages by kind."""
+    return {entry.name: entry.value for entry in entry_points(group=f"irvis.{part}")}
+
+
 def _modules(folder: str) -> list[str]:
     package = importlib.import_module(folder)
     names = [module.name for module in pkgutil.iter_modules(package.__path__)]
     return [name for name in names if not name.startswith("_")]
 
 
-def _import(part: str, kind: str, key: str) -> ModuleType:
+def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
+    """The module of a kind.
+
+    Args:
+        part: Part of the configuration, a key of ``FOLDERS``.
+        kind: Its kind, or the dotted path of the user's own module.
+        key: Dotted key of the component, for messages; None for the part.
+
+    Raises:
+        ConfigError: There is no such kind, or its module can't be imported.
+    """
+    key = key or part
     if "." in kind:
         return _import_own(kind, key)
     for folder in FOLDERS[part]:
         if kind in _modules(folder):
             return importlib.import_module(f"{folder}.{kind}")
+    if module := _plugins(part).get(kind):
+        return _import_own(module, key)
     raise ConfigError(
         f"{key}.kind: unknown {shown(kind)}; {suggest(kind, kinds(part))}, or give the dotted path "
         "of your own module"

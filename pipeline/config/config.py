@@ -1,18 +1,18 @@
 """The configuration: a YAML file, `dotted.key=value` overrides, and the validated result."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from common.errors import ConfigError, shown
-from common.files import parse_yaml
 from eval.class_names import COCO_NAMES
 from eval.fingerprint import WITHOUT_DTYPE
 from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
 from pipeline.config.class_ids import check_given, check_kept, ids_of
 from pipeline.config.components import Component
+from pipeline.config.overrides import Overrides, apply_overrides
 from pipeline.config.sections import (
     ComputeConfig,
     EvaluationConfig,
@@ -32,7 +32,7 @@ DETECTOR_SETTINGS = (
 DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 
-class _File(Section):
+class File(Section):
     """The top level of a configuration file; components are validated by their modules."""
 
     run: RunConfig = RunConfig()
@@ -138,13 +138,13 @@ class Config:
         }
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> Config:
+def load(path: Path, overrides: Overrides = ()) -> Config:
     """Read a configuration file and apply overrides.
 
     Args:
         path: A YAML file, or the name of one; see ``yaml_file.find``.
-        overrides: `dotted.key=value`, the value as YAML; `null` removes an arm, a sink or the
-            detector.
+        overrides: `dotted.key=value`, the value as YAML, or values by dotted key; `null` or None
+            removes an arm, a sink or the detector.
 
     Raises:
         ConfigError: The file or an override is wrong; the text names the key and the fix.
@@ -152,45 +152,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
     return check(read_settings(path, overrides))
 
 
-def read_settings(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+def read_settings(path: Path, overrides: Overrides) -> dict[str, Any]:
     """Read a configuration file with overrides as plain settings, not validated.
-
-    Overrides of kinds are applied first, because another kind clears its section.
 
     Raises:
         ConfigError: The file cannot be read, or an override has a wrong form.
     """
-    settings = yaml_file.read(path)
-    for override in sorted(overrides, key=lambda o: not o.partition("=")[0].endswith(".kind")):
-        apply_override(settings, override)
-    return settings
-
-
-def apply_override(settings: dict[str, Any], override: str) -> None:
-    """Set one `dotted.key=value` in nested settings, making missing sections.
-
-    Raises:
-        ConfigError: It has no `=`, its value is not YAML, or a part of its key is a plain value.
-    """
-    key, equals, text = override.partition("=")
-    names = key.split(".")
-    if not equals or not all(names):
-        raise ConfigError(f"{shown(override)} is not an override; write dotted.key=value")
-    try:
-        # YAML would read a pattern such as *_RGB as an alias, which a single value cannot have
-        value = text if text.startswith("*") else parse_yaml(text)
-    except ValueError as error:
-        raise ConfigError(f"{key}: {shown(text)} is not a YAML value ({error})") from error
-    section = settings
-    for name in names[:-1]:
-        if section.get(name) is None:
-            section[name] = {}
-        section = section[name]
-        if not isinstance(section, dict):
-            raise ConfigError(f"{key}: {name} is a plain value, it has no {names[-1]}")
-    if names[-1] == "kind" and section.get("kind") not in (None, value):
-        section.clear()  # settings of another kind
-    section[names[-1]] = value
+    return apply_overrides(yaml_file.read(path), overrides)
 
 
 def check(settings: Mapping[str, Any]) -> Config:
@@ -199,7 +167,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     Raises:
         ConfigError: A key or value is unknown or wrong.
     """
-    file = components.validate(_File, settings, "")
+    file = components.validate(File, settings, "")
     arms = {name: arm for name, arm in file.arms.items() if arm is not None}
     if not arms:
         raise ConfigError("arms: there are none; add one, e.g. arms.average.kind=average")
@@ -227,7 +195,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     return config
 
 
-def _detector(file: _File, protocol: Preset) -> Component | None:
+def _detector(file: File, protocol: Preset) -> Component | None:
     """The detector with the preset's settings, overridden by those of the file."""
     if file.detector is None:
         return None

@@ -64,7 +64,11 @@ class EvaluationConfig(Section):
 class ComputeConfig(Section):
     """Device, batch size and dtype of the computation."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+        description="auto (a GPU if there is one), cpu, cuda or cuda:1",
+    )
     batch: int = Field(4, ge=1, le=1024, description="pairs per batch")
     dtype: Dtype = Field("auto", description="of the fusers")
 

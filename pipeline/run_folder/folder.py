@@ -1,14 +1,14 @@
 """The run folder: `<name>.partial` during the run, `<name>` when it is complete."""
 
-import fcntl
 import os
 import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import yaml
+from filelock import BaseFileLock, FileLock, Timeout
 
 from common.errors import ConfigError, DataError
 from common.files import MEGABYTE, load_json, load_yaml, write_json, write_text, writing
@@ -52,7 +52,7 @@ class RunFolder:
 
     path: Path
     final: Path
-    lock: IO[str]
+    lock: BaseFileLock
     done: int = 0
     resumed: bool = False
 
@@ -92,11 +92,11 @@ class RunFolder:
         for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
-        self.lock.close()
+        self.lock.release()
 
     def abandon(self) -> bool:
         """Remove the folder if this run made it and recorded no pair; return whether it did."""
-        self.lock.close()
+        self.lock.release()
         if self.resumed or (self.path / PROGRESS).exists():
             return False
         shutil.rmtree(self.path)
@@ -117,7 +117,7 @@ def open_folder(config: Work) -> RunFolder:
     try:
         _write_config(partial, config)
     except DataError:
-        lock.close()
+        lock.release()
         shutil.rmtree(partial)
         raise
     return RunFolder(partial, final, lock)
@@ -241,13 +241,12 @@ def _done(partial: Path) -> int:
     return int(whole[-1]) if whole else 0
 
 
-def _lock(partial: Path) -> IO[str]:
+def _lock(partial: Path) -> BaseFileLock:
     """Lock the folder for this process; the system releases the lock when the process ends."""
-    lock = (partial / LOCK).open("w", encoding="utf-8")
+    lock = FileLock(partial / LOCK, thread_local=False)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
+        lock.acquire(timeout=0)
+    except Timeout as error:
         raise ConfigError(f"run.resume: the run in {partial} is still going on") from error
     return lock
 

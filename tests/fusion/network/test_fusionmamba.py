@@ -4,6 +4,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import nn
+from torch.nn import functional
 
 from fusion.fusers.fusionmamba import SIZES
 from fusion.network.es2d import ES2D
@@ -65,6 +66,16 @@ def test_padding_is_reflection():
         assert torch.allclose(net(**inputs), net(**mirrored)[..., :20], atol=1e-6)
 
 
+def test_the_edges_of_a_fine_gate_are_those_of_a_larger_image():
+    """The zeros that convolutions see beyond an image would show as a line along its edges."""
+    net, inputs = network(head="fine"), pair(32, 64)
+    larger = {name: functional.pad(image, [16] * 4, "reflect") for name, image in inputs.items()}
+    with torch.no_grad():
+        fused = net(**inputs)
+        whole = net.train()(**larger).clamp(0, 1)  # without a margin
+    assert torch.allclose(fused, whole[..., 16:-16, 16:-16], atol=1e-6)
+
+
 def test_images_of_a_batch_are_apart():
     net, inputs = network(), pair(batch=3)
     with torch.no_grad():
@@ -82,13 +93,14 @@ def test_repeats_and_knows_the_modalities():
     assert (swapped - first).abs().max() > 1e-4
 
 
-@pytest.mark.parametrize(("kind", "fraction"), [("gate", 4), ("fine", 2)])
-def test_the_gate_works_at_a_fraction_of_the_resolution(kind, fraction):
+# 40 x 64 is padded to 64 x 64 for a gate, and with a margin to 96 x 96 for a fine one
+@pytest.mark.parametrize(("kind", "side"), [("gate", 64 // 4), ("fine", 96 // 2)])
+def test_the_gate_works_at_a_fraction_of_the_resolution(kind, side):
     net, shapes = network(head=kind), []
     net.head.register_forward_hook(lambda module, given, out: shapes.append(tuple(out.shape)))
     with torch.no_grad():
         net(**pair(40, 64))
-    assert shapes == [(1, 64 // fraction, 64 // fraction, 2)]  # of 64 x 64, the padded image
+    assert shapes == [(1, side, side, 2)]
     assert net.expand_last is None
 
 

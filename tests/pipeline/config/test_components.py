@@ -87,6 +87,26 @@ def test_large_images_are_fused_in_bands_to_the_bit(kind, monkeypatch):
     assert torch.equal(arm(PairBatch(("a", "b"), ir, vis)), at_once)
 
 
+def test_a_fuser_of_whole_images_takes_few_large_ones_at_a_time(monkeypatch):
+    taken = []
+
+    def fuser(*, ir, vis):
+        taken.append(tuple(vis.shape))
+        return (ir + vis) / 2
+
+    torch.manual_seed(0)
+    ir, vis = (torch.randint(256, (5, n, 37, 51), dtype=torch.uint8) for n in (1, 3))
+    arm = _fuser.FuserArm(fuser, device=torch.device("cpu"), dtype=torch.float32)
+    batch = PairBatch(("a", "b", "c", "d", "e"), ir, vis)
+    at_once = arm(batch)
+    monkeypatch.setattr(_fuser, "WHOLE", 2 * 37 * 51)
+    assert torch.equal(arm(batch), at_once)
+    assert taken == [(count, 3, 37, 51) for count in (5, 2, 2, 1)]
+    monkeypatch.setattr(_fuser, "WHOLE", 1)
+    assert torch.equal(arm(batch), at_once)
+    assert taken[4:] == [(1, 3, 37, 51)] * 5
+
+
 @pytest.mark.parametrize("size", [(520, 51), (511, 64), (385, 3)])
 @pytest.mark.parametrize("levels", [1, 2, 3])
 def test_bands_of_a_pyramid_see_far_enough_to_be_the_whole_to_the_bit(size, levels, monkeypatch):
@@ -105,3 +125,20 @@ def test_bands_of_a_pyramid_see_far_enough_to_be_the_whole_to_the_bit(size, leve
         monkeypatch.setattr(_fuser, "BAND", 1)
         fused[margin] = arm(PairBatch(("a", "b"), ir, vis))
     assert torch.equal(fused[config.margin], fused[None])
+
+
+def test_an_installed_package_adds_a_kind(tmp_path, monkeypatch):
+    """Its entry point is found as pip leaves it."""
+    about = tmp_path / "theirs-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[irvis.detector]\nbright = tests.helpers.toys\nyolov5 = elsewhere\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert kinds("detector") == ["bright", "yolov5"]
+    loaded = components.load("detector", {"kind": "bright", "conf": 0.5}, "detector")
+    assert loaded.module.__name__ == "tests.helpers.toys"
+    assert loaded.dump() == {"kind": "bright", "conf": 0.5}
+    built_in = components.module_of("detector", "yolov5")
+    assert built_in.__name__ == "detection.detectors.yolov5"

@@ -74,7 +74,7 @@ def test_a_run_that_still_works_cannot_be_resumed(pairs, here):
     lock = run_folder._lock(here / "runs" / "toy.partial")
     with pytest.raises(ConfigError, match="still going on"):
         execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
-    lock.close()
+    lock.release()
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")

@@ -1,0 +1,44 @@
+"""The JSON schema of the configuration of a training."""
+
+import inspect
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+
+from pipeline.config.schema import Schema, by_kind, of_model
+from training.config import NETWORKS, File, SheetConfig
+from training.source_config import KINDS, Folders
+
+
+def of_training(definitions: Schema) -> Schema:
+    """The schema; what it refers to is added to ``definitions``, which has that of runs."""
+    schema = of_model(File, "#/$defs")
+    own = schema.pop("$defs")
+    own["network"] = _kinds("network", {k: m.Config for k, m in NETWORKS.items()}, own)
+    own["training_source"] = _kinds("training_source", KINDS, own)
+    own["folders"] = of_model(Folders, "#/$defs/folders/$defs")
+    own["sheet"] = of_model(SheetConfig, "#/$defs/sheet/$defs")
+    sources = own["DataConfig"]["properties"]
+    sources["sources"] = _by_name({"$ref": "#/$defs/training_source"})
+    sources["held_out"] = _by_name({"$ref": "#/$defs/folders"})
+    own["ScoresConfig"]["properties"]["sets"] = _by_name({"$ref": "#/$defs/source"})
+    schema["properties"] |= {
+        # of a weights file the kind is known, and so it has a default
+        "network": {key: value for key, value in own["network"].items() if key != "required"},
+        "sheet": {"anyOf": [{"$ref": "#/$defs/sheet"}, {"type": "null"}]},
+    }
+    definitions |= own
+    return schema
+
+
+def _kinds(part: str, models: Mapping[str, type[BaseModel]], definitions: Schema) -> Schema:
+    meanings = {
+        kind: (inspect.getdoc(model) or "").partition("\n")[0].rstrip(".")
+        for kind, model in models.items()
+    }
+    return by_kind(part, models, meanings, definitions)
+
+
+def _by_name(schema: Schema) -> Schema:
+    """A map from names to values of a schema; null removes one."""
+    return {"type": "object", "additionalProperties": {"anyOf": [schema, {"type": "null"}]}}
