@@ -12,6 +12,7 @@ import torch
 from common.device import choose_device, choose_dtype
 from common.errors import ConfigError, DataError, IrvisError
 from common.files import load_json, write_json
+from common.threads import computing_in
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
@@ -62,7 +63,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     Raises:
         errors.IrvisError: An error in the user's input.
     """
-    with listening() as said:
+    with computing_in(config.compute.threads), listening() as said:
         return _run(config, on_progress, said)
 
 
