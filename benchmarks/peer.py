@@ -17,7 +17,8 @@ os.environ["YOLO_CONFIG_DIR"] = sys.argv[3]
 
 import cv2  # noqa: E402
 import numpy as np  # noqa: E402
-from ultralytics import YOLO, settings  # noqa: E402
+from ultralytics import settings  # noqa: E402
+from ultralytics.models import YOLO  # noqa: E402
 
 CONF, IOU = 0.001, 0.7
 settings.update({"sync": False})
@@ -63,7 +64,7 @@ def loop(weights, data, out):
         grey = cv2.cvtColor(ir_frame, cv2.COLOR_BGR2GRAY)
         fused[..., 0] = (fused[..., 0].astype(np.uint16) + grey) // 2
         fused = cv2.cvtColor(fused, cv2.COLOR_YCrCb2BGR)
-        result = detector.predict(fused, conf=CONF, iou=IOU, device="cpu", verbose=False)[0]
+        (result,) = detector.predict(fused, conf=CONF, iou=IOU, device="cpu", verbose=False)
         video.write(result.plot())
         found[str(len(found))] = result.boxes.data.tolist()
     video.release()

@@ -1,6 +1,7 @@
 """The images, recordings and network that benchmarks/peers.py gives to both sides."""
 
 import json
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ def random_yolov5s(path, images):
         images: float [B, 3, H, W] in [0, 1], to which it is fitted.
     """
     torch.manual_seed(0)
-    network = yolov5.new_network("yolov5s.yaml", COCO_NAMES).eval()
+    network: Any = yolov5.new_network("yolov5s.yaml", COCO_NAMES).eval()
     classifiers = [branch[-1] for branch in network.model[-1].cv3]
     spread = [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
 

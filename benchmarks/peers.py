@@ -23,6 +23,7 @@ from dataclasses import astuple
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import evaluation
 import numpy as np
@@ -115,7 +116,8 @@ def processes(folder, weights, frames):
     save_data(data, frames)
     weights = weights or random_yolov5s(folder / "random.pt", images_of(data))
     whole = Whole(folder, weights)
-    classes = f"evaluation.classes={sorted(load_network(weights)[0].names)}"
+    network: Any = load_network(weights)[0]
+    classes = f"evaluation.classes={sorted(network.names)}"
     common = [f"detector.conf={CONF}", f"detector.iou={IOU}", "detector.classes=null", classes]
     sources = [f"source.ir={data / 'images'}", f"source.vis={data / 'visible'}", *common]
     single = [*(f"arms.{arm}=null" for arm in ("vis", "fused", "late")), "sinks.fused=null"]

@@ -5,4 +5,5 @@ from typing import Literal
 
 Modality = Literal["ir", "vis"]
 MODALITIES: tuple[Modality, Modality] = ("ir", "vis")
+CAMERA: Mapping[Modality, str] = {"ir": "infrared", "vis": "visible"}  # in words
 OTHER: Mapping[Modality, Modality] = {"ir": "vis", "vis": "ir"}

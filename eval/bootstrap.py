@@ -50,8 +50,8 @@ class Bootstrap:
 
     Attributes:
         images: How many images there are.
-        arms: float64 (draws, 4), in the order of ``STATISTICS``. Draws without any label have no
-            statistics and are left out, in all arms alike.
+        arms: float64 (draws, 4), in the order of ``STATISTICS``; NaN in draws without any label of
+            the arm's, which its intervals and differences leave out.
     """
 
     images: int
@@ -71,6 +71,7 @@ class Bootstrap:
         return Difference(value, ci95, verdict)
 
     def _interval(self, draws: NDArray[np.float64]) -> Interval | None:
+        draws = draws[~np.isnan(draws)]
         if len(draws) == 0:
             return None
         n = self.images
@@ -83,32 +84,28 @@ def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0)
     """Draw images and compute each arm's statistics on every draw.
 
     Args:
-        arms: Matches of every arm on the same images.
+        arms: Matches of every arm on the same images, whose labels may differ.
         draws: How many.
         seed: Of the random numbers; the same seed and images give the same draws.
 
     Returns:
-        The draws; without any where fewer than two images have a label, since all draws with a
-        label would then have the same one.
+        The draws; NaN for an arm of whose images fewer than two have a label, since all draws with
+        a label would then have the same one.
 
     Raises:
-        ValueError: The arms' images or labels differ.
+        ValueError: The arms have different numbers of images.
     """
-    first = next(iter(arms.values()))
-    for other in arms.values():
-        if other.images != first.images or not _equal_labels(other, first):
-            raise ValueError("the arms must be matched against the same labels")
-    if first.labelled_images < 2:
-        return Bootstrap(first.images, {arm: np.zeros((0, len(STATISTICS))) for arm in arms})
-    ranked = {arm: _ranked(matches) for arm, matches in arms.items()}
-    values: dict[str, list[NDArray[np.float64]]] = {arm: [] for arm in arms}
+    images = next(iter(arms.values())).images
+    if any(matches.images != images for matches in arms.values()):
+        raise ValueError("the arms must be matched on the same images")
+    ranked = {arm: _ranked(mine) for arm, mine in arms.items() if mine.labelled_images > 1}
+    values = {arm: np.full((draws, len(STATISTICS)), np.nan) for arm in arms}
     random = np.random.default_rng(seed)
-    for start in range(0, draws, _BLOCK):
-        counts = draw(first.images, min(_BLOCK, draws - start), random)
+    for start in range(0, draws if ranked else 0, _BLOCK):
+        counts = draw(images, min(_BLOCK, draws - start), random)
         for arm, mine in ranked.items():
-            values[arm].append(_statistics(mine, counts))
-    every = {arm: np.concatenate(parts) for arm, parts in values.items()}
-    return Bootstrap(first.images, {arm: v[~np.isnan(v[:, 0])] for arm, v in every.items()})
+            values[arm][start : start + len(counts)] = _statistics(mine, counts)
+    return Bootstrap(images, values)
 
 
 def draw(images: int, draws: int, seed: int | np.random.Generator) -> NDArray[np.int32]:
@@ -161,10 +158,4 @@ def _ranked(matches: Matches) -> Ranked:
         hits=np.concatenate(hits),
         hits_start=np.cumsum([0, *map(len, hits)]),
         labels=np.stack([np.bincount(images, minlength=matches.images) for images in where]),
-    )
-
-
-def _equal_labels(a: Matches, b: Matches) -> bool:
-    return np.array_equal(a.label_image, b.label_image) and np.array_equal(
-        a.label_class, b.label_class
     )

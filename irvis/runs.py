@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from common.cells import plain
 from common.errors import ConfigError, DataError, shown
@@ -15,9 +19,10 @@ from eval.report.verdict import verdict
 from irvis.scores import Scores, differences
 from pipeline.commands import _terminal
 from pipeline.commands import compare as compare_command
+from pipeline.commands._single_pairs import Order, Row, SinglePairs
 from pipeline.config import config as configuration
 from pipeline.config.components import suggest
-from pipeline.config.overrides import Overrides, apply_overrides
+from pipeline.config.overrides import Overrides, apply_overrides, as_yaml
 from pipeline.engine import runner
 from pipeline.run_folder.names import GROUND_TRUTH, QUALITY, predictions_file
 from pipeline.run_folder.results_file import read_results, read_timing
@@ -47,12 +52,12 @@ class Run(Scores):
 
     @property
     def ground_truth(self) -> pd.DataFrame:
-        """The labelled objects.
+        """The labelled objects of the pairs, without labels of one camera's own.
 
         Returns:
-            A row an object: ``key`` of its pair, ``class_id``, ``class_name``, ``left``, ``top``,
-            ``right`` and ``bottom`` in pixels, and ``ignore``: whether it is a region that counts
-            neither way.
+            A row an object, with the ``key`` of its pair, ``class_id``, ``class_name``, ``left``,
+            ``top``, ``right`` and ``bottom`` in pixels, and ``ignore``: whether it is a region that
+            counts neither way.
 
         Raises:
             DataError: The run has none, or its file is damaged.
@@ -75,8 +80,8 @@ class Run(Scores):
         """The detections of an arm, as they were scored.
 
         Returns:
-            A row a detection: ``key`` of its pair, ``class_id``, ``class_name``, ``score`` in
-            [0, 1], ``left``, ``top``, ``right`` and ``bottom`` in pixels.
+            A row a detection, with the ``key`` of its pair, ``class_id``, ``class_name``, ``score``
+            in [0, 1], ``left``, ``top``, ``right`` and ``bottom`` in pixels.
 
         Raises:
             ConfigError: There is no such arm.
@@ -119,6 +124,51 @@ class Run(Scores):
         numbers: pd.DataFrame = table.set_index(["arm", "key"]).apply(pd.to_numeric)
         return numbers
 
+    def worst(self, number: int = 10) -> pd.DataFrame:
+        """The pairs in which the first fused arm makes most errors, at confidence 0.25.
+
+        Returns:
+            A row a pair, by ``key``: ``objects``, ``missed``, ``false`` (detections), ``rescued``
+            (found by the arm and by no single modality) and ``lost``. Pairs without errors are left
+            out.
+
+        Raises:
+            DataError: The run has no detections or no labels.
+        """
+        return self._ranked("worst", number)
+
+    def rescued(self, number: int = 10) -> pd.DataFrame:
+        """The pairs with most objects that the first fused arm finds and no single modality does.
+
+        Returns and raises what ``worst`` does.
+        """
+        return self._ranked("rescued", number)
+
+    def pair(self, key: str) -> NDArray[np.uint8]:
+        """One picture of a pair: every arm's image with labels and detections.
+
+        Args:
+            key: The pair's key, as in ``ground_truth`` and ``worst``.
+
+        Returns:
+            uint8 (H, W, 3), RGB. Labels are white where the arm finds them, red where it doesn't,
+            magenta where it finds what no single modality does.
+
+        Raises:
+            IrvisError: There is no such pair, or the run's images are not where they were.
+        """
+        ((_, picture),) = self._pairs.pictures([key])
+        return picture
+
+    def _ranked(self, order: Order, number: int) -> pd.DataFrame:
+        rows = [asdict(row) for row in self._pairs.ranked(order, number)]
+        names = [field.name for field in fields(Row)]
+        return pd.DataFrame(rows, columns=names).set_index("key")
+
+    @cached_property
+    def _pairs(self) -> SinglePairs:
+        return SinglePairs(self.folder, self.results)
+
     @property
     def times(self) -> pd.DataFrame:
         """Milliseconds per pair: a row an arm, a column a stage; no rows without a timing file."""
@@ -155,7 +205,7 @@ def run(
         IrvisError: An error in the input, or the configuration has no sink of kind results.
     """
     if isinstance(config, Mapping):
-        checked = configuration.check(apply_overrides(config, overrides))
+        checked = configuration.check(apply_overrides(as_yaml(config), overrides))
     else:
         checked = configuration.load(Path(config), overrides)
     if not checked.is_scored:

@@ -10,7 +10,7 @@ import pandas as pd
 from common.errors import ConfigError, shown
 from eval.average_precision import STATISTICS
 from eval.class_map import Given
-from eval.report.tables import MAPS, scored_arms
+from eval.report.tables import MAPS, own_labels_notes, scored_arms
 from pipeline.commands import evaluate as command
 from pipeline.config.components import suggest
 
@@ -109,13 +109,15 @@ class Scores:
         return ""
 
     def _repr_html_(self) -> str:
-        """The headline, the table with intervals, and the warnings, for a notebook."""
+        """The headline, the table with intervals, warnings, and whose labels, for a notebook."""
         table = self.table
         cells = pd.DataFrame(index=table.index)
         for name, title in {"precision": "P", "recall": "R", **MAPS}.items():
             ends = table[f"{name}_low"], table[f"{name}_high"]
             cells[title] = [_cell(*values) for values in zip(table[name], *ends, strict=True)]
-        notes = "".join(f"<p>Warning: {html.escape(line)}</p>" for line in self.warnings)
+        lines = [f"Warning: {line}" for line in self.warnings]
+        lines += [f"Note: {line}" for line in own_labels_notes(self.results)]
+        notes = "".join(f"<p>{html.escape(line)}</p>" for line in lines)
         return f"<p><b>{html.escape(self.headline())}</b></p>{cells.to_html()}{notes}"
 
 

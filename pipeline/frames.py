@@ -110,10 +110,12 @@ class BadPair:
     Attributes:
         key: The pair's key.
         reason: One line for the user: what is wrong with which file, and how to fix it.
+        modality: The camera of a single frame of a recording; None for a pair.
     """
 
     key: str
     reason: str
+    modality: Modality | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ class Item:
     Attributes:
         pair: Infrared and visible frame of one size, none missing.
         labels: Ground truth, None if the source has none.
+        own_labels: By camera, the ground truth of the arms that show it alone; empty where that is
+            ``labels`` too.
         ready: Ready-made fused images by arm, HWC RGB uint8.
         light: Day or night; None without labels.
         dead: The modality whose camera is dead: the pair falls back to the other one and is not
@@ -167,6 +171,11 @@ class Item:
     light: Light | None = None
     dead: Modality | None = None
     misalignment: Misalignment | None = None
+    own_labels: Mapping[Modality, Labels] = field(default_factory=dict)
+
+    def truth(self, camera: Modality | None) -> Labels | None:
+        """The camera's own ground truth; for None, and without an own one, that of the pair."""
+        return self.labels if camera is None else self.own_labels.get(camera, self.labels)
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The base classes of sources, arms and sinks, and what the engine passes to sinks."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from detection.boxes import Detections
 from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
+from eval.named_labels import NamedLabels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 
 
@@ -38,11 +39,14 @@ class Source:
 
     Attributes:
         labels_on: The modality whose images the labels are drawn on.
+        own_labels: By camera, labels for the arms that show it alone, in place of ``labels``; only
+            beside those. By the pair's key.
         register: Maps a pair's infrared image to the visible grid; None without a calibration. The
             run sets it before ``check`` and applies it to the pairs that are iterated.
     """
 
     labels_on: Modality = "vis"
+    own_labels: Mapping[Modality, NamedLabels] = {}
     register: Callable[[FramePair], FramePair] | None = None
 
     @property
@@ -99,11 +103,15 @@ class Source:
     def stop(self) -> None:
         """Stop waiting for frames, so that the iteration ends soon; callable from any thread."""
 
+    def label_key(self, pair: FramePair | BadPair) -> str:
+        """The key by which ``labels`` and ``label_classes`` find a pair's; by default its own."""
+        return pair.key
+
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Ground truth of a pair; empty if nothing is labelled.
 
         Args:
-            key: Of the pair.
+            key: Of the pair: what ``label_key`` gives.
             size: Height and width of the image that it is drawn on (``labels_on``), as decoded.
 
         Raises:
@@ -112,7 +120,7 @@ class Source:
         return Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
-        """Class ids of a pair's labels (n,), for counting; needs no image."""
+        """Class ids of a pair's labels (n,), for counting; needs no image. Key as ``labels``'."""
         return np.zeros(0, np.int64)
 
     def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]:
@@ -182,6 +190,8 @@ class RunContext:
         classes: Ids of the classes that are scored, None for all classes of the detector.
         done: Pairs that the interrupted run finished; 0 for a new run.
         baselines: By modality, the first arm that shows it alone; None if there is none.
+        own_labels: The cameras that have labels of their own.
+        truths: By arm, the camera whose own labels it is scored on; the pair's for all others.
     """
 
     folder: Path
@@ -194,6 +204,18 @@ class RunContext:
     classes: tuple[int, ...] | None
     done: int
     baselines: Mapping[str, str | None]
+    own_labels: tuple[Modality, ...] = ()
+    truths: Mapping[str, Modality] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCounts:
+    """What the labels of one camera hold, as in ``Summary``."""
+
+    objects: int
+    labelled_objects: int
+    classes: Counted
+    labels: LabelReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +234,7 @@ class Summary:
             files.
         labels: The content of the label files; None without them.
         warnings: What the source warned of, one line each.
+        own_labels: By camera that has labels of its own, what these hold.
     """
 
     frames: Mapping[str, int]
@@ -222,6 +245,7 @@ class Summary:
     classes: Counted | None = None
     labels: LabelReport | None = None
     warnings: Sequence[str] = ()
+    own_labels: Mapping[Modality, OwnCounts] = field(default_factory=dict)
 
 
 class Sink:

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MAIN = "import sys; from pipeline.cli import main; sys.exit(main())"
+MAIN = """
+import sys
+from pipeline.cli import main
+code = main()
+from ultralytics.utils import AUTOINSTALL, ONLINE
+print(AUTOINSTALL, ONLINE)
+sys.exit(code)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +47,18 @@ def test_everything_that_is_no_code_is_in_it(installed):
 
 
 @pytest.mark.slow
-def test_the_demo_runs_in_an_empty_folder(installed, tmp_path):
+def test_the_demo_runs_offline_in_an_empty_folder(installed, tmp_path):
     """Its first frames; without what would be compiled for them: FusionMamba and the scores."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("YOLO_")
+    }
     without = [f"{name}=null" for name in ("arms.fused", "sinks.results", "sinks.report")]
     overrides = ["source.frames=2", "source.clip=2", *without]
-    subprocess.run(
-        [sys.executable, "-c", MAIN, "demo", *overrides],
-        cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": str(installed)},
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, "demo", *overrides], capture_output=True, text=True,
+        cwd=tmp_path, check=False, env={**environment, "PYTHONPATH": str(installed)},
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     video = tmp_path / "runs" / "demo" / "video" / "side_by_side.mp4"
     assert video.stat().st_size > 0
+    assert done.stdout.splitlines()[-1] == "False False"  # what ultralytics was told

@@ -72,7 +72,7 @@ class Scores:
                 self._sets[name] = [
                     (Item(pair, None, {}), labels.of_classes(detector.classes))
                     for pair in map(checked, source)
-                    for labels in [source.labels(pair.key, pair.whole()[2].size)]
+                    for labels in [source.labels(source.label_key(pair), pair.whole()[2].size)]
                 ]
 
     def plain(self) -> list[Score]:

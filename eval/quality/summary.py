@@ -41,12 +41,12 @@ def correlations(
             labels, there is no gain, and the result is empty.
     """
     ir, vis = (results.get(baselines[modality] or "") for modality in ("ir", "vis"))
-    if ir is None or vis is None or ir.yolo.labels == 0:
+    if ir is None or vis is None or 0 in (ir.yolo.labels, vis.yolo.labels):
         return {}
     sources = image_f1(ir.matches), image_f1(vis.matches)
     by_arm = {}
     for arm, table in tables.items():
-        if arm in results and results[arm] not in (ir, vis):
+        if arm in results and results[arm] not in (ir, vis) and results[arm].yolo.labels:
             gain = detection_gain(image_f1(results[arm].matches), *sources)
             metrics = {str(name): table[name].to_numpy() for name in table}
             by_arm[arm] = {name: asdict(c) for name, c in correlate(metrics, gain).items()}

@@ -78,7 +78,9 @@ def charts(
     scored = scored_arms(results)
     colours = colours_of(list(results["arms"]))
     if scored and curves is not None and any(curves["arms"].values()):
-        labels = next(iter(scored.values()))["yolo"]["per_class"]
+        labels: dict[str, Json] = {}
+        for part in scored.values():  # they may have labels of their own
+            labels = {**part["yolo"]["per_class"], **labels}
         names = sorted(labels, key=lambda name: -labels[name]["labels"])[:_MOST_CLASSES]
         which = "each class" if len(names) == len(labels) else f"the {len(names)} commonest classes"
         text = f"Precision over recall at IoU 0.5 for {which}, one line per arm."
@@ -147,10 +149,11 @@ def _precision_recall(curves: Json, classes: Sequence[str], colours: Mapping[str
     for place, name in enumerate(classes, 1):
         axes = figure.add_subplot(rows, columns, place, title=name)
         for number, (arm, parts) in enumerate(curves["arms"].items()):
-            line = parts[name]["precision"]
+            if name not in parts:
+                continue  # the arm has other labels
             axes.plot(
-                curves["recall"], line, label=arm, color=colours[arm], linewidth=1.4,
-                linestyle=_DASHES[number % 4],
+                curves["recall"], parts[name]["precision"], label=arm, color=colours[arm],
+                linewidth=1.4, linestyle=_DASHES[number % 4],
             )  # fmt: skip
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
     _legend(figure, axes)
@@ -211,6 +214,8 @@ def _accuracy_time(
     axes = figure.add_subplot(xlabel="ms per pair, fuse and detect", ylabel=MAPS["map50_95"])
     for number, (arm, part) in enumerate(scored_arms(results).items()):
         score, interval = part["yolo"]["map50_95"], part["ci95"]["map50_95"]
+        if score is None:
+            continue
         bars = None if interval is None else _error_bars([score], *([end] for end in interval))
         axes.errorbar(
             cost(times, results["protocol"]["arms"], arm), score, bars, color=colours[arm],

@@ -16,7 +16,16 @@ from markupsafe import Markup
 from eval.agreement import Agreement
 from eval.report.charts import OUTCOME_COLOURS, cost
 from eval.report.gallery import rank
-from eval.report.tables import MAPS, NONE, OUTCOMES, Section, number, scored_arms, telling_pairs
+from eval.report.tables import (
+    MAPS,
+    NONE,
+    OUTCOMES,
+    Section,
+    number,
+    own_labels_notes,
+    scored_arms,
+    telling_pairs,
+)
 from eval.report.verdict import STATISTIC, Verdict, signed
 from eval.report.verdict import verdict as verdict_of
 
@@ -87,6 +96,11 @@ class Run:
     def scored(self) -> Mapping[str, Json]:
         """The scored arms."""
         return scored_arms(self.results)
+
+    @property
+    def own_labels(self) -> Sequence[str]:
+        """Which arms are scored on which labels; empty where it is the same for all."""
+        return list(own_labels_notes(self.results))
 
     @property
     def pairs(self) -> Sequence[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from common.modality import CAMERA
 from eval.attribution import SIZES
 from eval.average_precision import STATISTICS
 from eval.operating_points import CONFIDENCE, FALSE_POSITIVES
@@ -97,13 +98,43 @@ def scored_arms(results: Json) -> dict[str, Json]:
     return {arm: part["detection"] for arm, part in arms if part["detection"] is not None}
 
 
+def truth_of(results: Json, arm: str) -> str | None:
+    """The camera whose own labels an arm is scored on, None for the pair's labels."""
+    own = results.get("own_labels", {}).items()
+    return next((camera for camera, part in own if arm in part["arms"]), None)
+
+
+def own_labels_notes(results: Json) -> Iterator[str]:
+    """Which arms are scored on which labels; nothing where it is the same for all."""
+    own = results.get("own_labels", {}) if scored_arms(results) else {}
+    arms: list[str] = []
+    for camera, part in own.items():
+        if part["arms"]:
+            yield (
+                f"{', '.join(part['arms'])}: scored on the labels of {CAMERA[camera]} alone, "
+                f"{part['scored']} of {part['labelled']} objects"
+            )
+        arms += part["arms"]
+        yield from (f"the labels of {CAMERA[camera]} alone: {note}" for note in part["notes"])
+    if arms:
+        rest = ", ".join(arm for arm in results["arms"] if arm not in arms)
+        yield (
+            (f"{rest}: scored on the pair's labels; " if rest else "")
+            + "there are no outcomes of single objects, which need one set of labels"
+        )
+
+
 def _scores(detections: Mapping[str, Json]) -> Section:
     """Scores of all objects, by class and by light."""
     rows = []
-    first = next(iter(detections.values()))  # the labels are the same for all arms
-    for group in ("all", *first["yolo"]["per_class"], *first["light"]):
+    parts = detections.values()
+    classes = dict.fromkeys(name for part in parts for name in part["yolo"]["per_class"])
+    lights = dict.fromkeys(name for part in parts for name in part["light"])
+    for group in ("all", *classes, *lights):
         for arm, part in detections.items():
             yolo, coco = part["yolo"], part["coco"]
+            if group in classes and group not in {**yolo["per_class"], **coco["per_class"]}:
+                continue  # the arm has other labels
             if group in part["light"]:
                 yolo, coco = part["light"][group], {}
             elif group != "all":

@@ -49,8 +49,9 @@ def verdict(results: Mapping[str, Any]) -> Verdict:
         return Verdict("none", "No labels, no verdict.", text)
     if not results["comparisons"]:
         return Verdict("none", "No verdict.", _why_none(results, scored))
-    alone = [arm for arm in results["protocol"]["baselines"].values() if arm in scored]
-    fused = fused_arms(results["protocol"], scored)
+    compared = _labelled(scored)
+    alone = [arm for arm in results["protocol"]["baselines"].values() if arm in compared]
+    fused = fused_arms(results["protocol"], compared)
     if not alone or not fused:
         missing = "of a single modality" if not alone else "that fuses"
         return Verdict("none", "No verdict.", f"The run has no arm {missing} to compare with.")
@@ -84,4 +85,11 @@ def signed(value: float) -> str:
 def _why_none(results: Mapping[str, Any], scored: Mapping[str, Any]) -> str:
     if len(scored) == 1:
         return f"{next(iter(scored))} is the only arm; add another one to compare it with."
+    if len(labelled := _labelled(scored)) == 1:
+        return f"Objects of the evaluated classes are labelled for {labelled[0]} alone."
     return "No object of the evaluated classes is labelled."
+
+
+def _labelled(scored: Mapping[str, Any]) -> list[str]:
+    """The arms that have labelled objects, which may be their camera's own."""
+    return [arm for arm, part in scored.items() if part["yolo"][STATISTIC] is not None]

@@ -24,10 +24,15 @@ from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
 from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
-from eval.report.tables import MAPS, number
-from pipeline.commands._terminal import console, difference_cells, print_lines, with_interval
-from pipeline.commands.show import detector_text
-from pipeline.run_folder.names import GROUND_TRUTH, RESULTS, predictions_file
+from eval.report.tables import MAPS, number, own_labels_notes, truth_of
+from pipeline.commands._terminal import (
+    console,
+    detector_text,
+    difference_table,
+    print_lines,
+    with_interval,
+)
+from pipeline.run_folder.names import RESULTS, ground_truth_file, predictions_file
 from pipeline.run_folder.results_file import read_results
 
 Json = dict[str, Any]
@@ -103,11 +108,11 @@ def print_report(comparison: Mapping[str, Any]) -> None:
     print_lines(
         f"Fingerprint {comparison['fingerprint']}: all runs have the same {protocol['images']} "
         "images and their labels, classes, detector and settings",
-        f"Detector: {detector_text(protocol['detector'])}; P, R, mAP: YOLO convention",
+        f"Detector: {detector_text(protocol['detector'], digest=True)}; P, R, mAP: YOLO convention",
     )
     out.print(_score_table(comparison["runs"]))
     if comparison["differences"]:
-        out.print(_difference_table(comparison["differences"]))
+        out.print(difference_table(comparison["differences"]))
     else:
         out.print("No two runs have an arm of the same name: there are no differences to show.")
     print_lines(*(f"Warning: {line}" for line in comparison["warnings"]))
@@ -139,7 +144,8 @@ def _check_whole(run: _Run) -> None:
             raise DataError(
                 f"{run.folder}: has no labelled objects: no scores; give its source labels"
             )
-    for name in (GROUND_TRUTH, *(predictions_file(arm) for arm in arms)):
+    truths = map(ground_truth_file, (None, *run.results.get("own_labels", {})))
+    for name in (*truths, *(predictions_file(arm) for arm in arms)):
         if not (run.folder / name).is_file():
             raise DataError(
                 f"{run.folder}: is no whole run folder: {name} is missing; copy all of it, or run "
@@ -176,22 +182,44 @@ def _scores(run: _Run) -> Json:
 
 def _differences(runs: Sequence[_Run]) -> list[Json]:
     """For each arm in several runs: later runs minus the first one that has it."""
-    truths = {run.name: _ground_truth(run) for run in runs}
+    own = runs[0].results["protocol"].get("own_labels", {})
+    truths = {
+        camera: {run.name: _ground_truth(run, camera) for run in runs} for camera in (None, *own)
+    }
     # all predictions are scored on the first run's ground truth, which pairs the images
-    truth = truths[runs[0].name]
-    labels = labels_of(truth)
+    first = {camera: of[runs[0].name] for camera, of in truths.items()}
+    labels = {camera: labels_of(truth) for camera, truth in first.items()}
     entries = []
     for arm in dict.fromkeys(arm for run in runs for arm in run.results["arms"]):
         matches: dict[str, Matches] = {}
-        for run in runs:
-            if arm in run.results["arms"]:
-                path = run.folder / predictions_file(arm)
-                ids = _image_ids(truths[run.name], truth)
-                predictions = read_predictions(path, truth, image_ids=ids)
-                matches[run.name] = match_images(detections_of(truth, predictions), labels)
+        having = [run for run in runs if arm in run.results["arms"]]
+        camera = _camera(having, arm)
+        for run in having:
+            path = run.folder / predictions_file(arm)
+            ids = _image_ids(truths[camera][run.name], first[camera])
+            predictions = read_predictions(path, first[camera], image_ids=ids)
+            found = detections_of(first[camera], predictions)
+            matches[run.name] = match_images(found, labels[camera])
         if len(matches) > 1:
             entries += [{"arm": arm, **entry} for entry in _less_first(matches)]
     return entries
+
+
+def _camera(runs: Sequence[_Run], arm: str) -> str | None:
+    """The camera whose own labels an arm is scored on in these runs, None for the pair's.
+
+    Raises:
+        ConfigError: They differ in it.
+    """
+    of = [truth_of(run.results, arm) for run in runs]
+    for run, camera in zip(runs, of, strict=True):
+        if camera != of[0]:
+            whose = ["the pair's labels" if c is None else f"{c}'s own" for c in (camera, of[0])]
+            raise ConfigError(
+                f"arm {arm} is scored on {whose[0]} in {run.folder}, but on {whose[1]} in "
+                f"{runs[0].folder}; give arms that show other cameras other names"
+            )
+    return of[0]
 
 
 def _less_first(matches: Mapping[str, Matches]) -> Iterator[Json]:
@@ -203,11 +231,12 @@ def _less_first(matches: Mapping[str, Matches]) -> Iterator[Json]:
         yield {"run": run, "less": less, **difference(values, draws, run, less)}
 
 
-def _ground_truth(run: _Run) -> GroundTruth:
+def _ground_truth(run: _Run, camera: str | None) -> GroundTruth:
     """Read a run's ground truth, and check that its results were computed from it."""
-    path = run.folder / GROUND_TRUTH
+    path, protocol = run.folder / ground_truth_file(camera), run.results["protocol"]
     ground_truth = read_ground_truth(path)
-    if content_hash(ground_truth) != run.results["protocol"]["ground_truth_sha256"]:
+    hashes = {None: protocol["ground_truth_sha256"], **protocol.get("own_labels", {})}
+    if content_hash(ground_truth) != hashes[camera]:
         raise DataError(f"{path}: is not what {RESULTS} beside it was computed from; run it again")
     return ground_truth
 
@@ -232,6 +261,7 @@ def _warnings(runs: Sequence[_Run]) -> list[str]:
 
 def _notes(runs: Sequence[_Run]) -> list[str]:
     """Other differences of the protocols: one line per key, with the value of each run."""
+    own = [note for run in runs for note in own_labels_notes(run.results)]
     values: dict[str, dict[str, str]] = {}
     for one, other in combinations(runs, 2):
         for key, a, b in side_differences(one.results["protocol"], other.results["protocol"]):
@@ -244,7 +274,7 @@ def _notes(runs: Sequence[_Run]) -> list[str]:
                 runs_of.setdefault(by_run[run.name], []).append(run.name)
         texts = (f"{value} in {' and '.join(names)}" for value, names in runs_of.items())
         lines.append(f"{key} is {', '.join(texts)}")
-    return lines
+    return [*dict.fromkeys(own), *lines]
 
 
 def _short(value: object) -> str:
@@ -267,18 +297,4 @@ def _score_table(runs: Mapping[str, Any]) -> Table:
             # Text, because rich would take [ir,vis] for a style
             table.add_row(Text(run), Text(arm), *row, Text(number(scores["coco_map50_95"])))
         table.add_section()
-    return table
-
-
-def _difference_table(entries: Sequence[Mapping[str, Any]]) -> Table:
-    """One row per arm and later run."""
-    table = Table()
-    table.add_column("arm")
-    table.add_column("difference", overflow="fold")
-    for title in MAPS.values():
-        table.add_column(title, justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
-    for entry in entries:
-        runs = Text(f"{entry['run']} − {entry['less']}")
-        table.add_row(Text(entry["arm"]), runs, *difference_cells(entry))
     return table

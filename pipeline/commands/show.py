@@ -1,4 +1,4 @@
-"""`irvis show`: prints all tables of a run."""
+"""`irvis show`: prints all tables of a run, or draws single pairs of it."""
 
 import argparse
 import json
@@ -13,22 +13,52 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.fingerprint import fingerprint
-from eval.report.tables import Section, scored_arms, sections
-from pipeline.commands._terminal import console, print_lines, score_tables, time_table
-from pipeline.run_folder.names import RESULTS
+from eval.report.tables import Section, own_labels_notes, scored_arms, sections
+from pipeline.commands._terminal import (
+    console,
+    detector_text,
+    print_lines,
+    score_tables,
+    time_table,
+)
+from pipeline.run_folder.names import PAIRS, RESULTS
 from pipeline.run_folder.results_file import legible, read_results, read_timing
 
 Json = Mapping[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the run folder."""
+    """Add the run folder and the choice of pairs."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run folder")
+    parser.add_argument(
+        "--pair", action="append", metavar="KEY", help="draw this pair: every arm, labels, boxes"
+    )
+    parser.add_argument(
+        "--worst", type=int, metavar="N", help="list and draw the pairs with most errors of fusion"
+    )
+    parser.add_argument(
+        "--rescued", type=int, metavar="N", help="... with most objects that only fusion finds"
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="for pictures, default RUN/pairs"
+    )
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Print the tables."""
-    print_report(parsed.run)
+    """Print the tables, or draw pairs."""
+    if parsed.pair is None and parsed.worst is None and parsed.rescued is None:
+        print_report(parsed.run)
+        return
+    # imported now: fusing needs torch, tables don't
+    from pipeline.commands import _pair_files
+
+    _pair_files.write(
+        parsed.run,
+        parsed.output or parsed.run / PAIRS,
+        keys=parsed.pair or [],
+        worst=parsed.worst,
+        rescued=parsed.rescued,
+    )
 
 
 def print_report(folder: Path) -> None:
@@ -64,6 +94,8 @@ def introduction(results: Json) -> Iterator[str]:
         yield f"Warning: {warning}"
     for note in (results.get("labels") or {}).get("notes", []):
         yield f"Note: {note}"
+    for note in own_labels_notes(results):
+        yield f"Note: {note}"
     protocol, frames, objects = results["protocol"], results["frames"], results["objects"]
     text = f"{frames['paired']} of {frames['paired'] + frames['failed']} pairs"
     if objects["labelled"]:
@@ -74,17 +106,9 @@ def introduction(results: Json) -> Iterator[str]:
     if protocol["detector"] is None:
         yield "The run had no detector: no scores."
         return
-    yield f"Detector: {detector_text(protocol['detector'])}"
+    yield f"Detector: {detector_text(protocol['detector'], digest=True)}"
     if not scored_arms(results):
         yield "The source has no labels: no scores."
-
-
-def detector_text(detector: Json) -> str:
-    """The detector of a protocol and its thresholds, in one line."""
-    return (
-        f"{detector['network']} ({detector['head']}, weights {detector['weights_sha256'][:12]}), "
-        f"conf {detector['conf']}, NMS IoU {detector['iou']}"
-    )
 
 
 def _table(section: Section) -> Table:

@@ -10,22 +10,21 @@ from common.files import parse_yaml
 Overrides = Sequence[str] | Mapping[str, object]
 
 
-def apply_overrides(settings: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
-    """A copy of nested settings with overrides.
+def apply_overrides(settings: dict[str, Any], overrides: Overrides) -> dict[str, Any]:
+    """Apply overrides to nested settings, and return these.
 
     Overrides of kinds are applied first, because another kind clears its section.
 
     Raises:
         ConfigError: An override has a wrong form.
     """
-    changed: dict[str, Any] = _plain(settings)
     if isinstance(overrides, Mapping):
-        given = [(str(key), _plain(value)) for key, value in overrides.items()]
+        given = [(str(key), as_yaml(value)) for key, value in overrides.items()]
     else:
         given = [_parse(override) for override in overrides]
     for key, value in sorted(given, key=lambda item: not item[0].endswith(".kind")):
-        _set(changed, key, value)
-    return changed
+        _set(settings, key, value)
+    return settings
 
 
 def apply_override(settings: dict[str, Any], override: str) -> None:
@@ -65,10 +64,10 @@ def _set(settings: dict[str, Any], key: str, value: object) -> None:
     section[names[-1]] = value
 
 
-def _plain(value: object) -> Any:  # noqa: ANN401  (YAML values)
-    """A copy that a configuration file can hold: paths as text, tuples as lists."""
+def as_yaml(value: object) -> Any:  # noqa: ANN401  (YAML values)
+    """A copy of Python values as a YAML file holds them: paths as text, tuples as lists."""
     if isinstance(value, Mapping):
-        return {key: _plain(part) for key, part in value.items()}
+        return {key: as_yaml(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [as_yaml(part) for part in value]
     return str(value) if isinstance(value, PurePath) else value

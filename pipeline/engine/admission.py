@@ -1,12 +1,15 @@
 """Decides which pairs are processed, adds labels and ready-made images, and counts all pairs."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import DataError
+from common.modality import Modality
 from eval.label_report import Counted
 from eval.labels import Labels
 from eval.light import light_of
@@ -18,7 +21,7 @@ from pipeline.engine.ledger import Ledger
 from pipeline.frames import BadPair, Dropped, Frame, FramePair, Item
 from pipeline.geometry.registration import Register
 from pipeline.images import to_grey
-from pipeline.interfaces import Source, Summary
+from pipeline.interfaces import OwnCounts, Source, Summary
 
 
 class Admission:
@@ -38,7 +41,9 @@ class Admission:
         fail: bool,
         register: Register | None,
     ) -> None:
-        self._objects = self._labelled_objects = 0
+        # by the camera whose own labels they are, None for the pair's
+        self._objects = Counter[Modality | None]()
+        self._labelled_objects = Counter[Modality | None]()
         self.first_reason = ""
         self._source, self._ledger, self._fail, self._register = source, ledger, fail, register
         self._classes = config.classes
@@ -75,12 +80,21 @@ class Admission:
         labels = self._source.label_report
         return Summary(
             self._ledger.counts,
-            self._objects,
-            self._labelled_objects,
+            self._objects[None],
+            self._labelled_objects[None],
             self._leakage.leaked,
             self._source.timing(),
             classes=None if labels is None else Counted.of(labels, self._classes),
             labels=labels,
+            own_labels={
+                camera: OwnCounts(
+                    self._objects[camera],
+                    self._labelled_objects[camera],
+                    Counted.of(own.report, self._classes),
+                    own.report,
+                )
+                for camera, own in self._source.own_labels.items()
+            },
         )
 
     def _admit(self, pair: FramePair | BadPair) -> tuple[Item | None, str]:
@@ -89,7 +103,8 @@ class Admission:
         A pair with one dead camera has both an item and a reason.
         """
         item, reason = (None, pair.reason) if isinstance(pair, BadPair) else self._complete(pair)
-        self._count(pair.key, item)
+        if self._source.has_labels:
+            self._count(pair, item)
         if item is not None and item.dead is None:
             self._leakage.check(item.pair)
         return item, reason
@@ -106,32 +121,61 @@ class Admission:
                 return None, problem
             key, _, vis = pair.whole()
             labels = self._labels(given, vis.size) if self._source.has_labels else None
+            own = {camera: self._own(given, vis.size, camera) for camera in self._source.own_labels}
             ready = {name: arm.read(key, vis.size) for name, arm in self._folders.items()}
         except DataError as error:
             return None, str(error)
         light = None if labels is None else light_of(key, float(to_grey(vis.image).mean()))
-        return Item(pair, labels, ready, light, dead), reason
+        return Item(pair, labels, ready, light, dead, own_labels=own), reason
 
     def _labels(self, given: FramePair, size: tuple[int, int]) -> Labels:
         """A pair's labels on the visible grid; ``given`` is the pair as it came."""
-        if self._source.labels_on == "vis" or given.ir is None:
-            return self._source.labels(given.key, size)
-        labels = self._source.labels(given.key, given.ir.size)
+        find = partial(self._source.labels, self._source.label_key(given))
+        return self._on_grid(find, given, size, self._source.labels_on)
+
+    def _own(self, given: FramePair, size: tuple[int, int], camera: Modality) -> Labels:
+        """The labels of one camera, on the visible grid too."""
+        find = partial(self._source.own_labels[camera].get, given.key)
+        return self._on_grid(find, given, size, camera)
+
+    def _on_grid(
+        self,
+        find: Callable[[tuple[int, int]], Labels],
+        given: FramePair,
+        size: tuple[int, int],
+        camera: Modality,
+    ) -> Labels:
+        """What ``find`` gives for the size of the image that the labels are drawn on."""
+        if camera == "vis":
+            return find(size)
+        if given.ir is None:
+            return Labels.empty()
+        labels = find(given.ir.size)
         return labels if self._register is None else self._register.labels(labels)
 
-    def _count(self, key: str, item: Item | None) -> None:
+    def _count(self, pair: FramePair | BadPair, item: Item | None) -> None:
         """Count a pair's labelled objects, of the scored classes only."""
-        if not self._source.has_labels:
-            return
-        labels = None if item is None else item.labels
+        source = self._source
+        find = partial(source.label_classes, source.label_key(pair))
+        self._add(None, find, item, drawn_on=source.labels_on)
+        for camera, own in source.own_labels.items():
+            self._add(camera, partial(own.class_ids, pair.key), item, drawn_on=camera)
+
+    def _add(
+        self,
+        camera: Modality | None,
+        find: Callable[[], NDArray[np.int64]],
+        item: Item | None,
+        *,
+        drawn_on: Modality,
+    ) -> None:
+        labels = None if item is None else item.truth(camera)
         objects = 0 if labels is None else self._scored(labels.class_id)
-        if labels is None or self._source.labels_on == "ir":
-            # registration may have moved objects out of the visible image: count those of the file
-            self._labelled_objects += self._scored(self._source.label_classes(key))
-        else:
-            self._labelled_objects += objects
+        # registration may have moved objects out of the visible image: count those of the file
+        in_file = labels is None or drawn_on == "ir"
+        self._labelled_objects[camera] += self._scored(find()) if in_file else objects
         if item is not None and item.dead is None:  # fallback pairs are not scored
-            self._objects += objects
+            self._objects[camera] += objects
 
     def _scored(self, ids: NDArray[np.int64]) -> int:
         """The number of these class ids that are scored."""

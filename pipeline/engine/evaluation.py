@@ -16,6 +16,7 @@ import pandas as pd
 
 from common.cells import cell
 from common.files import write_json, write_text
+from common.modality import CAMERA, Modality
 from eval.average_precision import STATISTICS
 from eval.class_names import COCO_NAMES
 from eval.class_reading import ENOUGH
@@ -35,12 +36,12 @@ from pipeline.run_folder.coco_writer import (
 from pipeline.run_folder.misalignment_file import MisalignmentFile
 from pipeline.run_folder.names import (
     CURVES,
-    GROUND_TRUTH,
     MISALIGNMENT,
     PAIR_LOG,
     QUALITY,
     RESULTS,
     RESULTS_TABLE,
+    ground_truth_file,
     predictions_file,
 )
 from pipeline.run_folder.results_file import SCHEMA
@@ -56,7 +57,7 @@ COLUMNS = (
 class _Written(NamedTuple):
     """What the pass over the log yields besides the files that it writes."""
 
-    truth: GroundTruthFile
+    truths: dict[Modality | None, GroundTruthFile]  # by the camera whose own labels they hold
     alignment: MisalignmentFile
     quality: dict[str, pd.DataFrame]  # by arm: a row a pair, a column a metric, NaN: not defined
 
@@ -71,10 +72,10 @@ def evaluate(context: RunContext, summary: Summary) -> None:
     Raises:
         errors.DataError: A file can't be written.
     """
-    truth, alignment, quality = _unpack(context)
+    truths, alignment, quality = _unpack(context)
     scored = _score(context)
-    protocol = _protocol(context, truth)
-    parts, comparisons, attribution = judge(scored, context.baselines)
+    protocol = _protocol(context, truths)
+    parts, comparisons, attribution = judge(scored, context.baselines, context.truths)
     results = {
         "schema": SCHEMA,
         "protocol": protocol,
@@ -90,6 +91,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "frames": dict(summary.frames),
         "objects": {"scored": summary.objects, "labelled": summary.labelled_objects},
         "labels": labels_json(summary.classes, summary.labels),
+        **({"own_labels": _own_labels(context, summary)} if summary.own_labels else {}),
         "leaked": {name: list(keys) for name, keys in summary.leaked.items() if keys},
         "warnings": [
             *alignment.warnings(),
@@ -116,14 +118,19 @@ def _unpack(context: RunContext) -> _Written:
     columns: dict[str, dict[str, array[float]]] = {}  # 8 bytes a value, by arm and metric
     arms = context.arms if context.detector is not None else ()
     with ExitStack() as stack:
-        truth = stack.enter_context(GroundTruthFile(_ground_truth(context), names))
+        truths: dict[Modality | None, GroundTruthFile] = {
+            camera: stack.enter_context(GroundTruthFile(_ground_truth(context, camera), names))
+            for camera in (None, *context.own_labels)
+        }
         files = {a: stack.enter_context(PredictionsFile(_predictions(context, a))) for a in arms}
         alignment = stack.enter_context(MisalignmentFile(context.folder / MISALIGNMENT))
         for number, line in enumerate(read_lines(context.folder / PAIR_LOG), 1):
             alignment.add(line["key"], line["dead"], line["shift"])
             if line["dead"] and context.labelled:
                 continue  # fallback pairs are not scored
-            truth.add(_image(number, line), _labels(line))
+            for camera, truth in truths.items():
+                labels = line if camera is None else line["own_labels"][camera]
+                truth.add(_image(number, line), _labels(labels))
             for arm, entries in line["detections"].items():
                 files[arm].extend(entry for entry in entries if entry["category_id"] in names)
             if line["quality"]:
@@ -137,17 +144,20 @@ def _unpack(context: RunContext) -> _Written:
         arm: pd.DataFrame({name: np.array(c) for name, c in metrics.items()}, index, dtype=float)
         for arm, metrics in columns.items()
     }
-    return _Written(truth, alignment, quality)
+    return _Written(truths, alignment, quality)
 
 
 def _score(context: RunContext) -> dict[str, ArmResult]:
     """The scores of every arm; empty without labels or detector."""
     if context.detector is None or not context.labelled:
         return {}
-    ground_truth = json.loads(_ground_truth(context).read_text(encoding="utf-8"))
+    truths = {
+        camera: json.loads(_ground_truth(context, camera).read_text(encoding="utf-8"))
+        for camera in {context.truths.get(arm) for arm in context.arms}
+    }
     return {
         arm: evaluate_arm(
-            ground_truth,
+            truths[context.truths.get(arm)],
             Predictions.of(read_predictions_file(_predictions(context, arm))),
             context.classes,
         )
@@ -155,8 +165,8 @@ def _score(context: RunContext) -> dict[str, ArmResult]:
     }
 
 
-def _ground_truth(context: RunContext) -> Path:
-    return context.folder / GROUND_TRUTH
+def _ground_truth(context: RunContext, camera: Modality | None) -> Path:
+    return context.folder / ground_truth_file(camera)
 
 
 def _predictions(context: RunContext, arm: str) -> Path:
@@ -180,10 +190,15 @@ def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmRes
         for name, keys in summary.leaked.items()
         if keys
     ]
-    notes = warnings(scored)
+    notes = warnings(scored, context.truths)
+    advice = "name those that are to count in evaluation.classes, or map source.class_map"
     if summary.labels is not None and summary.classes is not None:
-        advice = "name those that are to count in evaluation.classes, or map source.class_map"
         notes += [*summary.labels.warnings, *summary.classes.warnings(advice)]
+    for camera, own in summary.own_labels.items():
+        if camera not in context.truths.values():
+            notes.append(f"no arm shows {CAMERA[camera]} alone: its own labels judge nothing")
+        texts = [*own.labels.warnings, *own.classes.warnings(advice)]
+        notes += [f"the labels of {CAMERA[camera]} alone: {text}" for text in texts]
     notes += _confused(scored)
     if not frames["paired"]:
         notes.append(
@@ -211,9 +226,12 @@ def _confused(scored: Mapping[str, ArmResult]) -> list[str]:
     ]
 
 
-def _protocol(context: RunContext, truth: GroundTruthFile) -> dict[str, Any]:
+def _protocol(
+    context: RunContext, truths: Mapping[Modality | None, GroundTruthFile]
+) -> dict[str, Any]:
     """The ``protocol`` of ``results.json``: all that the numbers depend on."""
-    detector = context.detector
+    detector, truth = context.detector, truths[None]
+    own = {camera: truths[camera].content_hash() for camera in context.own_labels}
     sizes = sorted(truth.sizes)
     protocol = {
         **context.protocol,
@@ -222,8 +240,22 @@ def _protocol(context: RunContext, truth: GroundTruthFile) -> dict[str, Any]:
         else {**detector.fingerprint, "input_shapes": [detector.input_shape(s) for s in sizes]},
         "images": truth.images,
         "ground_truth_sha256": truth.content_hash(),
+        **({"own_labels": own} if own else {}),
     }
     return {**protocol, "fingerprint": fingerprint(protocol)}
+
+
+def _own_labels(context: RunContext, summary: Summary) -> dict[str, Any]:
+    """``own_labels`` of ``results.json``: what they hold, and the arms that are scored on them."""
+    return {
+        camera: {
+            "arms": [arm for arm, mine in context.truths.items() if mine == camera],
+            "scored": own.objects,
+            "labelled": own.labelled_objects,
+            **(labels_json(own.classes, own.labels) or {}),
+        }
+        for camera, own in summary.own_labels.items()
+    }
 
 
 def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
@@ -238,7 +270,7 @@ def _image(number: int, line: Mapping[str, Any]) -> ImageEntry:
 
 
 def _labels(line: Mapping[str, Any]) -> Labels:
-    """A logged pair's labels."""
+    """A logged pair's labels, or those of one camera."""
     return Labels(
         np.array(line["xyxy"], np.float64).reshape(-1, 4),
         np.array(line["class_id"], np.int64),

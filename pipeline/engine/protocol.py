@@ -1,13 +1,13 @@
 """What a run's numbers depend on besides its detector and its images, for `results.json`."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
 from common.device import choose_dtype
-from common.modality import MODALITIES
+from common.modality import MODALITIES, Modality
 from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.geometry.registration import Calibration
@@ -54,6 +54,12 @@ def baselines(config: Config) -> dict[str, str | None]:
         modality: next((name for name, arm in arms if arm.as_arm.modality == modality), None)
         for modality in MODALITIES
     }
+
+
+def truths(config: Config, own_labels: Collection[Modality]) -> dict[str, Modality]:
+    """By arm that shows a camera alone which has labels of its own: that camera."""
+    shown = {name: arm.as_arm.modality for name, arm in config.arms.items()}
+    return {name: camera for name, camera in shown.items() if camera and camera in own_labels}
 
 
 def identities(config: Config) -> dict[str, dict[str, Any]]:

@@ -24,7 +24,7 @@ from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
-from pipeline.engine.protocol import baselines, describe, identities
+from pipeline.engine.protocol import baselines, describe, identities, truths
 from pipeline.engine.said import Said, listening
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
@@ -75,7 +75,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     arms = build_arms(config, device)
     registration = config.registration
     register = None if registration is None else Register(read(registration.calibration))
-    with _build_source(config, names) as source:
+    with build_source(config, names) as source:
         source.register = register
         policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
         if policy == "fail":
@@ -113,7 +113,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     return Outcome(folder.final, summary, results, timing)
 
 
-def _build_source(config: Config, names: Mapping[int, str]) -> Source:
+def build_source(config: Config, names: Mapping[int, str]) -> Source:
     """The source of a configuration; ``names`` are the detector's classes."""
     source = config.source.module.build(config.source.config, names)
     if not isinstance(source, Source):
@@ -285,6 +285,8 @@ class _Job:
             classes=self._config.classes,
             done=self._folder.done,
             baselines=baselines(self._config),
+            own_labels=tuple(self._source.own_labels),
+            truths=truths(self._config, self._source.own_labels),
         )
 
     def _build_sinks(self, context: RunContext) -> Iterator[Sink]:

@@ -26,7 +26,13 @@ LOCK = "lock"
 INPUTS = "inputs.json"  # hashes of weights and calibration
 SAID = "said.json"  # what the source warned of
 
+PAIRS = "pairs"  # folder of the pictures of `irvis show`
 SWEEP = "sweep.csv"  # in the folder of a sweep, beside its runs
+
+
+def ground_truth_file(camera: str | None) -> str:
+    """The name of the file of a camera's own labels; for None, of the pair's."""
+    return GROUND_TRUTH if camera is None else f"ground_truth_{camera}.json"
 
 
 def predictions_file(arm: str) -> str:

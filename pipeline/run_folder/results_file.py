@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from common.errors import DataError, cut, shown
 from common.files import load_json
+from common.modality import Modality
 from pipeline.run_folder.names import PARTIAL_SUFFIX, RESULTS, TIMING
 
 SCHEMA = 1
@@ -51,17 +52,18 @@ class _Arm(_Part):
 
 
 class _Detector(_Part):
-    network: str
-    head: str
-    weights_sha256: str
-    conf: float
-    iou: float
+    network: str | None = None  # a user's own detector may state other things
+    head: str | None = None
+    weights_sha256: str | None = None
+    conf: float | None = None
+    iou: float | None = None
 
 
 class _Protocol(_Part):
     fingerprint: str
     images: int
     ground_truth_sha256: str
+    own_labels: dict[Modality, str] = {}
     detector: _Detector | None
     arms: dict[str, Any]
     baselines: dict[str, str | None]
@@ -80,6 +82,11 @@ class _Objects(_Part):
     labelled: int
 
 
+class _OwnLabels(_Objects):
+    arms: list[str]
+    notes: list[str]
+
+
 class _Results(_Part):
     """The parts that all readers need; the others are checked where they are read."""
 
@@ -89,6 +96,7 @@ class _Results(_Part):
     attribution: dict[str, Any]
     frames: _Frames
     objects: _Objects
+    own_labels: dict[Modality, _OwnLabels] = {}
     warnings: list[str]
 
     @model_validator(mode="after")
@@ -96,6 +104,8 @@ class _Results(_Part):
         for arm, others in self.comparisons.items():
             if not isinstance(others, dict) or not {arm, *others} <= self.arms.keys():
                 raise ValueError(f"the comparisons of {shown(arm)} are none of these arms")
+        if self.own_labels.keys() != self.protocol.own_labels.keys():
+            raise ValueError("own_labels are of other cameras than those of the protocol")
         return self
 
 

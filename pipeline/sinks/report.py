@@ -65,7 +65,8 @@ class ReportSink(Sink):
             self._folder.mkdir(exist_ok=True)
         self._ir, self._vis = (context.baselines[modality] for modality in ("ir", "vis"))
         baselines = (self._ir, self._vis)
-        attributed = None not in baselines and context.detector is not None
+        # outcomes are of objects that all arms share
+        attributed = not (None in baselines or context.detector is None or context.truths)
         self._arms = [arm for arm in context.arms if arm not in baselines] if attributed else []
         self._picks = Picks(self._arms)
         self._restore()
@@ -116,8 +117,7 @@ class ReportSink(Sink):
         height, width = result.item.size
         scale = min(1.0, MOMENT_WIDTH / width)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        # not `or`: labels without objects are false, but may have ignore regions
-        labels = Labels.empty() if result.item.labels is None else result.item.labels
+        item, truths = result.item, self._context.truths
         moment = {
             **self._about(result),
             "size": [width, height],
@@ -125,7 +125,12 @@ class ReportSink(Sink):
                 name: _webp(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
                 for name, picture in pictures.items()
             },
-            "truth": self._truth(self._counted(labels)),
+            "truth": self._truth(item.labels),
+            **(
+                {"truths": {a: self._truth(item.truth(c)) for a, c in truths.items()}}
+                if truths
+                else {}
+            ),
             "boxes": {arm: self._boxes(boxes) for arm, boxes in result.detections.items()},
         }
         self._write(f"moment-{result.number:06d}.json", moment)
@@ -206,8 +211,11 @@ class ReportSink(Sink):
             for xyxy, score, class_id in zip(*(c.tolist() for c in columns), strict=True)
         ]
 
-    def _truth(self, labels: Labels) -> list[list[Any]]:
-        """Rows x1, y1, x2, y2, class name."""
+    def _truth(self, labels: Labels | None) -> list[list[Any]]:
+        """Rows x1, y1, x2, y2, class name, of the scored classes."""
+        if labels is None:
+            return []
+        labels = self._counted(labels)
         return [
             [*(round(value, 1) for value in box), self._name(class_id)]
             for box, class_id in zip(labels.xyxy.tolist(), labels.class_id.tolist(), strict=True)

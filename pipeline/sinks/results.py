@@ -8,15 +8,16 @@ regions are left out, since COCO's own rule for them differs.
 import json
 import math
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 from common.component import SinkConfig
+from common.modality import Modality
 from eval.coco import detections_json
 from eval.labels import Labels
 from eval.matching import drop_ignored
-from pipeline.frames import Misalignment, Result
+from pipeline.frames import Item, Misalignment, Result
 from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.names import PAIR_LOG
 from pipeline.run_folder.sink_files import Lines
@@ -49,44 +50,47 @@ class _Entry(BaseModel):
     score: float
 
 
-class _Line(BaseModel):
-    """A pair in `frames.jsonl`."""
+class _Labels(BaseModel):
+    xyxy: list[_Box]
+    class_id: list[int]
+    ignore: list[_Box]
+
+
+class _Line(_Labels):
+    """A pair in `frames.jsonl`; ``own_labels`` only where a camera has some."""
 
     key: str
     size: tuple[int, int]
     light: str | None
     dead: str | None
     shift: list[float | None] | None
-    xyxy: list[_Box]
-    class_id: list[int]
-    ignore: list[_Box]
     detections: dict[str, list[_Entry]]
     quality: dict[str, dict[str, float | None]]
+    own_labels: dict[str, _Labels] = {}
 
 
 class ResultsSink(Sink):
     """Logs labels and detections; the evaluation scores them at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
-        self._lines = Lines(context.folder / PAIR_LOG, name, context.done, _Line.model_validate)
+        self._truths, self._cameras = context.truths, set(context.own_labels)
+        self._lines = Lines(context.folder / PAIR_LOG, name, context.done, self._check)
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""
-        height, width = result.item.size
-        labels = result.item.labels
-        if labels is None:
-            labels = Labels.empty()
+        item, truths = result.item, self._truths
+        height, width = item.size
         line = {
-            "key": result.item.pair.key,
+            "key": item.pair.key,
             "size": [height, width],
-            "light": result.item.light,
-            "dead": result.item.dead,
-            "shift": _plain(result.item.misalignment),
-            "xyxy": labels.xyxy.tolist(),
-            "class_id": labels.class_id.tolist(),
-            "ignore": labels.ignore.tolist(),
+            "light": item.light,
+            "dead": item.dead,
+            "shift": _plain(item.misalignment),
+            **_listed(_truth(item)),
             "detections": {
-                arm: detections_json(result.number + 1, drop_ignored(detections, labels))
+                arm: detections_json(
+                    result.number + 1, drop_ignored(detections, _truth(item, truths.get(arm)))
+                )
                 for arm, detections in result.detections.items()
             },
             "quality": {
@@ -94,7 +98,19 @@ class ResultsSink(Sink):
                 for arm, row in result.quality.items()
             },
         }
+        if item.own_labels:
+            own = item.own_labels.items()
+            line["own_labels"] = {camera: _listed(labels) for camera, labels in own}
         self._lines.write(json.dumps(line))
+
+    def _check(self, line: object) -> None:
+        """Check a line of the interrupted run.
+
+        Raises:
+            ValueError: It is damaged.
+        """
+        if _Line.model_validate(line).own_labels.keys() != self._cameras:
+            raise ValueError("its own_labels are of other cameras")
 
     def __exit__(
         self,
@@ -103,6 +119,17 @@ class ResultsSink(Sink):
         trace: TracebackType | None,
     ) -> None:
         self._lines.close()
+
+
+def _truth(item: Item, camera: Modality | None = None) -> Labels:
+    # not `or`: labels without objects are false, but may have ignore regions
+    labels = item.truth(camera)
+    return Labels.empty() if labels is None else labels
+
+
+def _listed(labels: Labels) -> dict[str, Any]:
+    columns = {"xyxy": labels.xyxy, "class_id": labels.class_id, "ignore": labels.ignore}
+    return {name: column.tolist() for name, column in columns.items()}
 
 
 def _plain(shift: Misalignment | None) -> list[float | None] | None:

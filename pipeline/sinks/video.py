@@ -194,7 +194,7 @@ class VideoWriter:
         if len(self._arms) == 1:
             return image
         title = np.zeros((TITLE_HEIGHT, image.shape[1], 3), np.uint8)
-        _text(title, arm, (8, 17), (255, 255, 255))
+        draw_text(title, arm, (8, 17), (255, 255, 255))
         return np.vstack((title, image))
 
 
@@ -213,10 +213,11 @@ def draw_boxes(
         width = cv2.getTextSize(label, FONT, FONT_SCALE, 1)[0][0] + 4
         above = max(top, 14)
         cv2.rectangle(image, (left, above - 14), (left + width, above), colour, -1)
-        _text(image, label, (left + 2, above - 3), (0, 0, 0))
+        draw_text(image, label, (left + 2, above - 3), (0, 0, 0))
 
 
-def _text(
+def draw_text(
     image: NDArray[np.uint8], text: str, place: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
+    """Write text into an HWC RGB image, its baseline beginning at ``place`` (x, y)."""
     cv2.putText(image, text, place, FONT, FONT_SCALE, colour, 1, cv2.LINE_AA)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import DataError
+from common.modality import CAMERA, Modality
 from eval.label_report import LabelReport
 from eval.labels import Labels, LabelSet
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
@@ -25,10 +26,13 @@ class Labelled(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: Path | None = Field(
-        None, description="YOLO txt, VOC xml or COCO json, by the visible frame's number or key"
+        None, description="YOLO txt, VOC xml or COCO json, by the frame's number or key"
+    )
+    labels_on: Modality = Field(
+        "vis", description="the frames that they are drawn on; ir: carried by the calibration"
     )
     labels_from: int | None = Field(
-        None, ge=0, description="the labels' number of the first visible frame; default 0"
+        None, ge=0, description="the labels' number of that camera's first frame; default 0"
     )
     class_names: ClassNames = None
     class_map: ClassMapping = None
@@ -44,7 +48,7 @@ class Labelled(BaseModel):
         if self.labels is None:
             return None
         labels = open_labels(self.labels, self, names, None, self.ignore)
-        return FrameLabels(labels, self.labels, self.labels_from)
+        return FrameLabels(labels, self.labels, self.labels_from, self.labels_on)
 
 
 class FrameLabels:
@@ -52,11 +56,17 @@ class FrameLabels:
 
     A key `000012` has the labels `000012`, else those of the one name that ends with the number
     12: `12`, `frame_0012`, `video/000012`.
+
+    Attributes:
+        drawn_on: The camera whose frames these are.
     """
 
-    def __init__(self, labels: LabelSet, path: Path, first: int | None) -> None:
+    def __init__(
+        self, labels: LabelSet, path: Path, first: int | None, drawn_on: Modality = "vis"
+    ) -> None:
         """Begin; ``first`` is the number of frame 0 in the labels, None for the default 0."""
         self._labels, self._path, self._first = labels, path, first
+        self.drawn_on = drawn_on
         self._names = frozenset(labels.keys())
         self._numbers: dict[int, str | None] = {}  # None: several names end with that number
         self._stems: dict[str, str | None] = {}  # None: several folders have that name
@@ -86,7 +96,7 @@ class FrameLabels:
         return self._labels.class_ids(self._name(key) or key)
 
     def check_start(self, key: str) -> None:
-        """Warn of labels that may count from 1; needs only the key of the first visible frame."""
+        """Warn of labels that may count from 1; needs only the key of the camera's first frame."""
         from_0 = key.isdecimal() and int(key) == 0
         if self._first is None and from_0 and 1 in self._numbers and 0 not in self._numbers:
             self._labels.report.warnings.append(
@@ -98,12 +108,12 @@ class FrameLabels:
         """Check that the labels belong to existing frames; warn of what doesn't fit.
 
         Args:
-            keys: Keys of all visible frames, in order.
+            keys: Keys of all frames of the camera, in order.
 
         Raises:
             DataError: No label belongs to a frame, or they seem to count from another number.
         """
-        frames = list(keys)
+        frames, camera = list(keys), CAMERA[self.drawn_on]
         found = [self._name(key) for key in frames]
         self._labels.check_ignore([*frames, *filter(None, found)])
         assigned = {name for name in found if name}
@@ -118,13 +128,14 @@ class FrameLabels:
             )
         if not assigned:
             raise DataError(
-                f"{self._path}: no label is of a visible frame; they need names that end with its "
-                f"number, from {self._first or 0} on, or its key, like {frames[0] if frames else 0}"
+                f"{self._path}: no label belongs to the {camera} frames; they need names that end "
+                f"with a frame's number, from {self._first or 0} on, or its key, like "
+                f"{frames[0] if frames else 0}"
             )
         if without := found.count(None):
             report, most = self._labels.report, 2 * without > len(frames)
             (report.warnings if most else report.notes).append(
-                f"{without} of {len(frames)} visible frames have no labels and count as background"
+                f"{without} of {len(frames)} {camera} frames have no labels and count as background"
             )
         if rest := sorted(self._names - assigned):
             log.warning(

@@ -11,6 +11,7 @@ from unicodedata import normalize
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.errors import DataError, shown
+from common.modality import OTHER, Modality
 from pipeline.images import image_key, list_images, natural
 from pipeline.sources._lists import Lookup, rows
 
@@ -49,12 +50,33 @@ class Files(NamedTuple):
     Attributes:
         ir: By the pair's key.
         vis: Likewise.
-        names: By key, the names under which labels may list it, the preferred one first.
+        called: By camera and key, the image's name; also of pairs that aren't chosen.
+        taken: By camera, the names of all its images, paired or not.
     """
 
     ir: Mapping[str, Path]
     vis: Mapping[str, Path]
-    names: Mapping[str, tuple[str, ...]]
+    called: Mapping[Modality, Mapping[str, str]]
+    taken: Mapping[Modality, frozenset[str]]
+
+    def names(self, camera: Modality, *, shared: bool = False) -> dict[str, tuple[str, ...]]:
+        """By key, the names under which labels may list it, the preferred one first.
+
+        The image's own name, the key and the partner's name; none that is another image's own.
+
+        Args:
+            camera: The camera on whose images the labels are drawn.
+            shared: Whether the same files hold labels that are drawn on the partners, whose names
+                are then theirs alone.
+        """
+        mine, partners = self.called[camera], self.called[OTHER[camera]]
+        taken = self.taken[camera] | (self.taken[OTHER[camera]] if shared else frozenset())
+        result = {}
+        for key in {**self.vis, **self.ir}:
+            free = (name for name in (key, partners.get(key, key)) if name not in taken)
+            first = (mine[key],) if key in mine else ()
+            result[key] = tuple(dict.fromkeys((*first, *free)))
+        return result
 
 
 def find(ir: Path, vis: Path, names: Names) -> Files:
@@ -80,15 +102,22 @@ def find(ir: Path, vis: Path, names: Names) -> Files:
         all_ir, all_vis = _by_pattern(names, (found_ir, found_vis), same=same)
         _warn_of_rest(names, (found_ir, all_ir), (found_vis, all_vis), same=same)
     _check_partners(ir, vis, all_ir, all_vis)
-    key_names = _key_names((ir, vis), (all_ir, all_vis))
-    if names.only is None:
-        return Files(all_ir, all_vis, key_names)
-    chosen = _chosen(names.only, key_names)
-    return Files(
-        {key: path for key, path in all_ir.items() if key in chosen},
-        {key: path for key, path in all_vis.items() if key in chosen},
-        {key: key_names[key] for key in key_names if key in chosen},
-    )
+    called: dict[Modality, dict[str, str]] = {
+        "vis": {key: image_key(path, vis) for key, path in all_vis.items()},
+        "ir": {key: image_key(path, ir) for key, path in all_ir.items()},
+    }
+    taken: dict[Modality, frozenset[str]] = {
+        # in one folder, an image that is in no pair is of an unknown camera
+        "vis": frozenset(called["vis"].values() if same else found_vis),
+        "ir": frozenset(called["ir"].values() if same else found_ir),
+    }
+    if names.only is not None:
+        keys = {**all_vis, **all_ir}
+        every = {key: (key, *(of[key] for of in called.values() if key in of)) for key in keys}
+        chosen = _chosen(names.only, every)
+        all_ir = {key: path for key, path in all_ir.items() if key in chosen}
+        all_vis = {key: path for key, path in all_vis.items() if key in chosen}
+    return Files(all_ir, all_vis, called, taken)
 
 
 def _pattern(text: str) -> str:
@@ -175,20 +204,6 @@ def _check_partners(
             f"{first.name} and {other.name}); say what the names end with, like "
             "source.names.ir=_IR source.names.vis=_RGB, or source.names.pairs=FILE"
         )
-
-
-def _key_names(
-    folders: tuple[Path, Path], images: tuple[Mapping[str, Path], Mapping[str, Path]]
-) -> dict[str, tuple[str, ...]]:
-    """By key: the key, and the names of the visible and the infrared image."""
-    result = {}
-    for key in {**images[1], **images[0]}:
-        names = [key]
-        for side in (1, 0):
-            if path := images[side].get(key):
-                names.append(image_key(path, folders[side]))
-        result[key] = tuple(dict.fromkeys(names))
-    return result
 
 
 def _listed(

@@ -101,9 +101,11 @@ class RecordedPairs(Source):
         try:
             _spans.check(self._ir.info, self._vis.info, timing.offset_ms)
             if labels is not None:
-                labels.check_start(self._vis.key(0))
-                if self._vis.frames:  # MKV and TS don't state it
-                    labels.check(map(self._vis.key, range(self._vis.frames)))
+                self.labels_on = labels.drawn_on
+                stream = self._ir if self.labels_on == "ir" else self._vis
+                labels.check_start(stream.key(0))
+                if stream.frames:  # MKV and TS don't state it
+                    labels.check(map(stream.key, range(stream.frames)))
         except BaseException:
             self.close()
             raise
@@ -187,6 +189,15 @@ class RecordedPairs(Source):
         """What of the labels' reading changes the numbers."""
         return self._labels.protocol if self._labels else {}
 
+    def label_key(self, pair: FramePair | BadPair) -> str:
+        """The key of the frame that the labels are drawn on, in its own recording; else empty."""
+        if isinstance(pair, BadPair):
+            mine = pair.modality == self.labels_on
+            return pair.key.removeprefix("ir_" if self.labels_on == "ir" else "") if mine else ""
+        if self.labels_on == "ir":
+            return "" if pair.ir is None else self._ir.key(pair.ir.index)
+        return "" if pair.vis is None else self._vis.key(pair.vis.index)
+
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,)."""
         return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)
@@ -255,8 +266,10 @@ class RecordedPairs(Source):
         """Yield the intact frames; append the others to ``lost`` in order."""
         for item in items:
             if isinstance(item, Lost):
-                name = f"{modality}_end" if item.index is None else self._key(modality, item.index)
-                lost.append(BadPair(name, item.reason))
+                if item.index is None:
+                    lost.append(BadPair(f"{modality}_end", item.reason))
+                else:
+                    lost.append(BadPair(self._key(modality, item.index), item.reason, modality))
             else:
                 self._covered.add(modality, item)
                 yield item

@@ -5,17 +5,18 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from common.errors import DataError
 from common.modality import Modality
 from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
-from eval.labels import Labels, LabelSet
+from eval.labels import Labels
+from eval.named_labels import NamedLabels
 from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
@@ -51,6 +52,10 @@ class Config(BaseModel):
     labels_on: Modality = Field(
         "vis", description="the images that they are drawn on; ir: carried by the calibration"
     )
+    labels_ir: Path | None = Field(
+        None, description="those drawn on infrared images, for arms that show infrared alone"
+    )
+    labels_vis: Path | None = Field(None, description="likewise for visible alone")
     class_names: ClassNames = None
     class_map: ClassMapping = None
     box_origin: BoxOrigin = 0
@@ -58,6 +63,21 @@ class Config(BaseModel):
     ir_range: IrRange | None = Field(
         None, description="counts of 16-bit IR, or values of float IR, -> 0..255"
     )
+
+    @model_validator(mode="after")
+    def _pair_has_labels(self) -> Self:
+        if self.labels is None and (own := next(iter(self.own_labels), None)):
+            raise ValueError(
+                f"labels_{own} is for arms that show that camera alone; set labels to the pair's, "
+                "on which all others are scored"
+            )
+        return self
+
+    @property
+    def own_labels(self) -> dict[Modality, Path]:
+        """By camera, the labels of its own."""
+        given: dict[Modality, Path | None] = {"ir": self.labels_ir, "vis": self.labels_vis}
+        return {camera: path for camera, path in given.items() if path is not None}
 
 
 def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs":
@@ -67,17 +87,34 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         DataError: A folder is missing or empty, or the labels can't be read.
     """
     files = _pairing_by_name.find(config.ir, config.vis, config.names)
+    own = config.own_labels
+    drawn = [(camera, path) for camera, path in own.items()]
+    if config.labels is not None:
+        drawn.append((config.labels_on, config.labels))
+
+    def read(path: Path, camera: Modality, ignore: Path | None) -> NamedLabels:
+        shared = any(of != camera and _same(path, other) for of, other in drawn)
+        called = files.names(camera, shared=shared)
+        return NamedLabels(open_labels(path, config, names, called, ignore), called)
+
     labels = None
     if config.labels is not None:
-        labels = open_labels(config.labels, config, names, files.names, config.ignore)
+        labels = read(config.labels, config.labels_on, config.ignore)
     return ImagePairs(
         files.ir,
         files.vis,
         labels,
         config.ir_range,
         labels_on=config.labels_on,
-        names=files.names,
+        own_labels={camera: read(path, camera, None) for camera, path in own.items()},
     )
+
+
+def _same(a: Path, b: Path) -> bool:
+    try:
+        return a.samefile(b)
+    except (OSError, ValueError):
+        return False  # reading them says what is wrong
 
 
 class ImagePairs(Source):
@@ -87,11 +124,11 @@ class ImagePairs(Source):
         self,
         ir: Mapping[str, Path],
         vis: Mapping[str, Path],
-        labels: LabelSet | None,
+        labels: NamedLabels | None,
         ir_range: tuple[float, float] | None,
         *,
         labels_on: Modality = "vis",
-        names: Mapping[str, tuple[str, ...]] | None = None,
+        own_labels: Mapping[Modality, NamedLabels] | None = None,
     ) -> None:
         """Prepare; no image is read yet.
 
@@ -101,13 +138,10 @@ class ImagePairs(Source):
             labels: Ground truth, or None.
             ir_range: Values that become black and white, for infrared with over 8 bit.
             labels_on: The modality whose images the labels are drawn on.
-            names: By key, the names under which labels may list it, the preferred one first; None
-                for the key alone.
+            own_labels: By camera, labels of its own.
         """
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
-        self.labels_on = labels_on
-        self._names = names or {}
-        self._labelled = frozenset(labels.keys()) if labels else frozenset()
+        self.labels_on, self.own_labels = labels_on, own_labels or {}
         self._checks: Plausibility | None = Plausibility()
         self._outside: dict[int, str] = {}  # why an image has no pixel within the range
         self._out_of_range = False  # whether it was said
@@ -150,7 +184,8 @@ class ImagePairs(Source):
     @property
     def label_protocol(self) -> Mapping[str, Any]:
         """The settings of the labels that change the numbers."""
-        return self._labels.protocol if self._labels else {}
+        every = (*self.own_labels.values(), *([self._labels] if self._labels else []))
+        return {name: value for labels in every for name, value in labels.protocol.items()}
 
     def check(self) -> None:
         """Decode every image and read every label once.
@@ -165,7 +200,10 @@ class ImagePairs(Source):
                     raise DataError(pair.reason)
                 if pair.ir is None or pair.vis is None:
                     raise DataError(self._partner_missing(key))
-                self.labels(key, (pair.ir if self.labels_on == "ir" else pair.vis).size)
+                sizes: dict[Modality, tuple[int, int]] = {"ir": pair.ir.size, "vis": pair.vis.size}
+                self.labels(key, sizes[self.labels_on])
+                for camera, own in self.own_labels.items():
+                    own.get(key, sizes[camera])
                 if self.register is not None:
                     pair = self.register(pair)
                 if problem := pair.problem():
@@ -173,22 +211,14 @@ class ImagePairs(Source):
 
     def labels(self, key: str, size: tuple[int, int]) -> Labels:
         """Ground truth of a pair, in pixels of the image it is drawn on; empty if none is."""
-        return self._labels.get(self._label(key), size) if self._labels else Labels.empty()
+        return self._labels.get(key, size) if self._labels else Labels.empty()
 
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,); needs no image size."""
-        return self._labels.class_ids(self._label(key)) if self._labels else np.zeros(0, np.int64)
+        return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         return self._with_checks(map(self._pair, range(len(self.keys))))
-
-    def _label(self, key: str) -> str:
-        """The name under which the labels list a pair, whole or behind other folders."""
-        names = self._names.get(key, (key,))
-        whole = next((name for name in names if name in self._labelled), None)
-        if whole is not None or self._labels is None:
-            return whole or key
-        return next(filter(self._labels.has, names), key)
 
     def _with_checks(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
         """Yield the pairs; check the images' plausibility in the first pass."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
+from eval.named_labels import NamedLabels
 from pipeline.images import list_images
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources.image_folder import ImagePairs, IrRange
@@ -50,7 +51,6 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> ImagePairs:
     label_set = None
     if labels.is_dir():
         regions = ignore if ignore.is_file() else None
-        label_set = open_labels(
-            labels, config, names, {key: (key,) for key in {**ir, **vis}}, regions
-        )
+        called = {key: (key,) for key in {**ir, **vis}}
+        label_set = NamedLabels(open_labels(labels, config, names, called, regions), called)
     return ImagePairs(ir, vis, label_set, config.ir_range)

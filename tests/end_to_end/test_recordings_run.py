@@ -26,6 +26,7 @@ from tests.helpers.runs import execute, read_csv
 from tests.helpers.shaking import Shaking
 
 DX, DY = 9, -5
+SKIP = {"name": "run", "on_bad_pair": "skip"}
 
 
 def test_infrared_of_another_resolution_is_put_on_the_visible_grid(here):
@@ -80,6 +81,47 @@ def test_the_camera_that_goes_on_alone_fills_the_visible_grid(here, dead):
     else:
         assert (last[11:25, 59:] == 255).all()  # the inside of the box, which leaves the image
         assert last[:, :56].max() < 60
+
+
+def label_infrared(here, count):
+    """A box in each infrared frame, by its number."""
+    (here / "labels").mkdir()
+    for i in range(count):
+        x, y, w, h = (4 + i + 3) / 32, (5 + 4) / 24, 6 / 32, 8 / 24
+        (here / f"labels/{i}.txt").write_text(f"0 {x} {y} {w} {h}\n")
+    return {"labels": "labels", "labels_on": "ir"}
+
+
+def test_labels_of_infrared_frames_are_carried_to_the_visible_grid(here):
+    """Visible begins 200 ms later: its frame i is that of infrared i + 2."""
+    write_small(here)
+    source = {**label_infrared(here, 6), "offset_ms": -200}
+    calibration = calibrate(here / "c.json", TWICE, (24, 32), (48, 64))
+    outcome = run(source, registration=calibration, run=SKIP)
+    assert outcome.results["frames"]["paired"] == 4
+    truth = json.loads((outcome.folder / "ground_truth.json").read_text())
+    keys = {image["id"]: image["key"] for image in truth["images"]}
+    assert {keys[a["image_id"]]: a["bbox"] for a in truth["annotations"]} == {
+        f"{i:06d}": pytest.approx([2 * (4 + i + 2), 10, 12, 16], abs=1e-4) for i in range(4)
+    }
+    assert outcome.results["arms"]["ir"]["detection"]["yolo"]["map50"] > 0.99
+    assert outcome.results["objects"] == {"scored": 4, "labelled": 6}
+
+
+@pytest.mark.parametrize(("dead", "labelled"), [("ir", 8), ("vis", 20)])
+def test_infrared_labels_where_one_camera_goes_on_alone(here, dead, labelled):
+    """The frames that infrared has alone have labels, which nothing is scored on."""
+    write_small(here, 20)
+    record(
+        here / f"{dead}.mkv",
+        [small_infrared(i) if dead == "ir" else noise("vis", i, (48, 64)) for i in range(8)],
+    )
+    source = label_infrared(here, labelled)
+    calibration = calibrate(here / "c.json", TWICE, (24, 32), (48, 64))
+    outcome = run(source, registration=calibration, run=SKIP)
+    assert outcome.results["frames"]["paired"] == 8
+    assert outcome.results["frames"]["fallback"] == 2
+    assert outcome.results["objects"] == {"scored": 8, "labelled": labelled}
 
 
 def test_a_calibration_of_other_cameras_ends_the_run_with_both_sizes(here):

@@ -12,6 +12,7 @@ from pipeline.sources import video
 HEIGHT, WIDTH = 48, 64
 BITS = 6  # of a number, as bars from left to right
 _BAR = WIDTH // 8
+EVERY_40 = [40 * i for i in range(12)]  # milliseconds
 
 
 def picture(number):
@@ -89,3 +90,13 @@ def numbers(source):
     with source:
         found = [pair for pair in source if isinstance(pair, FramePair) and pair.problem() is None]
     return [(number(pair.ir.image), number(pair.vis.image)) for pair in found]
+
+
+def labelled(here, names):
+    """Two recordings, and labels of these names, each with a box of another height."""
+    (here / "labels").mkdir()
+    for i, name in enumerate(names):
+        (here / "labels" / f"{name}.txt").write_text(f"0 0.5 0.5 0.5 {(i + 1) / 16}\n")
+    write(here / "ir.mp4", EVERY_40)
+    write(here / "vis.mp4", EVERY_40)
+    return here / "ir.mp4", here / "vis.mp4"

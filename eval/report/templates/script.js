@@ -64,7 +64,7 @@ for (const viewer of all(".viewer")) {
     overlay.replaceChildren();
     overlay.setAttribute("viewBox", `0 0 ${moment.size[0]} ${moment.size[1]}`);
     const rectangle = (box, kind) => shape("rect", { class: kind, x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1] });
-    if (truth.checked) moment.truth.forEach((box) => rectangle(box, "truth"));
+    if (truth.checked) (moment.truths[whose.value] || moment.truth).forEach((box) => rectangle(box, "truth"));
     for (const box of moment.boxes[whose.value] || []) {
       rectangle(box, "box");
       const size = moment.size[0] / 50;

@@ -27,6 +27,13 @@ def entry(difference, low, high, said):
     return {"difference": difference, "ci95": [low, high], "verdict": said}
 
 
+def own(arms):
+    """Scores of arms with labels of their own, None where these hold no object."""
+    given = results(arms, {"ir": "ir", "vis": None})
+    given["arms"] = {a: {"detection": {"yolo": {"map50_95": s}}} for a, s in arms.items()}
+    return given
+
+
 BOTH = {"ir": "ir", "vis": "vis"}
 ARMS = {"fused": 0.6, "ir": 0.5, "vis": 0.4}
 
@@ -66,6 +73,13 @@ def test_against_the_better_camera(found, answer, sentence):
     assert said.tone == (found["verdict"] or "none")
 
 
+def test_a_camera_whose_labels_are_empty_is_not_the_better_one():
+    given = own({"fused": 0.6, "ir": None, "vis": 0.4})
+    given["protocol"]["baselines"] = BOTH
+    given["comparisons"] = {"fused": {"vis": {"map50_95": NONE}}}
+    assert (verdict(given).arm, verdict(given).other) == ("fused", "vis")
+
+
 def test_the_better_camera_is_that_of_the_higher_score():
     arms = {**ARMS, "vis": 0.55}
     said = verdict(
@@ -99,6 +113,8 @@ def test_another_arm_of_one_camera_is_not_judged():
         (results({"fused": None}, BOTH), "No labels, no verdict.", "7 pairs without labels"),
         (results({"fused": 0.5}, BOTH), "No verdict.", "fused is the only arm"),
         (results({"a": None, "b": 0.1, "c": 0.2}, {}), "No verdict.", "No object"),
+        (own({"fused": 0.5, "ir": None}), "No verdict.", "are labelled for fused alone"),
+        (own({"fused": None, "ir": 0.1}), "No verdict.", "are labelled for ir alone"),
         (
             results({"a": 0.1, "b": 0.2}, {"ir": None, "vis": None}, {"a b": NONE, "b a": NONE}),
             "No verdict.",

@@ -82,6 +82,21 @@ def test_labels_of_both_cameras_give_one_truth(data):
     assert [a["bbox"] for a in truths[0]["annotations"]] == [[100, 80, 40, 100]] * 3
 
 
+def test_own_labels_are_carried_for_the_arms_of_their_camera(data):
+    calibrate([[2, 0, 40.5], [0, 2, 0.5], [0, 0, 1]])  # 40 pixels to the right
+    outcome = run("a", labels="labels_vis", labels_ir="labels_ir", labels_vis="labels_vis")
+    boxes = {
+        name: [a["bbox"] for a in json.loads((outcome.folder / name).read_text())["annotations"]]
+        for name in ("ground_truth.json", "ground_truth_ir.json", "ground_truth_vis.json")
+    }
+    assert boxes["ground_truth_ir.json"] == [[140, 80, 40, 100]] * 3
+    assert boxes["ground_truth_vis.json"] == boxes["ground_truth.json"] == [[100, 80, 40, 100]] * 3
+    arms = outcome.results["arms"]
+    assert arms["ir"]["detection"]["yolo"]["map50"] > 0.99
+    assert arms["fused"]["detection"]["yolo"]["map50"] < 0.01  # it shows infrared's box alone
+    assert outcome.results["protocol"]["box_origin"] == 1
+
+
 def test_objects_out_of_sight_are_counted_as_left_out(data):
     calibrate([[2, 0, 200.5], [0, 2, 0.5], [0, 0, 1]])
     (data / "labels_ir/0.xml").write_text(voc((160, 128), (51, 41, 70, 90), (61, 11, 90, 20)))

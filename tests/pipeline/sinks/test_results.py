@@ -116,6 +116,18 @@ def test_it_cannot_join_a_run_that_is_resumed(tmp_path):
         builder()(stand.context(tmp_path, done=4))
 
 
+def test_a_log_without_the_labels_of_a_camera_is_damaged(tmp_path):
+    folder = stand.run(builder(labelled=True), tmp_path / "run", [pair(i) for i in range(4)])
+    first = json.loads((folder / "frames.jsonl").read_text().splitlines()[0])
+    assert list(first) == [
+        "key", "size", "light", "dead", "shift", "xyxy", "class_id", "ignore", "detections",
+        "quality",
+    ]  # fmt: skip
+    own = {"own_labels": ("ir",), "truths": {"ir": "ir"}, "labelled": True}
+    with pytest.raises(DataError, match=r"frames\.jsonl:1 is damaged .*own_labels.*new run"):
+        builder(**own)(stand.context(folder, done=4))
+
+
 @pytest.mark.parametrize("size", [100, 3000])
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path, size):
     with (

@@ -33,7 +33,9 @@ def test_endings_in_one_folder(here):
     assert {key: path.name for key, path in found.vis.items()} == {
         "F_08": "F_08_RGB.jpg", "F_09": "F_09_RGB.jpg",
     }  # fmt: skip
-    assert found.names["F_08"] == ("F_08", "F_08_RGB", "F_08_PreviewData")
+    assert found.names("vis")["F_08"] == ("F_08_RGB", "F_08", "F_08_PreviewData")
+    assert found.names("ir")["F_08"] == ("F_08_PreviewData", "F_08", "F_08_RGB")
+    assert found.names("ir", shared=True)["F_08"] == ("F_08_PreviewData", "F_08")
 
 
 def test_a_camera_whose_names_have_no_ending(here):
@@ -184,6 +186,85 @@ def test_labels_by_the_name_of_either_camera(here, folder):
         source.check()
         assert source.keys == wanted
         assert source.labels("F_1", (16, 24)).xyxy.tolist() == [[6, 4, 18, 12]]
+
+
+@pytest.fixture
+def numbered_apart(here):
+    """Infrared i is the partner of visible i + 1; each camera's labels say which number it has."""
+    for i in (1, 2, 3):
+        save(here / f"ir/{i}.png", ramp(16, 24))
+        save(here / f"vis/{i}.png", coloured(i))
+        for camera in ("ir", "vis"):
+            touch(here, f"labels_{camera}/{i}.txt")
+            text = f"0 0.5 0.5 0.5 {(i + 4 * (camera == 'vis')) / 16}\n"
+            (here / f"labels_{camera}/{i}.txt").write_text(text)
+    (here / "pairs.csv").write_text("1,2\n2,3\n")
+    return here
+
+
+def heights(find):
+    """The heights of the labels of the pairs, whose keys are the visible numbers."""
+    return [(box[3] - box[1]) for key in "23" for box in find(key, (16, 24)).xyxy.tolist()]
+
+
+def test_labels_go_by_the_images_that_they_are_drawn_on(numbered_apart):
+    here, names = numbered_apart, {"pairs": numbered_apart / "pairs.csv"}
+    both = {f"labels_{camera}": here / f"labels_{camera}" for camera in ("ir", "vis")}
+    source = build(here, labels=here / "labels_vis", names=names, **both)
+    assert heights(source.labels) == heights(source.own_labels["vis"].get) == [6, 7]
+    assert heights(source.own_labels["ir"].get) == [1, 2]
+    source = build(here, labels=here / "labels_ir", labels_on="ir", names=names)
+    assert heights(source.labels) == [1, 2]
+
+
+def test_labels_of_another_image_are_not_taken_for_those_that_are_missing(numbered_apart):
+    here, names = numbered_apart, {"pairs": numbered_apart / "pairs.csv"}
+    (here / "labels_vis/2.txt").unlink()
+    (here / "labels_ir/2.txt").unlink()
+    more = {"labels_ir": here / "labels_ir", "names": names}
+    source = build(here, labels=here / "labels_vis", **more)
+    assert heights(source.labels) == [7]
+    assert heights(source.own_labels["ir"].get) == [1]
+    assert source.label_report.notes[0].startswith("1 of 2 images have no label file")
+    assert [len(source.own_labels["ir"].class_ids(key)) for key in "23"] == [1, 0]
+
+
+def test_labels_of_both_cameras_in_one_folder_are_not_mixed(here):
+    for i in (1, 2):
+        save(here / f"all/{i}.png", coloured(i))
+        save(here / f"all/{i}_ir.png", ramp(16, 24))
+        touch(here, f"labels/{i}.txt")
+        (here / f"labels/{i}.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (here / "labels/1_ir.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    settings = image_folder.Config(
+        ir=here / "all",
+        vis=here / "all",
+        names={"ir": "_ir"},
+        labels=here / "labels",
+        labels_ir=here / "labels",
+    )
+    source = image_folder.build(settings)
+    infrared = source.own_labels["ir"]
+    found = [infrared.get(key, (16, 24)).xyxy.tolist() for key in "12"]
+    assert found == [[[6, 6, 18, 10]], []]
+    (here / "labels/2.txt").unlink()
+    (here / "labels/2_ir.txt").write_text("0 0.5 0.5 0.5 0.25\n")
+    source = image_folder.build(settings)
+    assert [len(source.labels(key, (16, 24))) for key in "12"] == [1, 0]
+
+
+def test_labels_of_one_camera_in_their_own_folder_have_any_name_of_the_pair(here):
+    for i in (1, 2, 3):
+        save(here / f"ir/{i}_ir.png", ramp(16, 24))
+        save(here / f"vis/{i}.png", coloured(i))
+        touch(here, f"labels/{i}.txt")
+        touch(here, f"labels_ir/{i}{'_ir' * (i == 3)}.txt")
+        text = f"0 0.5 0.5 0.5 {i / 16}\n"
+        (here / f"labels_ir/{i}{'_ir' * (i == 3)}.txt").write_text(text)
+    more = {"labels": here / "labels", "labels_ir": here / "labels_ir"}
+    infrared = build(here, names={"ir": "_ir"}, **more).own_labels["ir"]
+    boxes = [infrared.get(key, (16, 24)).xyxy[0] for key in "123"]
+    assert [box[3] - box[1] for box in boxes] == [1, 2, 3]
 
 
 def test_a_range_in_another_unit_is_said(here, caplog):

@@ -7,15 +7,12 @@ import pytest
 
 from common.errors import DataError
 from pipeline.sources import frame_folder
-from tests.helpers.numbered import build, number, numbers, picture, write
+from tests.helpers.numbered import EVERY_40, build, labelled, number, numbers, picture, write
 from tests.helpers.videos import write_deep, write_video
 
 
 def equal(count):
     return [(i, i) for i in range(count)]
-
-
-EVERY_40 = [40 * i for i in range(12)]
 
 
 @pytest.mark.parametrize("rotation", [90, 180, 270])
@@ -197,15 +194,6 @@ def test_false_colours_of_a_recording_are_said(here, caplog):
     list(build(here / "ir.mkv", here / "vis.mkv"))
     assert "ir.mkv: infrared in colour" in caplog.text
     assert "are the cameras exchanged?" in caplog.text
-
-
-def labelled(here, names):
-    (here / "labels").mkdir()
-    for i, name in enumerate(names):
-        (here / "labels" / f"{name}.txt").write_text(f"0 0.5 0.5 0.5 {(i + 1) / 16}\n")
-    write(here / "ir.mp4", EVERY_40)
-    write(here / "vis.mp4", EVERY_40)
-    return here / "ir.mp4", here / "vis.mp4"
 
 
 @pytest.mark.parametrize(("form", "first"), [("{:06d}", None), ("frame_{}", 0), ("a{:03d}", 1)])

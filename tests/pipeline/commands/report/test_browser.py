@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
-    """A labelled run with a hostile key, and one without labels."""
+    """A labelled run with a hostile key, one without labels, one with infrared's own labels."""
     folder = tmp_path_factory.mktemp("pages")
     root = toys.write_pairs(folder / "pairs", 8)
     for kind, suffix in (("ir", "png"), ("vi", "png"), ("labels", "txt")):
@@ -47,12 +47,19 @@ def pages(tmp_path_factory):
     bare = toys.settings(root, sinks=SINKS)
     bare["run"]["dir"] = str(folder / "bare")
     bare["source"] = {"kind": "image_folder", "ir": str(root / "ir"), "vis": str(root / "vi")}
-    for settings in (labelled, bare):
+    (folder / "labels_ir").mkdir()
+    (folder / "labels_ir" / "000.txt").write_text("0 0.2 0.5 0.1 0.1\n0 0.7 0.5 0.1 0.1\n")
+    own = toys.settings(root, sinks=SINKS)
+    own["run"]["dir"] = str(folder / "own")
+    mine = {"labels": str(root / "labels"), "labels_ir": str(folder / "labels_ir")}
+    own["source"] = {**bare["source"], **mine}
+    for settings in (labelled, bare, own):
         execute(settings)
     both = report.report([folder / "labelled", folder / "bare"], folder / "both.html")
     return {
         "labelled": folder / "labelled" / "report.html",
         "bare": folder / "bare" / "report.html",
+        "own": folder / "own" / "report.html",
         "both": both,
     }
 
@@ -204,6 +211,15 @@ def test_moments_images_and_boxes_are_chosen(page):
     assert page.find_element(By.CSS_SELECTOR, ".stage > img").get_attribute("src") != before
     select(page, "left", "vis")
     assert page.find_element(By.CSS_SELECTOR, ".tag.left").text == "vis"
+
+
+def test_the_chosen_arm_brings_the_labels_that_it_is_scored_on(browser, pages):
+    look(browser, pages["own"])
+    assert boxes(browser, "truth") == 1
+    select(browser, "boxes", "ir")
+    assert boxes(browser, "truth") == 2
+    select(browser, "boxes", "late")
+    assert boxes(browser, "truth") == 1
 
 
 def test_the_theme_can_be_changed(page):
