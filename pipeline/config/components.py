@@ -106,9 +106,18 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
             choices.
     """
     try:
-        return model.model_validate(settings)
+        checked = model.model_validate(settings)
     except ValidationError as error:
         raise ConfigError(_explain(error.errors()[0], model, key)) from error
+    for name, value in checked:
+        if isinstance(value, Path):
+            try:
+                value.exists()
+            except OSError as error:  # too long, or in a folder that can't be read
+                where = f"{key}.{name}".lstrip(".")
+                reason = f"can't be opened ({error.strerror})"
+                raise ConfigError(f"{where}: {shown(str(value))} {reason}") from error
+    return checked
 
 
 def suggest(word: str, choices: Sequence[str]) -> str:
