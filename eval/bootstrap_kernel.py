@@ -92,6 +92,8 @@ def _at_confidences(
     """
     passed, hits = 0, 0  # detections whose score reaches the confidence, and their hit copies
     upper = 0.0  # the lowest score among them that was drawn
+    known = 0  # the value of `taken` that the next five are of
+    here, found, lower, rise, gain = 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(len(confidences) - 1, -1, -1):
         confidence = confidences[k]
         while passed < len(score) and score[passed] >= confidence:
@@ -104,16 +106,20 @@ def _at_confidences(
         if taken == 0:
             precision[k], recall[k] = 1.0, 0.0
             continue
-        precision[k], recall[k] = hits / taken, hits / labelled
+        if taken != known:
+            known, here, found = taken, hits / taken, hits / labelled
+            if taken < rank[-1]:
+                following = passed  # the next detection that was drawn, its first copy
+                while rank[following + 1] == taken:
+                    following += 1
+                lower, next_hits = score[following], hits + hit[following]
+                rise, gain = next_hits / (taken + 1) - here, next_hits / labelled - found
+        precision[k], recall[k] = here, found
         if taken == rank[-1] or upper == confidence:
             continue
-        following = passed  # the next detection that was drawn, its first copy
-        while rank[following + 1] == taken:
-            following += 1
-        share = (upper - confidence) / (upper - score[following])
-        next_hits = hits + hit[following]
-        precision[k] += share * (next_hits / (taken + 1) - precision[k])
-        recall[k] += share * (next_hits / labelled - recall[k])
+        share = (upper - confidence) / (upper - lower)
+        precision[k] += share * rise
+        recall[k] += share * gain
 
 
 @compiled()
