@@ -82,6 +82,7 @@ def prepared(here):
     return root
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_api_page_run(prepared):
     ir = np.asarray(Image.open(prepared / "ir" / "000.png"))
     vis = np.asarray(Image.open(prepared / "vi" / "000.png"))
