@@ -165,7 +165,8 @@ def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
 
 def is_own(kind: str) -> bool:
     """Whether a kind is the user's own: a dotted path, or a file in the working folder."""
-    return "." in kind or (kind.isidentifier() and Path(f"{kind}.py").is_file())
+    # listed, because the name of a file may be too long to be asked for
+    return "." in kind or (kind.isidentifier() and kind in (p.stem for p in Path().glob("*.py")))
 
 
 def _import_own(kind: str, key: str) -> ModuleType:

@@ -150,3 +150,8 @@ def test_a_path_that_no_system_takes_is_refused(path):
         ConfigError, match=r"source\.vis: '.*' can't be opened \(File name too long"
     ):
         components.load("source", {"kind": "image_folder", "ir": "a", "vis": path}, "source")
+
+
+def test_a_kind_that_is_too_long_for_a_file_is_unknown():
+    with pytest.raises(ConfigError, match=r"arms\.a\.kind: unknown 'x"):
+        components.load("arms", {"kind": "x" * 5000}, "arms.a")
