@@ -7,7 +7,7 @@ CHECKS := style types imports
 # Python keeps what it compiled, also where the environment says no: the tests start many processes
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-fast check $(CHECKS) pytest format
+.PHONY: env demo docs test test-fast check $(CHECKS) pytest format
 
 env: $(STAMP)
 
@@ -21,6 +21,11 @@ $(STAMP): pyproject.toml
 
 demo: env
 	$(BIN)/python run_pipeline.py configs/demo.yaml
+
+# the tests build it too
+docs: env
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "open site/index.html"
 
 check: $(CHECKS)
 

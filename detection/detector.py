@@ -18,7 +18,11 @@ class Detector(Protocol):
 
     @property
     def fingerprint(self) -> Mapping[str, object]:
-        """Identity of the detector: network, sha256 of weights, thresholds...; JSON values."""
+        """Identity of the detector: all that its boxes depend on, as JSON values.
+
+        Two detectors that state the same are taken to be the same. `network`, `head`, `weights`,
+        `weights_sha256`, `conf` and `iou` are shown beside scores if there are such.
+        """
         ...
 
     def input_shape(self, size: tuple[int, int]) -> tuple[int, int]:

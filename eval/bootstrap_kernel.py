@@ -101,6 +101,8 @@ def _at_confidences(
     places of detections, ``passed`` (k,) how many scores reach each confidence.
     """
     done, count = 0, 0  # hits whose score reaches the confidence, and their copies
+    known = 0  # the value of `taken` that the next six are of
+    here, found, upper, lower, rise, gain = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for k in range(len(confidences) - 1, -1, -1):
         confidence, end = confidences[k], passed[k]
         while done < len(hits) and hits[done] < end:
@@ -110,25 +112,27 @@ def _at_confidences(
         if taken == 0:
             precision[k], recall[k] = 1.0, 0.0
             continue
-        precision[k], recall[k] = count / taken, count / labelled
-        if taken == rank[-1]:
+        if taken != known:
+            known, here, found = taken, count / taken, count / labelled
+            if taken < rank[-1]:
+                last = end - 1  # the detection of lowest score among them that was drawn
+                while rank[last] == taken:
+                    last -= 1
+                following = end  # the next detection that was drawn, its first copy
+                while rank[following + 1] == taken:
+                    following += 1
+                after = done  # the first hit from there on
+                while after < len(hits) and hits[after] < following:
+                    after += 1
+                next_count = count + (after < len(hits) and hits[after] == following)
+                upper, lower = score[last], score[following]
+                rise, gain = next_count / (taken + 1) - here, next_count / labelled - found
+        precision[k], recall[k] = here, found
+        if taken == rank[-1] or upper == confidence:
             continue
-        last = end - 1  # the detection of lowest score among them that was drawn
-        while rank[last] == taken:
-            last -= 1
-        upper = score[last]
-        if upper == confidence:
-            continue
-        following = end  # the next detection that was drawn, its first copy
-        while rank[following + 1] == taken:
-            following += 1
-        after = done  # whether it is a hit: the first hit from there on that was drawn
-        while after < len(hits) and hits[after] < following:
-            after += 1
-        share = (upper - confidence) / (upper - score[following])
-        next_count = count + (after < len(hits) and hits[after] == following)
-        precision[k] += share * (next_count / (taken + 1) - precision[k])
-        recall[k] += share * (next_count / labelled - recall[k])
+        share = (upper - confidence) / (upper - lower)
+        precision[k] += share * rise
+        recall[k] += share * gain
 
 
 @compiled()

@@ -14,7 +14,7 @@ from common.errors import ConfigError, DataError, shown
 from detection.detector import Detector as BatchDetector
 from fusion.network import checkpoint
 from pipeline.arms._fuser import build_fuser
-from pipeline.config.components import Component, kinds, load
+from pipeline.config.components import Component, is_own, kinds, load
 from pipeline.frames import PairBatch
 from pipeline.images import to_grey, to_rgb
 
@@ -55,7 +55,7 @@ class Fuser:
             )
         batch = PairBatch(
             keys=tuple(map(str, range(len(ir)))),
-            ir=torch.from_numpy(np.ascontiguousarray(ir))[:, None].to(self._device),  # [B, 1, H, W]
+            ir=tensor(ir)[:, None].to(self._device),  # [B, 1, H, W]
             vis=_upload(vis, self._device),  # [B, 3, H, W]
         )
         fused = self._arm(batch).permute(0, 2, 3, 1).contiguous().cpu().numpy()  # (B, H, W, 3)
@@ -156,7 +156,7 @@ def _identify(name: str) -> dict[str, object]:
     """The kind and, of a network, the weights."""
     shipped = {path.stem for path in checkpoint.SHIPPED.glob("*.safetensors")}
     is_file = Path(name).suffix in (".safetensors", ".pt", ".pth")
-    is_kind = name in kinds("arms") or "." in name
+    is_kind = name in kinds("arms") or is_own(name)
     if is_kind and not is_file and name not in shipped:
         return {"kind": name}
     if not is_file and name not in shipped:
@@ -171,7 +171,12 @@ def _is_image(array: NDArray[Any]) -> bool:
     return array.size > 0 and (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3))
 
 
+def tensor(array: Array) -> Tensor:
+    """The array as a tensor; copied if it can't be written, as Pillow's, of which torch warns."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
 def _upload(images: Array, device: torch.device) -> Tensor:
     """uint8 (B, H, W, 3) as [B, 3, H, W] on the device."""
-    planes = torch.from_numpy(np.ascontiguousarray(images)).to(device)  # [B, H, W, 3]
+    planes = tensor(images).to(device)  # [B, H, W, 3]
     return planes.permute(0, 3, 1, 2).contiguous()

@@ -55,9 +55,9 @@ class Run(Scores):
         """The labelled objects of the pairs, without labels of one camera's own.
 
         Returns:
-            A row an object: ``key`` of its pair, ``class_id``, ``class_name``, ``left``, ``top``,
-            ``right`` and ``bottom`` in pixels, and ``ignore``: whether it is a region that counts
-            neither way.
+            A row an object, with the ``key`` of its pair, ``class_id``, ``class_name``, ``left``,
+            ``top``, ``right`` and ``bottom`` in pixels, and ``ignore``: whether it is a region that
+            counts neither way.
 
         Raises:
             DataError: The run has none, or its file is damaged.
@@ -80,8 +80,8 @@ class Run(Scores):
         """The detections of an arm, as they were scored.
 
         Returns:
-            A row a detection: ``key`` of its pair, ``class_id``, ``class_name``, ``score`` in
-            [0, 1], ``left``, ``top``, ``right`` and ``bottom`` in pixels.
+            A row a detection, with the ``key`` of its pair, ``class_id``, ``class_name``, ``score``
+            in [0, 1], ``left``, ``top``, ``right`` and ``bottom`` in pixels.
 
         Raises:
             ConfigError: There is no such arm.

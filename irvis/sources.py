@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
 from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.quality.metrics import quality as measure_batch
+from irvis.networks import tensor
 from pipeline.commands import quality as command
 from pipeline.config.components import load
 from pipeline.images import to_grey
@@ -77,7 +77,7 @@ def quality(ir: Images, vis: Images, fused: Images) -> pd.DataFrame:
             raise DataError(
                 f"{name} is {array.dtype} {array.shape}; give uint8 (H, W) or (H, W, 3)"
             )
-    levels = [torch.from_numpy(to_grey(array))[None, None] for array in arrays.values()]
+    levels = [tensor(to_grey(array))[None, None] for array in arrays.values()]
     if len({level.shape for level in levels}) > 1:
         raise DataError("the three images have several sizes; give one scene at one size")
     values = measure_batch(ir=levels[0], vis=levels[1], fused=levels[2])  # [1, 1, H, W] each

@@ -1,30 +1,58 @@
-"""What is installed from a wheel works without the checkout."""
+"""What is installed from a source distribution works without the checkout."""
 
 import os
 import subprocess
 import sys
-import zipfile
+import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MAIN = "import sys; from pipeline.cli import main; sys.exit(main())"
+SDIST = "import sys; from setuptools import build_meta; build_meta.build_sdist(sys.argv[1])"
+FLAGS = "from detection.detectors import yolov5; from ultralytics.utils import *; "
+FLAGS += "print(AUTOINSTALL, ONLINE, yolov5.__file__)"
+PIP = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
+
+
+def python(executable, *arguments, **options):
+    done = subprocess.run(
+        [executable, *arguments], capture_output=True, text=True, check=False, **options
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The folder of an unpacked wheel."""
+def environment(tmp_path_factory):
+    """A new environment with irvis from the wheel of its source distribution.
+
+    It finds what irvis needs in this environment, since to install that takes gigabytes.
+    """
     folder = tmp_path_factory.mktemp("wheel")
-    options = ["--quiet", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, ROOT],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    python(sys.executable, "-c", SDIST, folder, cwd=ROOT)
+    (sdist,) = folder.glob("irvis-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    source = folder / sdist.name.removesuffix(".tar.gz")
+    python(sys.executable, *PIP, "wheel", "--no-deps", "--no-build-isolation", "-w", folder, source)
     (wheel,) = folder.glob("irvis-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+    env = folder / "env"
+    python(sys.executable, "-m", "venv", "--without-pip", env)
+    ours, theirs = (
+        Path(sysconfig.get_path("purelib", vars={"base": str(base)})) for base in (sys.prefix, env)
+    )
+    # a line of a .pth that is a path; irvis itself is found in the new environment first
+    (theirs / "needed.pth").write_text(f"{ours}\n")
+    python(sys.executable, *PIP, "--python", env, "install", "--no-deps", "--no-index", wheel)
+    return env
+
+
+@pytest.fixture(scope="module")
+def installed(environment):
+    """Its folder of packages."""
+    return Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
 
 
 def test_everything_that_is_no_code_is_in_it(installed):
@@ -40,13 +68,18 @@ def test_everything_that_is_no_code_is_in_it(installed):
 
 
 @pytest.mark.slow
-def test_the_demo_runs_in_an_empty_folder(installed, tmp_path):
+def test_the_demo_runs_offline_in_an_empty_folder(environment, installed, tmp_path):
     """Its first frames; without what would be compiled for them: FusionMamba and the scores."""
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("YOLO_", "PYTHON"))
+    }
     without = [f"{name}=null" for name in ("arms.fused", "sinks.results", "sinks.report")]
     overrides = ["source.frames=2", "source.clip=2", *without]
-    subprocess.run(
-        [sys.executable, "-c", MAIN, "demo", *overrides],
-        cwd=tmp_path, check=True, env={**os.environ, "PYTHONPATH": str(installed)},
-    )  # fmt: skip
+    python(environment / "bin" / "irvis", "demo", *overrides, cwd=tmp_path, env=clean)
     video = tmp_path / "runs" / "demo" / "video" / "side_by_side.mp4"
     assert video.stat().st_size > 0
+    flags = python(environment / "bin" / "python", "-c", FLAGS, cwd=tmp_path, env=clean)
+    told = ["False", "False"]  # ultralytics
+    assert flags.split() == [*told, str(installed / "detection" / "detectors" / "yolov5.py")]

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision.ops import batched_nms
 
 from common.checksums import sha256
 from common.errors import DataError, cut
@@ -25,6 +24,7 @@ from common.files import writing
 from detection import weights
 from detection.boxes import Detections
 from detection.detectors import yolov5
+from detection.nms import class_wise
 from eval.labels import Labels
 from eval.matching import iou
 from fusion.fuser import Fuser
@@ -181,7 +181,7 @@ def _late_fusion(
     )
     images = torch.cat([source(ir=ir, vis=vis) for source in sources])  # [3, 3, H, W]
     detections = Detections.concatenate(detector((images * 255).round().to(torch.uint8)))
-    kept = batched_nms(
+    kept = class_wise(
         torch.from_numpy(detections.xyxy),
         torch.from_numpy(detections.score),
         torch.from_numpy(detections.class_id),

@@ -27,7 +27,6 @@ if "YOLO_CONFIG_DIR" not in os.environ:
 import cv2
 import numpy as np
 import torch
-import torchvision  # noqa: F401  (ultralytics' NMS uses its kernel only if already imported)
 import yaml
 from PIL import Image
 from pydantic import Field
@@ -40,7 +39,6 @@ import ultralytics
 from ultralytics.nn.modules import SPPF
 from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils import DEFAULT_CFG
-from ultralytics.utils.nms import non_max_suppression
 
 Image.open, torch.save = _before[:2]
 cv2.setNumThreads(_before[2])
@@ -55,6 +53,7 @@ from detection.boxes import Detections
 from detection.detectors import _weights_file
 from detection.detectors._weights_file import WeightsFile
 from detection.letterbox import Letterbox, Resize
+from detection.nms import best_boxes
 
 
 class Config(ComponentConfig):
@@ -142,13 +141,12 @@ class YoloDetector:
     def __call__(self, images: Tensor) -> list[Detections]:
         """Detect in uint8 [B, 3, H, W] RGB; see ``detection.detector.Detector``."""
         config, box = self.config, self._letterbox((images.shape[-2], images.shape[-1]))
-        kept = non_max_suppression(
+        kept = best_boxes(
             self.raw(box.apply(images)),
-            conf_thres=config.conf,
-            iou_thres=config.iou,
+            conf=config.conf,
+            iou=config.iou,
             multi_label=config.multi_label,
             max_det=config.max_det,
-            max_time_img=float("inf"),  # the default limit would drop images on a slow machine
         )
         return [self._detections(box, rows) for rows in kept]
 

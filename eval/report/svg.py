@@ -4,6 +4,7 @@ import io
 import re
 
 from markupsafe import Markup, escape
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from eval.report.charts import INK, OUTCOME_COLOURS, RULE, SERIES
@@ -26,7 +27,9 @@ def svg(figure: Figure, name: str, text: str) -> Markup:
         text: Its description, for screen readers.
     """
     file = io.StringIO()
-    figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    # figure.savefig would draw twice, first without a result
+    canvas = FigureCanvasSVG(figure)
+    canvas.print_svg(file, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
     drawn = file.getvalue()
     drawn = drawn[drawn.index("<svg") :]
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn, flags=re.DOTALL)

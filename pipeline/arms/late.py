@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from pydantic import Field, field_validator
-from torchvision.ops import batched_nms
 
 from common.component import ArmConfig
 from detection.boxes import Detections
+from detection.nms import class_wise
 from pipeline.interfaces import Arm
 
 
@@ -46,7 +46,7 @@ class LateArm(Arm):
     def merge(self, detections: Mapping[str, Detections]) -> Detections:
         """Class-wise NMS over the detections of the configured arms, best score first."""
         boxes = Detections.concatenate([detections[arm] for arm in self.config.merged_arms()])
-        kept = batched_nms(
+        kept = class_wise(
             torch.from_numpy(boxes.xyxy),
             torch.from_numpy(boxes.score),
             torch.from_numpy(boxes.class_id),

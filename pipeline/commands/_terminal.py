@@ -1,5 +1,7 @@
 """Terminal output: the progress bar on standard error, tables on standard output."""
 
+import html
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +20,8 @@ from rich.text import Text
 
 from eval.report.tables import MAPS, NONE, number, telling_pairs
 
+NOTEBOOK_INTERVAL = 0.2  # seconds between updates
+
 
 @contextmanager
 def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]:
@@ -31,8 +35,10 @@ def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]
         TimeRemainingColumn(),
     )
     console = Console(stderr=True)
-    visible = console.is_terminal or console.is_jupyter
-    with Progress(*columns, console=console, disable=not visible) as bar:
+    if console.is_jupyter:
+        yield _bar_of_a_notebook(what)
+        return
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None, speed="")
 
         def show(done: int, total: int | None) -> None:
@@ -41,6 +47,42 @@ def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]
             bar.update(task, completed=done, total=total, speed=text)
 
         yield show
+
+
+def _bar_of_a_notebook(what: str) -> Callable[[int, int | None], None]:
+    """The function that updates a bar in the output of a cell; rich's own needs ipywidgets."""
+    from IPython.display import HTML, display
+
+    shown = display(HTML(""), display_id=True)
+    start, last = time.monotonic(), float("-inf")
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < NOTEBOOK_INTERVAL and done != total:
+            return
+        last = now
+        speed = done / (now - start)
+        text = f"{done} of {total or '?'} {html.escape(what)}, {speed:.1f}/s"
+        bar = f"<progress value={done} max={total}></progress> " if total else ""
+        shown.update(HTML(bar + text))
+
+    return show
+
+
+def detector_text(detector: Mapping[str, Any], *, digest: bool = False) -> str:
+    """A detector and its thresholds in one line, as far as its fingerprint states them.
+
+    Args:
+        detector: Its fingerprint.
+        digest: Whether to identify the weights by their sha256 in place of their name.
+    """
+    sha256 = detector.get("weights_sha256", "")[:12]
+    weights = sha256 and f"weights {sha256}" if digest else detector.get("weights", "")
+    inside = ", ".join(filter(None, (detector.get("head"), weights)))
+    network = detector.get("network", "a detector") + (f" ({inside})" if inside else "")
+    names = {"conf": "conf", "iou": "NMS IoU"}
+    return ", ".join((network, *(f"{names[n]} {detector[n]}" for n in names if n in detector)))
 
 
 def score_tables(

@@ -1,8 +1,8 @@
-"""`irvis bench`: measures the speed of the fusion network relative to the processor's peak.
+"""`irvis bench`: measures a configuration, or the fusion network relative to the processor's peak.
 
-FLOPs are those of torch's flop counter (a multiply-add is two) plus those of the scan: 7 for each
-state update (step x A, exponential, decay x state, inflow x B and addition, state x C and
-addition), and 2 R for the step of each channel and token.
+FLOPs of the network are those of torch's flop counter (a multiply-add is two) plus those of the
+scan: 7 for each state update (step x A, exponential, decay x state, inflow x B and addition, state
+x C and addition), and 2 R for the step of each channel and token.
 """
 
 import argparse
@@ -28,6 +28,9 @@ from fusion.network.es2d import ES2D, STATE
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
+from pipeline.commands import _bench_run
+from pipeline.commands._arguments import KEYS
+from pipeline.commands._bench_run import frame_size
 from pipeline.frames import PairBatch
 
 FRAMES = ((256, 256), (480, 640), (720, 1280))
@@ -51,6 +54,13 @@ GROUPS = {"scan": _SCAN, "dense": _DENSE, "norm": _NORM, "copies": _COPIES}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured."""
+    parser.add_argument(
+        "config", nargs="?", help="YAML file, or its name: measure its arms and its detector"
+    )
+    parser.add_argument("overrides", nargs="*", metavar=KEYS, help="e.g. compute.batch=8")
+    parser.add_argument(
+        "--frame", default="480x640", metavar="HxW", help="size with CONFIG, default 480x640"
+    )
     parser.add_argument("--size", nargs="+", default=["tiny", "small", "base"], metavar="SIZE")
     parser.add_argument("--dtype", nargs="+", default=["float32", "bfloat16"], metavar="DTYPE")
     parser.add_argument("--quick", action="store_true", help="480x640 only, three runs each")
@@ -58,6 +68,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Measure and print the tables."""
+    if parsed.config is not None:
+        _bench_run.print_report(Path(parsed.config), parsed.overrides, frame_size(parsed.frame))
+        return
     print_report(parsed.size, parsed.dtype, quick=parsed.quick)
 
 

@@ -25,8 +25,13 @@ from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
 from eval.report.tables import MAPS, number, own_labels_notes, truth_of
-from pipeline.commands._terminal import console, difference_table, print_lines, with_interval
-from pipeline.commands.show import detector_text
+from pipeline.commands._terminal import (
+    console,
+    detector_text,
+    difference_table,
+    print_lines,
+    with_interval,
+)
 from pipeline.run_folder.names import RESULTS, ground_truth_file, predictions_file
 from pipeline.run_folder.results_file import read_results
 
@@ -103,7 +108,7 @@ def print_report(comparison: Mapping[str, Any]) -> None:
     print_lines(
         f"Fingerprint {comparison['fingerprint']}: all runs have the same {protocol['images']} "
         "images and their labels, classes, detector and settings",
-        f"Detector: {detector_text(protocol['detector'])}; P, R, mAP: YOLO convention",
+        f"Detector: {detector_text(protocol['detector'], digest=True)}; P, R, mAP: YOLO convention",
     )
     out.print(_score_table(comparison["runs"]))
     if comparison["differences"]:

@@ -16,7 +16,6 @@ from eval.report import charts, latex
 from eval.report.page import Chart, Run, Sweep, render
 from eval.report.svg import svg
 from eval.report.tables import MAPS, number
-from pipeline.commands.compare import compare
 from pipeline.run_folder.names import PARTIAL_SUFFIX, REPORT, RESULTS, SWEEP
 from pipeline.run_folder.results_file import legible, read_results, read_timing
 from pipeline.run_folder.summary import coverage
@@ -132,6 +131,9 @@ def _link(target: Path, page: Path) -> str:
 
 
 def _compared(folders: Sequence[Path]) -> Any:  # noqa: ANN401  (JSON, or why there is none)
+    # imported now: the bootstrap would delay the page of a single run
+    from pipeline.commands.compare import compare
+
     try:
         return compare(folders)
     except (ConfigError, DataError) as error:

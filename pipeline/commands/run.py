@@ -7,7 +7,13 @@ from pathlib import Path
 from eval.report.tables import own_labels_notes
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
-from pipeline.commands._terminal import console, print_lines, score_tables, time_table
+from pipeline.commands._terminal import (
+    console,
+    detector_text,
+    print_lines,
+    score_tables,
+    time_table,
+)
 from pipeline.config import config
 from pipeline.engine import runner
 from pipeline.engine.runner import Outcome
@@ -87,10 +93,9 @@ def _notes(outcome: Outcome) -> Iterator[str]:
     detector = protocol["detector"]
     if detector is None:
         return
-    network = f"{detector['network']} ({detector['head']}, {detector['weights']})"
     changed = f", modified ({', '.join(protocol['modified'])})" if protocol["modified"] else ""
     scored = any(arm["detection"] for arm in outcome.results["arms"].values())
     yield (
-        f"Protocol {protocol['preset']}{changed}: {network}, conf {detector['conf']}, NMS IoU "
-        f"{detector['iou']}" + ("; P, R, mAP: YOLO convention" if scored else "")
+        f"Protocol {protocol['preset']}{changed}: {detector_text(detector)}"
+        + ("; P, R, mAP: YOLO convention" if scored else "")
     )

@@ -14,7 +14,13 @@ from rich.text import Text
 
 from eval.fingerprint import fingerprint
 from eval.report.tables import Section, own_labels_notes, scored_arms, sections
-from pipeline.commands._terminal import console, print_lines, score_tables, time_table
+from pipeline.commands._terminal import (
+    console,
+    detector_text,
+    print_lines,
+    score_tables,
+    time_table,
+)
 from pipeline.run_folder.names import PAIRS, RESULTS
 from pipeline.run_folder.results_file import legible, read_results, read_timing
 
@@ -100,17 +106,9 @@ def introduction(results: Json) -> Iterator[str]:
     if protocol["detector"] is None:
         yield "The run had no detector: no scores."
         return
-    yield f"Detector: {detector_text(protocol['detector'])}"
+    yield f"Detector: {detector_text(protocol['detector'], digest=True)}"
     if not scored_arms(results):
         yield "The source has no labels: no scores."
-
-
-def detector_text(detector: Json) -> str:
-    """The detector of a protocol and its thresholds, in one line."""
-    return (
-        f"{detector['network']} ({detector['head']}, weights {detector['weights_sha256'][:12]}), "
-        f"conf {detector['conf']}, NMS IoU {detector['iou']}"
-    )
 
 
 def _table(section: Section) -> Table:

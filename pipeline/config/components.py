@@ -2,9 +2,10 @@
 
 A component module has a `Config` (a frozen pydantic model that forbids unknown keys) and a `build`
 function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
-with a dot is the import path of the user's own module. An installed package adds kinds by entry
-points of the groups `irvis.source`, `irvis.arms`, `irvis.detector` and `irvis.sinks`, each the name
-of a kind and its module.
+with a dot is the import path of the user's own module, as is the name of a file in the working
+folder (`own_fuser` for `own_fuser.py`). An installed package adds kinds by entry points of the
+groups `irvis.source`, `irvis.arms`, `irvis.detector` and `irvis.sinks`, each the name of a kind and
+its module.
 """
 
 import difflib
@@ -105,9 +106,18 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
             choices.
     """
     try:
-        return model.model_validate(settings)
+        checked = model.model_validate(settings)
     except ValidationError as error:
         raise ConfigError(_explain(error.errors()[0], model, key)) from error
+    for name, value in checked:
+        if isinstance(value, Path):
+            try:
+                value.exists()
+            except OSError as error:  # too long, or in a folder that can't be read
+                where = f"{key}.{name}".lstrip(".")
+                reason = f"can't be opened ({error.strerror})"
+                raise ConfigError(f"{where}: {shown(str(value))} {reason}") from error
+    return checked
 
 
 def suggest(word: str, choices: Sequence[str]) -> str:
@@ -133,24 +143,30 @@ def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
 
     Args:
         part: Part of the configuration, a key of ``FOLDERS``.
-        kind: Its kind, or the dotted path of the user's own module.
+        kind: Its kind, or the user's own module.
         key: Dotted key of the component, for messages; None for the part.
 
     Raises:
         ConfigError: There is no such kind, or its module can't be imported.
     """
     key = key or part
-    if "." in kind:
-        return _import_own(kind, key)
     for folder in FOLDERS[part]:
         if kind in _modules(folder):
             return importlib.import_module(f"{folder}.{kind}")
     if module := _plugins(part).get(kind):
         return _import_own(module, key)
+    if is_own(kind):
+        return _import_own(kind, key)
     raise ConfigError(
         f"{key}.kind: unknown {shown(kind)}; {suggest(kind, kinds(part))}, or give the dotted path "
         "of your own module"
     )
+
+
+def is_own(kind: str) -> bool:
+    """Whether a kind is the user's own: a dotted path, or a file in the working folder."""
+    # listed, because the name of a file may be too long to be asked for
+    return "." in kind or (kind.isidentifier() and kind in (p.stem for p in Path().glob("*.py")))
 
 
 def _import_own(kind: str, key: str) -> ModuleType:

@@ -62,7 +62,7 @@ class EvaluationConfig(Section):
 
 
 class ComputeConfig(Section):
-    """Device, batch size and dtype of the computation."""
+    """Device, batch size, threads and dtype of the computation."""
 
     device: str = Field(
         "auto",
@@ -70,6 +70,9 @@ class ComputeConfig(Section):
         description="auto (a GPU if there is one), cpu, cuda or cuda:1",
     )
     batch: int = Field(4, ge=1, le=1024, description="pairs per batch")
+    threads: int | None = Field(
+        None, ge=1, le=1024, description="of the processor; default: one for each core"
+    )
     dtype: Dtype = Field("auto", description="of the fusers")
 
 

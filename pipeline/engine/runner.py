@@ -12,6 +12,7 @@ import torch
 from common.device import choose_device, choose_dtype
 from common.errors import ConfigError, DataError, IrvisError
 from common.files import load_json, write_json
+from common.threads import computing_in
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
 from pipeline.arms._fuser import FuserArm
@@ -19,7 +20,6 @@ from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Arms, Clock, Compute
 from pipeline.engine.detector import build_detector
-from pipeline.engine.evaluation import evaluate
 from pipeline.engine.flow import CHECKPOINT, Flow
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.ledger import Ledger
@@ -63,7 +63,7 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     Raises:
         errors.IrvisError: An error in the user's input.
     """
-    with listening() as said:
+    with computing_in(config.compute.threads), listening() as said:
         return _run(config, on_progress, said)
 
 
@@ -217,6 +217,9 @@ class _Job:
                 for sink in sinks:
                     sink.finish(summary)
                 if self._config.is_scored:
+                    # imported now: pandas and numba would delay the first pair by a second
+                    from pipeline.engine.evaluation import evaluate
+
                     evaluate(context, summary)
             pairs = summary.frames["paired"] + summary.frames["fallback"] - self._folder.done
             timing = describe_timing(

@@ -52,11 +52,11 @@ class _Arm(_Part):
 
 
 class _Detector(_Part):
-    network: str
-    head: str
-    weights_sha256: str
-    conf: float
-    iou: float
+    network: str | None = None  # a user's own detector may state other things
+    head: str | None = None
+    weights_sha256: str | None = None
+    conf: float | None = None
+    iou: float | None = None
 
 
 class _Protocol(_Part):

@@ -188,7 +188,7 @@ def parameters(record: Record) -> dict[str, str]:
         "arms": ", ".join(record.results["arms"]),
         "detector": "none"
         if detector is None
-        else f"{detector['network']}, weights {detector['weights_sha256']}",
+        else f"{detector.get('network', '')}, weights {detector.get('weights_sha256', 'none')}",
         "fingerprint": record.fingerprint,
     }
     return {re.sub(r"[^\w. -]", "_", key)[-KEY:]: value[:VALUE] for key, value in settings.items()}

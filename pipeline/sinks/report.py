@@ -27,7 +27,6 @@ from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.names import GALLERY
 from pipeline.run_folder.results_file import legible
 from pipeline.run_folder.sink_files import joined_late
-from pipeline.sinks import _page
 
 MOMENTS = 12  # whole pairs that the page shows, at most
 PANELS = 6  # images side by side, at most: infrared, visible, then the other arms
@@ -100,6 +99,9 @@ class ReportSink(Sink):
 
     def publish(self, name: str) -> None:
         """Write the page."""
+        # imported now: matplotlib would delay the first pair by a second
+        from pipeline.sinks import _page
+
         _page.publish(self._context.folder, name)
 
     def _counted(self, labels: Labels) -> Labels:

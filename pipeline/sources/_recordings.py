@@ -25,7 +25,6 @@ from pipeline.sources._stream import Lost, Stream
 from pipeline.sources._timestamps import SECOND
 from pipeline.sources.image_folder import IrRange
 from pipeline.sync.clock_model import ClockModel, Skew, timing_of
-from pipeline.sync.clock_offset import estimate_clock
 from pipeline.sync.pairing import Matcher, pair_by_time
 
 log = logging.getLogger(__name__)
@@ -146,6 +145,9 @@ class RecordedPairs(Source):
         offset = self._timing.offset_ms
         if offset != "auto":
             return ClockModel(round((offset or 0.0) * 1e6), self._timing.drift_ppm)
+        # imported now: scipy.stats would delay other runs by a second
+        from pipeline.sync.clock_offset import estimate_clock
+
         ir, vis = self._open()
         try:
             with (

@@ -135,3 +135,17 @@ def test_detections_are_taken_by_supervision():
     assert found.confidence.tolist() == [1.0]
     assert found.class_id.tolist() == [0]
     assert found.area.tolist() == [24]
+
+
+@pytest.mark.filterwarnings("error")
+def test_arrays_that_cannot_be_written_are_taken_without_a_warning(arrays):
+    """As np.asarray(Image.open(...)) gives them; torch would warn of them once."""
+    before = torch.is_warn_always_enabled()
+    ir, vis = (np.frombuffer(a[0].tobytes(), np.uint8).reshape(a[0].shape) for a in arrays)
+    assert {ir.flags.writeable, vis.flags.writeable} == {False}
+    torch.set_warn_always(True)
+    try:
+        fused = irvis.fuser("average")(ir, vis)
+        assert irvis.quality(ir, vis, fused)["en"].iloc[0] > 0
+    finally:
+        torch.set_warn_always(before)

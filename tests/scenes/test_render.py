@@ -44,12 +44,12 @@ def same(one: Scene, other: Scene) -> bool:
 )
 def test_a_frame_depends_on_the_settings_and_its_index_alone(conditions):
     in_order, jumping = (clip_of(3, conditions=conditions) for _ in range(2))
-    frames = [in_order.scene(index) for index in range(6)]
+    frames = [in_order.scene(index) for index in range(3)]
     textures = jumping._backdrop._textures
     textures._painted = lru_cache(maxsize=12)(textures._paint)
     textures._joined = lru_cache(maxsize=20)(textures._join)
     far = jumping.scene(100)
-    assert same(jumping.scene(5), frames[5])
+    assert same(jumping.scene(2), frames[2])
     assert same(jumping.scene(1), frames[1])
     for cache in (textures._painted.cache_info(), textures._joined.cache_info()):
         assert cache.misses > cache.maxsize  # the first stretches pushed the far ones out

@@ -28,9 +28,10 @@ def drawn():
     return list(streets.scenes(streets.VALIDATION_SEED, 6, (64, 96)))
 
 
-@pytest.fixture
-def recipe(tmp_path, drawn):
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory, drawn):
     """A configuration on six frames, two of them held out as a labelled set, one in JPEG."""
+    tmp_path = tmp_path_factory.mktemp("recipe")
     for number, scene in enumerate(drawn):
         root, stem = tmp_path / "train", f"{number}"
         if number > 3:
@@ -76,10 +77,20 @@ def recipe(tmp_path, drawn):
     return path
 
 
+@pytest.fixture(scope="module")
+def packing(recipe, tmp_path_factory):
+    """The recipe's pack, and the command line that made it."""
+    folder = tmp_path_factory.mktemp("packed") / "pack"
+    command = ["tools/gpu_pack.py", str(recipe), str(folder), "80", "schedule.seed=3"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", command)
+        gpu_pack.main()
+    return folder, command
+
+
 @pytest.mark.slow
-def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
-    folder = tmp_path / "pack"
-    gpu_pack.pack(recipe, ["schedule.seed=3"], folder, 80)
+def test_a_pack_is_the_recipe_with_other_paths(recipe, packing, monkeypatch):
+    folder, _ = packing
     before, after = config.load(recipe, ["schedule.seed=3"]), config.load(folder / "config.yaml")
     assert after.sources["streets"].weight == 2
     assert after.held_out == {}
@@ -106,16 +117,15 @@ def test_a_pack_is_the_recipe_with_other_paths(recipe, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_sets_are_packed_without_loss(recipe, tmp_path):
-    folder = tmp_path / "pack"
-    gpu_pack.pack(recipe, [], folder, 80)
+def test_sets_are_packed_without_loss(recipe, packing):
+    folder, _ = packing
     dev = folder / "sets" / "dev"
     for side in ("ir", "vi"):
         names = sorted(path.name for path in (dev / side).iterdir())
         assert names == ["street_4.jpg", "street_5.webp"]
         for path in (dev / side).iterdir():
             image, copy = (
-                read_image(p) for p in (tmp_path / "dev" / side / f"{path.stem}.png", path)
+                read_image(p) for p in (recipe.parent / "dev" / side / f"{path.stem}.png", path)
             )
             assert np.array_equal(copy if side == "vi" else to_grey(copy), image)
     assert (dev / "ignore.json").is_file()
@@ -162,31 +172,39 @@ def test_the_best_of_what_was_scored(tmp_path):
 
 @pytest.fixture
 def python(tmp_path):
-    """This Python, that finds no test for a GPU: it would import torch only to skip them."""
+    """This Python; it only notes how it should pack, and runs no tests: both import torch."""
     path = tmp_path / "python"
-    path.write_text(f'#!/bin/sh\n[ "$2" = pytest ] || exec {sys.executable} "$@"\n')
+    path.write_text(f"""#!/bin/sh
+case "$*" in
+    "-m pytest"*) ;;
+    tools/gpu_pack.py*) printf '%s\\n' "$@" > {tmp_path}/packed ;;
+    *) exec {sys.executable} "$@" ;;
+esac
+""")
     path.chmod(0o755)
     return path
 
 
 @pytest.mark.slow
-def test_packed_and_trained_by_the_scripts(recipe, tmp_path, python):
+def test_packed_and_trained_by_the_scripts(recipe, packing, tmp_path, python):
+    folder, packed_by = packing
     environment = os.environ | {
         "PYTHON": str(python),
         "OUT": str(tmp_path / "out"),
-        "IRVIS_GPU_PACK": str(tmp_path / "pack"),
+        "IRVIS_GPU_PACK": str(folder),
         "IRVIS_GPU_PYTHON": "none",
         "IRVIS_GPU_SECONDS": "900",
         "CUDA_VISIBLE_DEVICES": "",
         "OMP_NUM_THREADS": "1",
     }
     few = ["compute.batch=2", "schedule.steps=2", "schedule.warmup=1", "scores.every=1"]
-    for command in (["gpu_pack.sh", recipe], ["gpu.sh", "train", *few]):
+    for command in (["gpu_pack.sh", recipe, "schedule.seed=3"], ["gpu.sh", "train", *few]):
         done = subprocess.run(
             ["bash", ROOT / "tools" / command[0], *command[1:]], env=environment,
             capture_output=True, text=True, timeout=900,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "packed").read_text().splitlines() == packed_by
     assert "step 2 of 2" in done.stdout
     out = tmp_path / "out"
     assert sorted(path.name for path in out.iterdir()) == [
@@ -195,7 +213,7 @@ def test_packed_and_trained_by_the_scripts(recipe, tmp_path, python):
     ]  # fmt: skip
     with (out / "log.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 2
-    pairs = [[read_image(tmp_path / "train" / s / f"{i}.png") for s in ("ir", "vi")]
+    pairs = [[read_image(recipe.parent / "train" / s / f"{i}.png") for s in ("ir", "vi")]
              for i in range(4)]  # fmt: skip
     assert checkpoint.trained_on(out / "weights.safetensors") == {pair_id(*p) for p in pairs}
     with (out / "scores.csv").open() as file:

@@ -142,3 +142,16 @@ def test_an_installed_package_adds_a_kind(tmp_path, monkeypatch):
     assert loaded.dump() == {"kind": "bright", "conf": 0.5}
     built_in = components.module_of("detector", "yolov5")
     assert built_in.__name__ == "detection.detectors.yolov5"
+
+
+@pytest.mark.parametrize("path", ["x" * 300, "y/" * 3000])
+def test_a_path_that_no_system_takes_is_refused(path):
+    with pytest.raises(
+        ConfigError, match=r"source\.vis: '.*' can't be opened \(File name too long"
+    ):
+        components.load("source", {"kind": "image_folder", "ir": "a", "vis": path}, "source")
+
+
+def test_a_kind_that_is_too_long_for_a_file_is_unknown():
+    with pytest.raises(ConfigError, match=r"arms\.a\.kind: unknown 'x"):
+        components.load("arms", {"kind": "x" * 5000}, "arms.a")

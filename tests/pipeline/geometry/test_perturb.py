@@ -83,16 +83,26 @@ def test_noise_belongs_to_the_key():
     assert np.abs(strong - 2 * weak).max() <= 1.5  # one pattern at every strength
 
 
-def test_noise_is_the_same_in_another_process():
+def test_noise_is_the_same_in_another_process(tmp_path):
     program = (
         "import numpy as np, sys\n"
-        "from tests.pipeline.geometry.test_perturb import perturb\n"
-        "sys.stdout.buffer.write(perturb(key='straße', ir_noise=20)[0].tobytes())"
+        "from eval.labels import Labels\n"
+        "from pipeline.config.sections import PerturbConfig\n"
+        "from pipeline.frames import Frame, FramePair, Item\n"
+        "from pipeline.geometry.perturb import Perturb\n"
+        "ir, vis = (np.load(path) for path in sys.argv[1:])\n"
+        "pair = FramePair('straße', Frame(ir, 7, 3), Frame(vis, 8, 4))\n"
+        "noisy = Perturb(PerturbConfig(ir_noise=20))(Item(pair, Labels.empty(), {})).pair.whole()\n"
+        "sys.stdout.buffer.write(noisy.ir.image.tobytes())"
     )
+    paths = [tmp_path / "ir.npy", tmp_path / "vis.npy"]
+    for path, image in zip(paths, (GREY, COLOUR), strict=True):
+        np.save(path, image)
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     theirs = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, check=True, cwd=ROOT, env=environment
-    )
+        [sys.executable, "-c", program, *paths],
+        capture_output=True, check=True, cwd=ROOT, env=environment,
+    )  # fmt: skip
     assert theirs.stdout == perturb(key="straße", ir_noise=20)[0].tobytes()
 
 

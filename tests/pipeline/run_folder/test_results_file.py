@@ -42,7 +42,10 @@ CI95 = ("arms", "ir", "detection", "ci95")
         (put(..., *CI95), r"has no arms\.ir\.detection\.ci95;"),
         (put(..., "arms", "ir", "detection"), r"has no arms\.ir\.detection;"),
         (put(..., "protocol", "versions"), r"has no protocol\.versions;"),
-        (put(..., "protocol", "detector", "conf"), r"has no protocol\.detector\.conf;"),
+        (
+            put("low", "protocol", "detector", "conf"),
+            r"detector\.conf: Input should be a valid number;",
+        ),
         (put("0.5", *YOLO, "map50"), r"yolo\.map50: Input should be a valid number; it was"),
         (put([0.5], *CI95, "map50"), r"ci95\.map50: List should have at least 2 items"),
         (put([], "arms"), r": arms: Input should be a valid dictionary; it was edited"),

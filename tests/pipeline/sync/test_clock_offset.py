@@ -105,7 +105,7 @@ RATE, DELAY = 10, -0.13
 def drive():
     """Infrared and visible motion of a generated drive; the infrared camera is late by DELAY."""
     clip = Clip(1, 0, size=(64, 80), frame_rate=Fraction(RATE), ir_delay=DELAY)
-    scenes = [clip.scene(index) for index in range(12 * RATE)]
+    scenes = [clip.scene(index) for index in range(8 * RATE)]
     stamps = [index * S // RATE for index in range(len(scenes))]
     return (
         motion_energy(zip(stamps, (scene.ir for scene in scenes), strict=True)),

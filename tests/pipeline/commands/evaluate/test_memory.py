@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.commands.evaluate import evaluate, read_inputs
 
-IMAGES, DETECTIONS, ARMS = 200, 4_000, ("ir", "vis")
+IMAGES, DETECTIONS, ARMS = 200, 2_500, ("ir", "vis")
 MOST = 1.5  # of the memory that reading takes
 
 

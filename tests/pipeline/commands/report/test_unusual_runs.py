@@ -122,12 +122,12 @@ def test_a_report_needs_results(pairs):
 
 
 @pytest.mark.slow
-def test_fifty_thousand_frames(here):
+def test_very_many_frames(here):
     """A run folder as such a run leaves it: every file but the gallery grows with the frames."""
     root = toys.write_pairs(here / "bare", 4, labels=False)
     settings = toys.settings(root, **WITH_REPORT)
     settings["source"] = {"kind": "image_folder", "ir": str(root / "ir"), "vis": str(root / "vi")}
-    folder, frames = execute(settings).folder, 50_000
+    folder, frames = execute(settings).folder, 12_000
     truth = json.loads((folder / "ground_truth.json").read_text())
     truth["images"] = [{**truth["images"][0], "id": i, "key": f"{i}"} for i in range(frames)]
     (folder / "ground_truth.json").write_text(json.dumps(truth))
@@ -141,8 +141,8 @@ def test_fifty_thousand_frames(here):
     with (folder / "ledger.csv").open("a", newline="") as file:
         csv.writer(file).writerows([f"k{i}", "failed", "", "", "bad"] for i in range(frames))
     text = report.report([folder], None).read_text()
-    assert len(text) < 5e6
+    assert len(text) < 1.2e6  # not a hundred bytes a frame
     said = words(text)
-    assert "50000 frames that did not become part of a normal pair, the first 200" in said
+    assert "12000 frames that did not become part of a normal pair, the first 200" in said
     assert "IoU from 0.5, 2000 pairs." in said
     assert "fused 6000 1.000 1.000 1.000 1.000" in said
