@@ -1,8 +1,9 @@
 """Overlap of the stages: `python benchmarks/pipeline_overlap.py [--frames 120] [--check]`.
 
-Runs a generated drive through the demo's pipeline (decode, prepare, compute and write in parallel)
-and prints its wall time and the busy time of each stage; then times each stage alone on the same
-pairs. With --check the exit code is 1 if the run takes over 1.1 times its busiest stage.
+Runs a generated drive through the demo's pipeline (decode, prepare and upload, compute and write in
+parallel; on a GPU if there is one) and prints its wall time and the busy time of each stage; then
+times each stage alone on the same pairs. With --check the exit code is 1 if the run takes over 1.1
+times its busiest stage.
 """
 
 import argparse
@@ -13,8 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-import torch
-
+from common.device import choose_device
 from pipeline.config import config
 from pipeline.config.config import DEFAULT, Config
 from pipeline.engine import runner
@@ -55,7 +55,7 @@ def together(frames: int, folder: Path) -> tuple[float, dict[str, float]]:
 def alone(frames: int, folder: Path) -> dict[str, float]:
     """Seconds of each stage without the others."""
     checked = settings(frames, folder / "unused")
-    device = torch.device("cpu")
+    device = choose_device(checked.compute.device)
     detector = checked.detector.module.build(checked.detector.config, device=device)
     arms = runner.build_arms(checked, device)
     compute = Compute(arms, detector, device=device, batch=checked.compute.batch)
@@ -81,7 +81,7 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
             protocol={},
             classes=checked.classes,
             done=0,
-            baselines={},
+            baselines={"ir": None, "vis": None},
         )
     compute.run(*prepared[0], 0)  # compiles
     computed_s, results = timed(

@@ -7,7 +7,7 @@
 # Without named steps all three run; a failed step does not stop the next.
 #
 #     tests  the tests that need a GPU, one file at a time      at most a fifth of the time
-#     speed  fusers and detector, on the GPU and on the CPU     at most a third
+#     speed  fusers, scan, detector, pipeline; on GPU and CPU   at most a third
 #     train  as many steps as fit                               the rest
 #
 # key=value overrides the packed configuration and RECIPE below. If Triton's scan fails its tests,
@@ -84,20 +84,22 @@ step_tests() {
     return "$failed"
 }
 
-# speeds SECONDS [--quick]: one size at a time, because the table is printed at the end
+# speeds SECONDS FRAMES [--quick]: one size at a time, because the table is printed at the end
 speeds() {
     local until=$((SECONDS + $1)) failed=0 size
-    run speed "$(($1 / 3))" "$python" benchmarks/detector.py || failed=1
+    run speed "$(($1 / 4))" "$python" benchmarks/detector.py || failed=1
+    run speed "$(($1 / 4))" "$python" benchmarks/scan.py --backends || failed=1
+    run speed "$(($1 / 4))" "$python" benchmarks/pipeline_overlap.py --frames "$2" || failed=1
     for size in tiny small base; do
-        irvis speed $((until - SECONDS)) bench --size "$size" "${@:2}" || failed=1
+        irvis speed $((until - SECONDS)) bench --size "$size" "${@:3}" || failed=1
     done
     return "$failed"
 }
 
 step_speed() {
     local failed=0
-    speeds $((budget / 6)) || failed=1
-    CUDA_VISIBLE_DEVICES='' speeds $((budget / 6)) --quick || failed=1
+    speeds $((budget / 6)) 120 || failed=1
+    CUDA_VISIBLE_DEVICES='' speeds $((budget / 6)) 24 --quick || failed=1
     cat "$out/speed.log"
     return "$failed"
 }

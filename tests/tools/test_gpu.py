@@ -185,6 +185,30 @@ esac
     return path
 
 
+def test_speed_is_measured_with_the_gpu_and_without(tmp_path):
+    """Each command is there, runs in both ways, and its output is in the log."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\necho "gpu=${CUDA_VISIBLE_DEVICES-all} $*"\n')
+    python.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name != "CUDA_VISIBLE_DEVICES"}
+    out = tmp_path / "out"
+    done = subprocess.run(
+        ["bash", ROOT / "tools" / "gpu.sh", "speed"], capture_output=True, text=True, timeout=60,
+        env=kept | {"PYTHON": str(python), "OUT": str(out), "YOLO_CONFIG_DIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    ran = [line for line in (out / "speed.log").read_text().splitlines() if line[:4] == "gpu="]
+    scripts = ["benchmarks/detector.py", "benchmarks/scan.py --backends"]
+    benches = [f"bench --size {size}" for size in ("tiny", "small", "base")]
+    for gpu, frames, quick in (("all", 120, ""), ("", 24, " --quick")):
+        overlap = f"benchmarks/pipeline_overlap.py --frames {frames}"
+        ends = [*scripts, overlap, *(f"{line}{quick}" for line in benches)]
+        mine = [line for line in ran if line.startswith(f"gpu={gpu} ")]
+        assert [line.endswith(end) for line, end in zip(mine, ends, strict=True)] == [True] * 6
+    assert all((ROOT / line.split()[0]).is_file() for line in [*scripts, overlap])
+    assert (out / "speed.log").read_text() in done.stdout
+
+
 @pytest.mark.slow
 def test_packed_and_trained_by_the_scripts(recipe, packing, tmp_path, python):
     folder, packed_by = packing
