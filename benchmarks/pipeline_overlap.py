@@ -22,6 +22,7 @@ from pipeline.engine.admission import Admission
 from pipeline.engine.compute import Compute, batches
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
+from pipeline.engine.protocol import baselines
 from pipeline.frames import Item, PairBatch
 from pipeline.interfaces import RunContext
 from pipeline.run_folder.names import LEDGER
@@ -81,7 +82,7 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
             protocol={},
             classes=checked.classes,
             done=0,
-            baselines={"ir": None, "vis": None},
+            baselines=baselines(checked),
         )
     compute.run(*prepared[0], 0)  # compiles
     computed_s, results = timed(
