@@ -41,7 +41,8 @@ def _print_kinds(parts: list[str]) -> None:
 
 
 def _print_settings(part: str, kind: str | None) -> None:
-    print_lines(f"{meaning(part, kind)}.")
+    if text := meaning(part, kind):
+        print_lines(f"{text}.")
     table = Table()
     for column in ("setting", "type", "default", "meaning"):
         table.add_column(column, overflow="fold")

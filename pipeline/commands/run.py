@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from eval.report.tables import own_labels_notes
+from eval.report.verdict import verdict
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
 from pipeline.commands._terminal import (
@@ -63,6 +64,8 @@ def print_report(outcome: Outcome) -> None:
         if any(part["detection"] for part in arms.values()):
             for table in score_tables(outcome.results, times):
                 out.print(table)
+            judged = verdict(outcome.results)
+            print_lines(f"{judged.answer} {judged.sentence}")
         elif outcome.results["protocol"]["detector"] is not None:
             out.print("The source has no labels: detections and times, but no scores.")
             out.print(time_table(times))

@@ -256,6 +256,8 @@ def _check_references(config: Config) -> None:
 
 def _check_arm(config: Config, arm: str, key: str) -> None:
     if arm not in config.arms:
+        part, _, _ = key.rpartition(".")
         raise ConfigError(
-            f"{key}: there is no arm {shown(arm)}; {components.suggest(arm, list(config.arms))}"
+            f"{key}: there is no arm {shown(arm)}; {components.suggest(arm, list(config.arms))}, "
+            f"or leave {part} out with {part}=null"
         )

@@ -46,7 +46,8 @@ def meaning(part: str, kind: str | None = None) -> str:
         ConfigError: There is no such part or kind.
     """
     if part in FOLDERS and kind is not None:
-        text = module_of(part, kind).__doc__
+        module = module_of(part, kind)
+        text = module.__doc__ or inspect.getdoc(module.Config)
     elif part in FOLDERS:
         text = importlib.import_module(FOLDERS[part][-1]).__doc__
     else:
