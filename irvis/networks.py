@@ -26,7 +26,7 @@ class Fuser:
 
     def __init__(self, component: Component, device: str, dtype: Dtype) -> None:
         self._device = choose_device(device)
-        self._arm = build_fuser(component, device=device, dtype=dtype)
+        self._arm = build_fuser(component, device=self._device, dtype=dtype)
 
     def __call__(self, ir: Array, vis: Array) -> Array:
         """Fuse one pair, or a batch of pairs of one size.

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from common.cells import plain
 from common.errors import ConfigError, DataError, shown
-from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
+from eval.coco_files import (
+    AnnotationEntry,
+    GroundTruth,
+    Prediction,
+    read_ground_truth,
+    read_predictions,
+)
 from eval.evaluation import key_of
 from eval.report.verdict import verdict
 from irvis.scores import Scores, differences
@@ -47,8 +53,7 @@ class Run(Scores):
 
     def headline(self) -> str:
         """The verdict: whether the first fused arm beats the better single modality."""
-        judged = verdict(self.results)
-        return f"{judged.answer} {judged.sentence}"
+        return verdict(self.results).text
 
     @property
     def ground_truth(self) -> pd.DataFrame:
@@ -63,18 +68,9 @@ class Run(Scores):
             DataError: The run has none, or its file is damaged.
         """
         truth = self._truth()
-        keys, names = _keys(truth), _names(truth)
-        rows = [
-            (
-                keys[item["image_id"]],
-                item["category_id"],
-                names[item["category_id"]],
-                *_corners(item["bbox"]),
-                bool(item["iscrowd"]),
-            )
-            for item in truth["annotations"]
-        ]
-        return pd.DataFrame(rows, columns=["key", "class_id", "class_name", *BOX, "ignore"])
+        table = _boxes(truth, truth["annotations"])
+        table["ignore"] = [bool(item["iscrowd"]) for item in truth["annotations"]]
+        return table
 
     def detections(self, arm: str) -> pd.DataFrame:
         """The detections of an arm, as they were scored.
@@ -93,18 +89,12 @@ class Run(Scores):
         if not path.is_file():
             raise DataError(f"{self.folder}: has no detections of {arm}: it ran without a detector")
         truth = self._truth()
-        keys, names = _keys(truth), _names(truth)
-        rows = [
-            (
-                keys[item["image_id"]],
-                item["category_id"],
-                names[item["category_id"]],
-                item["score"],
-                *_corners(item["bbox"]),
-            )
-            for item in read_predictions(path, truth)
-        ]
-        return pd.DataFrame(rows, columns=["key", "class_id", "class_name", "score", *BOX])
+        found = read_predictions(path, truth)
+        table = _boxes(truth, found)
+        table.insert(
+            table.columns.tolist().index("left"), "score", [item["score"] for item in found]
+        )
+        return table
 
     @property
     def quality(self) -> pd.DataFrame:
@@ -254,17 +244,16 @@ def _silent(done: int, total: int | None) -> None:
     """No progress bar."""
 
 
-def _keys(truth: GroundTruth) -> dict[int, str]:
-    """The pairs' keys by image id."""
-    return {image["id"]: key_of(image) for image in truth["images"]}
-
-
-def _names(truth: GroundTruth) -> dict[int, str]:
-    """Class names by id."""
-    return {entry["id"]: entry["name"] for entry in truth["categories"]}
-
-
-def _corners(box: Sequence[float]) -> tuple[float, float, float, float]:
-    """Left, top, right and bottom of left, top, width and height."""
-    left, top, width, height = box
-    return left, top, left + width, top + height
+def _boxes(
+    truth: GroundTruth, entries: Sequence[AnnotationEntry] | Sequence[Prediction]
+) -> pd.DataFrame:
+    """A row an entry: the key of its pair, its class, and the edges of its box."""
+    keys = {image["id"]: key_of(image) for image in truth["images"]}
+    names = {entry["id"]: entry["name"] for entry in truth["categories"]}
+    rows = []
+    for item in entries:
+        left, top, width, height = item["bbox"]
+        class_id = item["category_id"]
+        edges = left, top, left + width, top + height
+        rows.append((keys[item["image_id"]], class_id, names[class_id], *edges))
+    return pd.DataFrame(rows, columns=["key", "class_id", "class_name", *BOX])

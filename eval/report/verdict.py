@@ -29,6 +29,11 @@ class Verdict:
     arm: str | None = None
     other: str | None = None
 
+    @property
+    def text(self) -> str:
+        """Answer and sentence, in one line."""
+        return f"{self.answer} {self.sentence}"
+
 
 def verdict(results: Mapping[str, Any]) -> Verdict:
     """Compare the first fused arm with the better arm of a single modality.

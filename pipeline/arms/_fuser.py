@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from common.component import ArmConfig
-from common.device import Dtype, choose_device, choose_dtype
+from common.device import Dtype, choose_dtype
 from common.errors import ConfigError, DataError
 from common.memory import keep_freed_memory
 from fusion.fuser import Fuser
@@ -88,16 +88,16 @@ def quantize(image: Tensor) -> Tensor:
     return (image.float() * 255).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def build_fuser(component: Component, *, device: str, dtype: Dtype) -> FuserArm:
+def build_fuser(component: Component, *, device: torch.device, dtype: Dtype) -> FuserArm:
     """Build the fuser of a component that makes an image from a pair.
 
     Raises:
         ConfigError: It makes none.
         errors.IrvisError: It can't be built.
     """
-    settings, where = component.as_arm, choose_device(device)
+    settings = component.as_arm
     makes_image = settings.has_image and not settings.reads_images
     fuser = component.module.build(component.config) if makes_image else None
     if not callable(fuser):
         raise ConfigError(f"kind: {component.kind} makes no image from a pair")
-    return FuserArm(fuser, device=where, dtype=choose_dtype(dtype, where), config=settings)
+    return FuserArm(fuser, device=device, dtype=choose_dtype(dtype, device), config=settings)

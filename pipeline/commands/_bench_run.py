@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.table import Table
 from rich.text import Text
 
@@ -123,8 +124,7 @@ def changes(config: Config, now: Speed) -> Iterator[tuple[list[str], str]]:
     if config.detector is not None and hasattr(config.detector.config, "image_size"):
         side = max(32, config.detector.config.image_size // 64 * 32)
         yield [f"detector.image_size={side}"], "small objects are missed"
-    native = choose_dtype("auto", choose_device(config.compute.device))
-    if str(native) == "torch.bfloat16":
+    if choose_dtype("auto", choose_device(config.compute.device)) is torch.bfloat16:
         yield ["compute.dtype=bfloat16", "detector.dtype=bfloat16"], "the last digits"
     for batch in (1, 2 * config.compute.batch):
         if batch != config.compute.batch and batch <= 64:

@@ -68,6 +68,7 @@ class SinglePairs:
             raise DataError(f"{folder}: had no detector: no detections to look at")
         self._folder, self._results = folder, results
         self._truths: dict[str | None, GroundTruth] = {}
+        self._labels_of: dict[str | None, list[Labels]] = {}
         self.keys = [key_of(image) for image in self._truth(None)["images"]]
         self._numbers = {key: number for number, key in enumerate(self.keys)}
         self.arm = [*fused_arms(results["protocol"], results["arms"]), *results["arms"]][0]
@@ -153,7 +154,10 @@ class SinglePairs:
         return self._truths[camera]
 
     def _labels(self, arm: str) -> list[Labels]:
-        return labels_of(self._truth(truth_of(self._results, arm)))
+        camera = truth_of(self._results, arm)
+        if camera not in self._labels_of:
+            self._labels_of[camera] = labels_of(self._truth(camera))
+        return self._labels_of[camera]
 
     def _read(self, arm: str) -> list[Detections]:
         truth = self._truth(truth_of(self._results, arm))

@@ -29,7 +29,7 @@ from fusion.network.fusionmamba import Architecture, FusionMamba
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.commands import _bench_run
-from pipeline.commands._arguments import KEYS
+from pipeline.commands._arguments import KEYS, configuration
 from pipeline.commands._bench_run import frame_size
 from pipeline.frames import PairBatch
 
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(parsed: argparse.Namespace) -> None:
     """Measure and print the tables."""
     if parsed.config is not None:
-        _bench_run.print_report(Path(parsed.config), parsed.overrides, frame_size(parsed.frame))
+        _bench_run.print_report(*configuration(parsed), frame_size(parsed.frame))
         return
     print_report(parsed.size, parsed.dtype, quick=parsed.quick)
 

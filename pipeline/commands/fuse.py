@@ -80,14 +80,15 @@ def fuse(
         of_source["ir_range"] = chosen.pop("ir_range")
     register = _register(section(chosen, "registration"))
     fuser = components.load("arms", chosen, "fuser")
-    arm = build_fuser(fuser, device="auto", dtype="auto")
+    device = choose_device("auto")
+    arm = build_fuser(fuser, device=device, dtype="auto")
     source = open_pairs(ir, vis, of_source)
     as_video, as_file = output.suffix == ".mp4", output.suffix == ".png"
     if output.suffix and not (as_video or as_file or output.is_dir()):
         raise ConfigError(f"{output}: name a .png or .mp4 file, or a folder")
     if output.exists() and (as_video or as_file or not output.is_dir() or any(output.iterdir())):
         raise ConfigError(f"{output} is in use; name a new file or a new or empty folder")
-    compute = Compute({"fused": arm}, None, device=choose_device("auto"), batch=BATCH)
+    compute = Compute({"fused": arm}, None, device=device, batch=BATCH)
     done = 0
     with source:
         source.register = register

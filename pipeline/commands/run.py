@@ -64,8 +64,7 @@ def print_report(outcome: Outcome) -> None:
         if any(part["detection"] for part in arms.values()):
             for table in score_tables(outcome.results, times):
                 out.print(table)
-            judged = verdict(outcome.results)
-            print_lines(f"{judged.answer} {judged.sentence}")
+            print_lines(verdict(outcome.results).text)
         elif outcome.results["protocol"]["detector"] is not None:
             out.print("The source has no labels: detections and times, but no scores.")
             out.print(time_table(times))

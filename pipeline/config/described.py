@@ -47,12 +47,12 @@ def meaning(part: str, kind: str | None = None) -> str:
     """
     if part in FOLDERS and kind is not None:
         module = module_of(part, kind)
-        text = module.__doc__ or inspect.getdoc(module.Config)
+        text = module.__doc__ or module.Config.__doc__  # its own, not its base's
     elif part in FOLDERS:
         text = importlib.import_module(FOLDERS[part][-1]).__doc__
     else:
         text = inspect.getdoc(_model(part, kind))
-    return (text or "").partition("\n")[0].rstrip(".").replace("``", "`")
+    return inspect.cleandoc(text or "").partition("\n")[0].rstrip(".").replace("``", "`")
 
 
 def settings(part: str, kind: str | None = None) -> list[Setting]:

@@ -12,11 +12,13 @@ from eval.class_names import COCO_NAMES
 from pipeline.config.components import suggest
 from pipeline.config.config import Config, check
 from pipeline.engine.compute import Arms, Compute
-from pipeline.engine.preparation import Preparation
 from pipeline.engine.runner import build_arms, build_source
 from pipeline.frames import BadPair, FramePair, Item, Result
+from pipeline.geometry.perturb import Perturb
 from pipeline.geometry.registration import Register, read
 from pipeline.run_folder.names import CONFIG
+
+LABELS = ("labels", "labels_ir", "labels_vis", "class_map")  # settings of sources
 
 
 def revisit(folder: Path, keys: Collection[str]) -> Iterator[Result]:
@@ -45,14 +47,15 @@ def revisit(folder: Path, keys: Collection[str]) -> Iterator[Result]:
             register = Register(read(config.registration.calibration))
         source = stack.enter_context(build_source(config, COCO_NAMES))
         source.register = register
-        prepare = Preparation(config.perturb, register)
+        perturb = Perturb(config.perturb)
         compute = Compute(arms, None, device=device, batch=1)
         for pair in source if wanted else ():
             if not isinstance(pair, FramePair | BadPair) or pair.key not in wanted:
                 continue
             if isinstance(pair, BadPair):
                 raise DataError(pair.reason)
-            yield compute([prepare(_item(pair, arms, register))], 0)[0]
+            item = _item(pair, arms, register)
+            yield compute([perturb(item) if config.perturb.changes else item], 0)[0]
             wanted.remove(pair.key)
             if not wanted:
                 return
@@ -65,7 +68,10 @@ def revisit(folder: Path, keys: Collection[str]) -> Iterator[Result]:
 
 
 def _without_detector(folder: Path) -> Config:
-    """The run's configuration without its detector, the arms that need one, and the sinks."""
+    """The run's configuration without its detector, the arms that need one, sinks and labels.
+
+    Labels could be mapped to classes that only the detector has.
+    """
     path = folder / CONFIG
     if not path.is_file():
         raise DataError(f"{folder}: has no {CONFIG}; give a whole run folder")
@@ -74,7 +80,10 @@ def _without_detector(folder: Path) -> Config:
         raise DataError(f"{path}: is no configuration; it was edited")
     whole = check(settings)
     images = {name: arm.dump() for name, arm in whole.arms.items() if arm.as_arm.has_image}
-    return check({**settings, "arms": images, "detector": None, "sinks": {}})
+    known = whole.source.module.Config.model_fields
+    optional = {name for name in LABELS if name in known and not known[name].is_required()}
+    source = {name: value for name, value in settings["source"].items() if name not in optional}
+    return check({**settings, "source": source, "arms": images, "detector": None, "sinks": {}})
 
 
 def _item(pair: FramePair, arms: Arms, register: Register | None) -> Item:

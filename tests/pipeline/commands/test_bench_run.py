@@ -70,3 +70,10 @@ def test_ready_made_images_can_t_be_measured(file, capsys):
     overrides = ["arms.theirs.kind=folder", "arms.theirs.root=x"]
     assert cli.main(["bench", "toy", *overrides]) == 2
     assert "leave it out with arms.theirs=null" in capsys.readouterr().err
+
+
+def test_overrides_alone_are_of_the_default_configuration(monkeypatch, here):
+    asked = []
+    monkeypatch.setattr(_bench_run, "print_report", lambda *given: asked.append(given))
+    assert cli.main(["bench", "compute.batch=8", "--frame", "48x64"]) == 0
+    assert asked == [(config.DEFAULT, ["compute.batch=8"], (48, 64))]

@@ -181,3 +181,17 @@ def test_the_help_of_run_names_every_section(capsys):
     out = capsys.readouterr().out
     for part in PARTS:
         assert f"\n  {part} " in out
+
+
+def test_an_own_kind_is_described_by_what_its_file_says(here, monkeypatch):
+    monkeypatch.syspath_prepend(here)
+    config = "from pydantic import BaseModel\nclass Config(BaseModel):\n    {}\n    x: int = 1\n"
+    build = "def build(config):\n    return None\n"
+    for name, first, doc in (
+        ("own_a", '"""From its file."""\n', '"""Not this."""'),
+        ("own_b", "", '"""From its settings.\n\n    More.\n    """'),
+        ("own_c", "", "pass"),
+    ):
+        (here / f"{name}.py").write_text(first + config.format(doc) + build)
+    found = [meaning("arms", name) for name in ("own_a", "own_b", "own_c")]
+    assert found == ["From its file", "From its settings", ""]

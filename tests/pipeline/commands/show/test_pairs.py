@@ -112,3 +112,12 @@ def test_images_that_are_gone_are_named(here, capsys):
     (root / "vi").rename(root / "elsewhere")
     assert cli.main(["show", "run", "--pair", "001"]) == 2
     assert "has no folder vi/" in capsys.readouterr().err
+
+
+def test_labels_that_only_the_detector_has_a_class_for_are_no_obstacle(here, monkeypatch):
+    monkeypatch.setattr(toys.BrightBox, "names", {0: "person", 1: "Lamp"})
+    root = toys.write_pairs(here / "pairs", 2)
+    settings = {**toys.settings(root), "run": {"dir": str(here / "run")}}
+    settings["source"]["class_map"] = {"0": "Lamp"}
+    execute(settings)
+    assert irvis.open("run").pair("001").shape == (HEIGHT + TITLE, 3 * WIDTH, 3)
