@@ -7,7 +7,7 @@ pydantic model is a valid `Config` too and gets the defaults.
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from common.checksums import sha256
 from common.modality import Modality
@@ -69,14 +69,26 @@ class ArmConfig(ComponentConfig):
         return not self.merged_arms()
 
 
+class EngineConfig(ComponentConfig):
+    """Settings of an engine, which says where the pairs are computed."""
+
+    shard: int = Field(
+        64, ge=1, le=1 << 20, description="stills in a shard, rounded up to whole batches"
+    )
+
+
 class SinkConfig(ComponentConfig):
     """Settings of a sink.
 
     Attributes:
+        reads_images: Whether it reads the images of arms: those of ``shown_arms``, or of all.
+        reads_frames: Whether it reads the images of the cameras.
         is_scored: Whether it writes the log of pairs that the evaluation scores.
         needs_results: Whether it shows what the evaluation writes.
     """
 
+    reads_images: ClassVar[bool] = True
+    reads_frames: ClassVar[bool] = True
     is_scored: ClassVar[bool] = False
     needs_results: ClassVar[bool] = False
 

@@ -51,6 +51,14 @@ class FramePair:
 
     Files are named by the key; a `/` in it makes subfolders.
 
+    Attributes:
+        key: Its name, unique in the run.
+        ir: The infrared frame.
+        vis: The visible frame.
+        index: Position among the pairs of its source if they are stills, each by itself; None for
+            those of a recording.
+        recording: Which recording or folder of a collection it is from, from 0.
+
     Raises:
         DataError: The key is not a relative path inside a folder.
     """
@@ -58,6 +66,8 @@ class FramePair:
     key: str
     ir: Frame | None
     vis: Frame | None
+    index: int | None = None
+    recording: int = 0
 
     def __post_init__(self) -> None:
         if self.ir is None and self.vis is None:
@@ -84,6 +94,23 @@ class FramePair:
                 "register or scale the pair first"
             )
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of a source that can be processed by itself; by default all of it.
+
+    Attributes:
+        start: The first of its stills, by their position in their source.
+        stop: The one after the last; None for all, as for a recording.
+        recording: Which recording or folder of a collection it is from.
+        name: How messages call it.
+    """
+
+    start: int = 0
+    stop: int | None = None
+    recording: int = 0
+    name: str = "all pairs"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
 from eval.named_labels import NamedLabels
-from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
+from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result, Shard
 
 
 class Thread(Protocol):
@@ -122,6 +122,14 @@ class Source:
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,), for counting; needs no image. Key as ``labels``'."""
         return np.zeros(0, np.int64)
+
+    def shards(self, pairs: int) -> Sequence[Shard]:
+        """The parts that can be processed by themselves, in order; ``pairs`` stills in each."""
+        return [Shard()]
+
+    def shard(self, shard: Shard) -> "Source":
+        """A source of one of ``shards`` alone, with the labels of this one."""
+        return self
 
     def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]:
         raise NotImplementedError

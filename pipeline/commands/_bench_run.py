@@ -16,7 +16,7 @@ from pipeline.config import config as configuration
 from pipeline.config.config import Config
 from pipeline.engine.compute import Compute
 from pipeline.engine.detector import build_detector
-from pipeline.engine.runner import build_arms
+from pipeline.engine.building import build_arms
 from pipeline.frames import Frame, FramePair, Item
 
 RUNS = 3  # of a batch, after one to warm up

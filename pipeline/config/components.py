@@ -4,8 +4,8 @@ A component module has a `Config` (a frozen pydantic model that forbids unknown 
 function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
 with a dot is the import path of the user's own module, as is the name of a file in the working
 folder (`own_fuser` for `own_fuser.py`). An installed package adds kinds by entry points of the
-groups `irvis.source`, `irvis.arms`, `irvis.detector` and `irvis.sinks`, each the name of a kind and
-its module.
+groups `irvis.source`, `irvis.arms`, `irvis.detector`, `irvis.sinks` and `irvis.engine`, each the
+name of a kind and its module.
 """
 
 import difflib
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from common.component import ArmConfig, ComponentConfig, SinkConfig
+from common.component import ArmConfig, ComponentConfig, EngineConfig, SinkConfig
 from common.errors import ConfigError, cut, shown
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,6 +33,7 @@ FOLDERS = {
     "arms": ("fusion.fusers", "pipeline.arms"),
     "detector": ("detection.detectors",),
     "sinks": ("pipeline.sinks",),
+    "engine": ("pipeline.engine.engines",),
 }
 
 
@@ -59,6 +60,11 @@ class Component:
         """The settings as those of a sink; the defaults if they are of another class."""
         return self.config if isinstance(self.config, SinkConfig) else SinkConfig()
 
+    @property
+    def as_engine(self) -> EngineConfig:
+        """The settings as those of an engine; the defaults if they are of another class."""
+        return self.config if isinstance(self.config, EngineConfig) else EngineConfig()
+
     def dump(self) -> dict[str, Any]:
         """The explicit settings as plain values, `kind` first.
 
@@ -70,7 +76,7 @@ class Component:
 
 
 def kinds(part: str) -> list[str]:
-    """The names of the kinds of a part: "source", "arms", "detector" or "sinks"."""
+    """The names of the kinds of a part, a key of ``FOLDERS``."""
     own = {name for folder in FOLDERS[part] for name in _modules(folder)}
     return sorted(own.union(_plugins(part)))
 

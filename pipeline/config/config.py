@@ -59,6 +59,7 @@ class Config:
     evaluation: EvaluationConfig
     preset: Preset
     compute: ComputeConfig
+    engine: Component
     sinks: Mapping[str, Component]
     given_detector: Mapping[str, Any] | None  # without the preset's settings
     counted: tuple[int, ...] | None = None  # once the detector's classes are known
@@ -115,6 +116,12 @@ class Config:
         return replace(self, detector=detector, counted=ids, counts_as_preset=as_preset)
 
     @property
+    def shard(self) -> int:
+        """Stills in a shard, a multiple of the batch."""
+        batch = self.compute.batch
+        return -(-self.engine.as_engine.shard // batch) * batch
+
+    @property
     def is_scored(self) -> bool:
         """Whether a sink writes what the evaluation scores."""
         return any(component.as_sink.is_scored for component in self.sinks.values())
@@ -133,7 +140,7 @@ class Config:
             "arms": {name: arm.dump() for name, arm in self.arms.items()},
             "detector": None if self.given_detector is None else dict(self.given_detector),
             "evaluation": self.evaluation.model_dump(mode="json"),
-            "compute": self.compute.model_dump(mode="json"),
+            "compute": {**self.compute.model_dump(mode="json"), "engine": self.engine.dump()},
             "sinks": {name: sink.dump() for name, sink in self.sinks.items()},
         }
 
@@ -185,6 +192,9 @@ def check(settings: Mapping[str, Any]) -> Config:
         evaluation=file.evaluation,
         preset=protocol,
         compute=file.compute,
+        engine=components.load(
+            "engine", {"kind": "local", **file.compute.engine}, "compute.engine"
+        ),
         sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
         given_detector=file.detector,
     )

@@ -22,6 +22,7 @@ def of_runs() -> tuple[Schema, Schema]:
         models = {kind: module_of(part, kind).Config for kind in kinds(part)}
         meanings = {kind: meaning(part, kind) for kind in models}
         definitions[part] = by_kind(part, models, meanings, definitions)
+    definitions["ComputeConfig"]["properties"]["engine"] = {"$ref": "#/$defs/engine"}
     one = {part: {"$ref": f"#/$defs/{part}"} for part in FOLDERS}
     removable = {part: {"anyOf": [one[part], {"type": "null"}]} for part in FOLDERS}
     schema["properties"] |= {

@@ -45,6 +45,9 @@ class RunConfig(Section):
             raise ValueError("must name a folder for the run")
         return path
 
+    on_bad_shard: Literal["fail", "skip"] = Field(
+        "fail", description="a part of the source that no worker could finish, see docs/cluster.md"
+    )
     on_bad_pair: Literal["fail", "skip"] | None = Field(
         None, description="default: fail if the source has labels, else skip"
     )
@@ -74,6 +77,9 @@ class ComputeConfig(Section):
         None, ge=1, le=1024, description="of the processor; default: one for each core"
     )
     dtype: Dtype = Field("auto", description="of the fusers")
+    engine: dict[str, Any] = Field(
+        {"kind": "local"}, description="where the pairs are computed: see `irvis kinds engine`"
+    )
 
 
 _Pixels = Annotated[float, Field(ge=-10_000, le=10_000)]

@@ -49,8 +49,7 @@ class Admission:
         self._classes = config.classes
         self._folders = {name: arm for name, arm in arms.items() if arm.config.reads_images}
         self._leakage = Leakage(training_ids(config))
-        # stills may be dark or equal although no camera is dead
-        self._health = None if source.frame_rate is None else Health()
+        self._health, self._recording = Health(), 0
 
     def admit(self, pairs: Iterable[FramePair | BadPair | Dropped]) -> Iterator[Item]:
         """Yield the pairs that can be processed; write the others to the ledger, or end the run.
@@ -111,7 +110,7 @@ class Admission:
 
     def _complete(self, pair: FramePair) -> tuple[Item | None, str]:
         given = pair
-        dead, reason = (self._health and self._health(pair)) or (None, "")
+        dead, reason = self._dead(pair) or (None, "")
         try:
             if self._register is not None:
                 pair = self._register(pair)
@@ -127,6 +126,14 @@ class Admission:
             return None, str(error)
         light = None if labels is None else light_of(key, float(to_grey(vis.image).mean()))
         return Item(pair, labels, ready, light, dead, own_labels=own), reason
+
+    def _dead(self, pair: FramePair) -> tuple[Modality, str] | None:
+        """The dead camera and the reason; stills may be dark or equal although no camera is."""
+        if self._source.frame_rate is None or pair.index is not None:
+            return None
+        if pair.recording != self._recording:
+            self._health, self._recording = Health(), pair.recording
+        return self._health(pair)
 
     def _labels(self, given: FramePair, size: tuple[int, int]) -> Labels:
         """A pair's labels on the visible grid; ``given`` is the pair as it came."""

@@ -211,16 +211,27 @@ def luminance(images: Tensor) -> Tensor:
     return levels.to(torch.uint8)[:, None]
 
 
+def _group(item: Item, shard: int | None) -> tuple[object, ...]:
+    """Items are in one batch only if this is equal."""
+    pair = item.pair
+    part = None if shard is None or pair.index is None else pair.index // shard
+    return item.size, pair.recording, part
+
+
 def batch_length(size: tuple[int, int], most: int) -> int:
     """The batch length for a size: ``most``, less if the images exceed ``MOST_PIXELS``."""
     return max(1, min(most, MOST_PIXELS // (size[0] * size[1])))
 
 
-def batches(items: Iterable[Item], length: int) -> Iterator[list[Item]]:
-    """Group consecutive items of one size, up to ``batch_length`` of them; never by time."""
+def batches(items: Iterable[Item], length: int, shard: int | None = None) -> Iterator[list[Item]]:
+    """Group consecutive items of one size, up to ``batch_length`` of them; never by time.
+
+    No batch reaches from one shard of ``shard`` stills into the next, or into another recording, so
+    that shards have the same batches wherever they are computed.
+    """
     batch: list[Item] = []
     for item in items:
-        if batch and batch[0].size != item.size:
+        if batch and _group(batch[0], shard) != _group(item, shard):
             yield batch
             batch = []
         batch.append(item)

@@ -51,6 +51,7 @@ class Flow:
         *,
         batch: int,
         done: int,
+        shard: int | None = None,
     ) -> None:
         """Connect the stages; nothing runs yet.
 
@@ -61,9 +62,10 @@ class Flow:
             compute: Computes batches.
             batch: Pairs per batch.
             done: Number of first pairs that are not computed again; at the end of a batch.
+            shard: Stills in a shard, into whose next one no batch reaches; None for no limit.
         """
         self._admission, self._preparation, self._compute = admission, preparation, compute
-        self._batch, self._done = batch, done
+        self._batch, self._done, self._shard = batch, done, shard
         self._source = source
         self._stages: dict[str, Prefetch[Any]] = {}
         decoded = self._stage("decode", source, PAIRS, stop=source.stop)
@@ -110,7 +112,7 @@ class Flow:
 
     def _prepared(self, pairs: Iterable[FramePair | BadPair | Dropped]) -> Iterator[_Prepared]:
         number = 0
-        for items in batches(self._admission.admit(pairs), self._batch):
+        for items in batches(self._admission.admit(pairs), self._batch, self._shard):
             end = number + len(items)
             if number < self._done < end:
                 raise self._changed()

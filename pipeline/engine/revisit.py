@@ -12,7 +12,7 @@ from eval.class_names import COCO_NAMES
 from pipeline.config.components import suggest
 from pipeline.config.config import Config, check
 from pipeline.engine.compute import Arms, Compute
-from pipeline.engine.runner import build_arms, build_source
+from pipeline.engine.building import build_arms, build_source
 from pipeline.frames import BadPair, FramePair, Item, Result
 from pipeline.geometry.perturb import Perturb
 from pipeline.geometry.registration import Register, read

@@ -9,28 +9,26 @@ from typing import Any
 
 import torch
 
-from common.device import choose_device, choose_dtype
+from common.device import choose_device
 from common.errors import ConfigError, DataError, IrvisError
 from common.files import load_json, write_json
 from common.threads import computing_in
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
-from pipeline.arms._fuser import FuserArm
 from pipeline.config.config import Config
-from pipeline.engine.admission import Admission
+from pipeline.engine.building import build_arms, build_source
 from pipeline.engine.compute import Arms, Clock, Compute
 from pipeline.engine.detector import build_detector
-from pipeline.engine.flow import CHECKPOINT, Flow
+from pipeline.engine.flow import CHECKPOINT
 from pipeline.engine.interrupts import ended_by_interrupt
-from pipeline.engine.ledger import Ledger
-from pipeline.engine.preparation import Preparation
 from pipeline.engine.protocol import baselines, describe, identities, truths
 from pipeline.engine.said import Said, listening
+from pipeline.engine.stream import Engine, Stream, Task
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
-from pipeline.interfaces import Arm, RunContext, Sink, Source, Summary
+from pipeline.interfaces import RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
-from pipeline.run_folder.names import LEDGER, RESULTS, TIMING
+from pipeline.run_folder.names import RESULTS, TIMING
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,38 +111,6 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     return Outcome(folder.final, summary, results, timing)
 
 
-def build_source(config: Config, names: Mapping[int, str]) -> Source:
-    """The source of a configuration; ``names`` are the detector's classes."""
-    source = config.source.module.build(config.source.config, names)
-    if not isinstance(source, Source):
-        kind = config.source.kind
-        raise ConfigError(f"source.kind: {kind} builds no pipeline.interfaces.Source")
-    return source
-
-
-def build_arms(config: Config, device: torch.device) -> Arms:
-    """The arms of a configuration, fusers on the device.
-
-    Raises:
-        errors.IrvisError: An arm can't be built.
-    """
-    dtype = choose_dtype(config.compute.dtype, device)
-    arms: dict[str, Arm] = {}
-    for name, component in config.arms.items():
-        if not component.as_arm.has_image and config.detector is None:
-            raise ConfigError(
-                f"arms.{name}: merges detections, but there is no detector; remove "
-                f"the arm with arms.{name}=null"
-            )
-        built = component.module.build(component.config)
-        if not isinstance(built, Arm):
-            if not callable(built):
-                raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
-            built = FuserArm(built, device=device, dtype=dtype, config=component.as_arm)
-        arms[name] = built
-    return arms
-
-
 class _Job:
     """The loop of one run."""
 
@@ -190,30 +156,14 @@ class _Job:
         with ExitStack() as stack:
             context = self._context()
             sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
-            ledger = stack.enter_context(Ledger(self._folder.path / LEDGER))
-            admission = Admission(
-                self._config,
-                self._source,
-                self._arms,
-                ledger,
-                fail=self._fail,
-                register=self._register,
-            )
-            flow = stack.enter_context(
-                Flow(
-                    self._source,
-                    admission,
-                    Preparation(self._config.perturb, self._register),
-                    self._compute,
-                    batch=self._config.compute.batch,
-                    done=self._folder.done,
-                )
-            )
-            number = self._write(flow, sinks, on_progress)
+            engine: Engine = self._config.engine.module.build(self._config.engine.config)
+            stream = stack.enter_context(engine.open(self._task()))
+            number = self._write(stream, sinks, on_progress)
             if number == 0:
-                raise DataError(f"no pair could be processed; the first: {admission.first_reason}")
-            summary = replace(admission.summary(), warnings=self._said.texts())
-            with self._compute.clock.measure("evaluate"):
+                raise DataError(f"no pair could be processed; the first: {stream.first_reason}")
+            summary = replace(stream.summary(), warnings=self._said.texts())
+            evaluation = Clock(self._device)
+            with evaluation.measure("evaluate"):
                 for sink in sinks:
                     sink.finish(summary)
                 if self._config.is_scored:
@@ -223,7 +173,12 @@ class _Job:
                     evaluate(context, summary)
             pairs = summary.frames["paired"] + summary.frames["fallback"] - self._folder.done
             timing = describe_timing(
-                self._compute, self._stages, pairs=pairs, wall_s=time.perf_counter() - start
+                stream,
+                self._stages,
+                evaluate_s=evaluation.busy["evaluate"],
+                pairs=pairs,
+                wall_s=time.perf_counter() - start,
+                device=self._device,
             )
             write_json(self._folder.path / TIMING, timing, indent=1)
             for sink in sinks:
@@ -231,12 +186,12 @@ class _Job:
         return summary, timing
 
     def _write(
-        self, flow: Flow, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
+        self, stream: Stream, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
     ) -> int:
         """Pass every result to every sink, with checkpoints; the number of pairs."""
         number, written = 0, Clock(torch.device("cpu"))
         begun = False
-        for batch, (number, results) in enumerate(flow, 1):
+        for batch, (number, results) in enumerate(stream, 1):
             with written.measure("write"):
                 for result in results:
                     for sink in sinks:
@@ -246,12 +201,27 @@ class _Job:
                     begun = True
                 if results and batch % CHECKPOINT == 0:
                     self._checkpoint(sinks, number)
-            on_progress(number, self._source.count)
+                    stream.written(number)
+            on_progress(stream.progress(number), self._source.count)
         with written.measure("write"):
             if number > self._folder.done:
                 self._checkpoint(sinks, number)
-        self._stages = flow.times(written.busy["write"])
+        self._stages = stream.times(written.busy["write"])
         return number
+
+    def _task(self) -> Task:
+        return Task(
+            self._config,
+            self._source,
+            self._arms,
+            self._detector,
+            self._compute,
+            self._register,
+            self._folder,
+            self._said,
+            fail=self._fail,
+            shard=self._config.shard,
+        )
 
     def _checkpoint(self, sinks: Sequence[Sink], number: int) -> None:
         for sink in sinks:

@@ -6,15 +6,17 @@ from typing import Any
 
 import torch
 
-from pipeline.engine.compute import Compute
+from pipeline.engine.stream import Stream
 
 
 def describe_timing(
-    compute: Compute,
+    stream: Stream,
     stages: Mapping[str, Mapping[str, float]],
     *,
+    evaluate_s: float,
     pairs: int,
     wall_s: float,
+    device: torch.device,
 ) -> dict[str, Any]:
     """The contents of ``timing.json``.
 
@@ -22,20 +24,26 @@ def describe_timing(
     of their steps, ``arms_ms_per_pair`` each arm's time per pair without the first batch (warm-up).
 
     Args:
-        compute: The computation; its clock has the evaluation's seconds too.
-        stages: What ``Flow.times`` returns.
+        stream: The results, all of which were taken.
+        stages: What its ``times`` returns.
+        evaluate_s: Busy seconds of the evaluation.
         pairs: Pairs that this run computed.
         wall_s: Seconds since the start of the run.
+        device: The compute device.
     """
-    busy = compute.clock.busy
-    evaluate = {"busy_s": busy["evaluate"], "wait_s": 0.0}
+    busy = {**stream.busy, "evaluate": evaluate_s}
+    evaluate = {"busy_s": evaluate_s, "wait_s": 0.0}
     return {
         "wall_s": wall_s,
         "pairs": max(1, pairs),
         "stages": {**stages, "evaluate": evaluate},
         "parts": {name: {"busy_s": seconds} for name, seconds in busy.items()},
-        "arms_ms_per_pair": compute.ms_per_pair(),
-        "machine": {"device": _name(compute.device), "threads": torch.get_num_threads()},
+        "arms_ms_per_pair": stream.ms_per_pair(),
+        "machine": {
+            "device": _name(device),
+            "threads": torch.get_num_threads(),
+            **({} if stream.workers is None else {"workers": stream.workers}),
+        },
     }
 
 

@@ -16,6 +16,8 @@ from pipeline.run_folder.sink_files import joined_late
 class Config(SinkConfig):
     """Which arms' images are written."""
 
+    reads_frames = False
+
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="default: all that have an image"
     )

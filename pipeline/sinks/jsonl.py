@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
+from common.component import SinkConfig
 from common.errors import ConfigError
 from detection.boxes import Detections
 from pipeline.frames import Result
@@ -21,10 +20,10 @@ from pipeline.run_folder.names import PAIR_LOG
 from pipeline.run_folder.sink_files import Lines
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    reads_images = reads_frames = False
 
 
 def build(config: Config, context: RunContext, name: str) -> "JsonLinesSink":

@@ -65,6 +65,7 @@ Address = Annotated[str, Field(min_length=1, repr=False), PlainSerializer(mask)]
 class Config(SinkConfig):
     """Where the run is logged."""
 
+    reads_images = reads_frames = False
     needs_results = True
 
     tracking_uri: Address = Field(

@@ -57,6 +57,8 @@ class Config(SinkConfig):
     The scores are what Ultralytics sets for ByteTrack with YOLO detectors.
     """
 
+    reads_images = reads_frames = False
+
     arms: tuple[str, ...] | None = Field(None, min_length=1, description="default: all")
     conf: float = Field(0.1, ge=0, le=1, description="least score of what can go on with a track")
     new_conf: float = Field(0.25, ge=0, le=1, description="least score of what can begin a track")

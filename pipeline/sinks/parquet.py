@@ -14,8 +14,7 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
-from pydantic import BaseModel, ConfigDict
-
+from common.component import SinkConfig
 from common.errors import ConfigError, DataError, cut
 from common.files import writing
 from detection.boxes import Detections
@@ -34,10 +33,10 @@ COLUMNS = pa.schema(
 )  # fmt: skip
 
 
-class Config(BaseModel):
+class Config(SinkConfig):
     """Nothing to set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    reads_images = reads_frames = False
 
 
 def build(config: Config, context: RunContext, name: str) -> "ParquetSink":

@@ -26,6 +26,7 @@ from pipeline.run_folder.sink_files import Lines
 class Config(SinkConfig):
     """Nothing to set."""
 
+    reads_images = reads_frames = False
     is_scored = True
 
 

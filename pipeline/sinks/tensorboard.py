@@ -29,6 +29,7 @@ from pipeline.sinks._tracking import check_outside, final_folder, numbers, read_
 class Config(SinkConfig):
     """Folder of the event file."""
 
+    reads_images = reads_frames = False
     needs_results = True
 
     folder: Path | None = Field(

@@ -36,6 +36,8 @@ COLOURS = ((255, 196, 0), (0, 200, 255), (64, 224, 96), (255, 96, 96), (208, 128
 class Config(SinkConfig):
     """Content of the video."""
 
+    reads_frames = False
+
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="default: all that have an image"
     )

@@ -1,8 +1,9 @@
 """Two folders of images, one infrared and one visible, paired by name."""
 
+import copy
 import filecmp
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -17,7 +18,7 @@ from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels
 from eval.named_labels import NamedLabels
-from pipeline.frames import BadPair, Frame, FramePair
+from pipeline.frames import BadPair, Frame, FramePair, Shard
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _pairing_by_name
@@ -146,6 +147,7 @@ class ImagePairs(Source):
         self._outside: dict[int, str] = {}  # why an image has no pixel within the range
         self._out_of_range = False  # whether it was said
         self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
+        self._range = range(len(self._keys))  # those that are iterated
 
     @property
     def keys(self) -> list[str]:
@@ -217,8 +219,24 @@ class ImagePairs(Source):
         """Class ids of a pair's labels (n,); needs no image size."""
         return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)
 
+    def shards(self, pairs: int) -> Sequence[Shard]:
+        """Ranges of the keys."""
+        count = len(self._keys)
+        ends = [(start, min(start + pairs, count)) for start in range(0, count, pairs)]
+        return [
+            Shard(start, stop, name=f"pairs {self._keys[start]} to {self._keys[stop - 1]}")
+            for start, stop in ends
+        ]
+
+    def shard(self, shard: Shard) -> "ImagePairs":
+        """The pairs of a range; what needs all images isn't checked."""
+        part = copy.copy(self)
+        part._range = self._range[shard.start : shard.stop]
+        part._checks, part._out_of_range = None, True
+        return part
+
     def __iter__(self) -> Iterator[FramePair | BadPair]:
-        return self._with_checks(map(self._pair, range(len(self.keys))))
+        return self._with_checks(map(self._pair, self._range))
 
     def _with_checks(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
         """Yield the pairs; check the images' plausibility in the first pass."""
@@ -253,7 +271,7 @@ class ImagePairs(Source):
                     f"{files[0]} and {files[1]} are the same file: no camera is its own partner; "
                     "give each camera's own images as source.ir and source.vis",
                 )
-        return FramePair(key, ir, vis)
+        return FramePair(key, ir, vis, index=index)
 
     def _read(self, path: Path | None, index: int, *, ir: bool) -> Frame | None:
         if path is None:
