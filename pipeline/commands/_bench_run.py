@@ -14,9 +14,9 @@ from common.errors import ConfigError, IrvisError, shown
 from pipeline.commands._terminal import console, print_lines, time_table
 from pipeline.config import config as configuration
 from pipeline.config.config import Config
+from pipeline.engine.building import build_arms
 from pipeline.engine.compute import Compute
 from pipeline.engine.detector import build_detector
-from pipeline.engine.building import build_arms
 from pipeline.frames import Frame, FramePair, Item
 
 RUNS = 3  # of a batch, after one to warm up

@@ -58,6 +58,15 @@ class Ledger:
         indices = (frame.index, "") if frame.modality == "ir" else ("", frame.index)
         self._write("", "dropped", indices, frame.reason)
 
+    def append(self, path: Path, counts: Mapping[str, int]) -> None:
+        """Append the rows of another ledger's file, and add its counts."""
+        with writing(self._path):
+            text = path.read_bytes().decode("utf-8")
+            self._file.write(text.partition("\n")[2])
+            self._file.flush()
+        for status, number in counts.items():
+            self._counts[status] += number
+
     def _write(self, key: str, status: str, indices: tuple[int | str, ...], reason: str) -> None:
         self._counts[status] += 1
         self._row((key, status, *indices, reason))

@@ -11,8 +11,8 @@ from common.files import load_yaml
 from eval.class_names import COCO_NAMES
 from pipeline.config.components import suggest
 from pipeline.config.config import Config, check
-from pipeline.engine.compute import Arms, Compute
 from pipeline.engine.building import build_arms, build_source
+from pipeline.engine.compute import Arms, Compute
 from pipeline.frames import BadPair, FramePair, Item, Result
 from pipeline.geometry.perturb import Perturb
 from pipeline.geometry.registration import Register, read

@@ -191,7 +191,10 @@ class _Job:
         """Pass every result to every sink, with checkpoints; the number of pairs."""
         number, written = 0, Clock(torch.device("cpu"))
         begun = False
-        for batch, (number, results) in enumerate(stream, 1):
+        batch = 0
+        for pairs, results in stream:
+            batch += pairs > number  # an engine that waits gives nothing new
+            number = pairs
             with written.measure("write"):
                 for result in results:
                     for sink in sinks:

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,15 @@ class Said(logging.Handler):
         """The warnings in their order, thread after thread: those of two threads race."""
         return tuple(sorted(self._threads, key=lambda text: self._threads[text]))
 
+    def threads(self) -> list[tuple[str, str]]:
+        """The thread and the text of each warning, in their order; for ``add``."""
+        return [(thread, text) for text, thread in self._threads.items()]
+
+    def add(self, threads: Iterable[tuple[str, str]]) -> None:
+        """Add what another process heard, as if it had been said here."""
+        for thread, text in threads:
+            self._add(text, thread)
+
     def keep(self, folder: Path) -> None:
         """Write the warnings to a partial folder from now on, after those that it has.
 
@@ -52,12 +61,14 @@ class Said(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a warning."""
-        text = one_line(record.getMessage())
-        if text in self._threads or len(self._threads) >= _MOST:
-            return
         thread = record.threadName or ""
-        self._threads[text] = "" if thread == self._own else thread  # the run's own comes first
-        self._write()
+        # the run's own comes first
+        self._add(one_line(record.getMessage()), "" if thread == self._own else thread)
+
+    def _add(self, text: str, thread: str) -> None:
+        if text not in self._threads and len(self._threads) < _MOST:
+            self._threads[text] = thread
+            self._write()
 
     def _write(self) -> None:
         if self._path is not None and self._threads:

@@ -22,6 +22,7 @@ from pipeline.run_folder.names import (
     PROGRESS,
     SAID,
 )
+from pipeline.run_folder.shard_folder import PLAN, SHARDS, done_numbers
 
 RUNS = Path("runs")
 
@@ -89,15 +90,17 @@ class RunFolder:
         """Remove the files of a partial folder, and give the folder its final name."""
         if os.path.lexists(self.final):
             self.final.rmdir()  # run.dir may exist, empty
-        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID):
+        if (self.path / SHARDS).is_dir():
+            shutil.rmtree(self.path / SHARDS)
+        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID, PLAN):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.release()
 
     def abandon(self) -> bool:
-        """Remove the folder if this run made it and recorded no pair; return whether it did."""
+        """Remove the folder if this run made it and finished nothing; return whether it did."""
         self.lock.release()
-        if self.resumed or (self.path / PROGRESS).exists():
+        if self.resumed or (self.path / PROGRESS).exists() or done_numbers(self.path):
             return False
         shutil.rmtree(self.path)
         return True
@@ -206,6 +209,11 @@ def check_same(folder: Path, config: Work) -> None:
     before, now = load_yaml(path), config.dump()
     if not isinstance(before, dict) or not isinstance(before.get("sinks", {}), dict | None):
         raise DataError(f"{path}: was changed; remove the folder and start a new run")
+    for plain in (before, now):
+        # who computes may change, not where batches end
+        engine = (plain.get("compute") or {}).get("engine") or {}
+        if isinstance(engine, dict):
+            plain["compute"]["engine"] = {"shard": engine.get("shard")}
     old, new = (
         {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
     )

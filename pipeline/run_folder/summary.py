@@ -47,7 +47,12 @@ def coverage(
 
 def bottleneck(timing: Mapping[str, Any]) -> str:
     """The busiest of the parallel stages, and its share of the wall time."""
-    stages = {name: s["busy_s"] for name, s in timing["stages"].items() if name != "evaluate"}
+    workers = timing.get("machine", {}).get("workers", 1)  # each has these stages, but for merge
+    stages = {
+        name: stage["busy_s"] / (1 if name == "merge" else workers)
+        for name, stage in timing["stages"].items()
+        if name != "evaluate"
+    }
     slowest = max(stages, key=lambda name: stages[name])
     parts = {name: part["busy_s"] for name, part in timing["parts"].items() if " " in name}
     most = f", most of it {max(parts, key=lambda name: parts[name])}" if parts else ""

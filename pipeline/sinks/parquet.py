@@ -14,6 +14,7 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
+
 from common.component import SinkConfig
 from common.errors import ConfigError, DataError, cut
 from common.files import writing

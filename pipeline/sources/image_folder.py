@@ -152,7 +152,7 @@ class ImagePairs(Source):
     @property
     def keys(self) -> list[str]:
         """All keys, paired or not, in natural order."""
-        return self._keys
+        return self._keys[self._range.start : self._range.stop]
 
     def paired(self) -> list[str]:
         """The keys with both images."""
@@ -171,7 +171,7 @@ class ImagePairs(Source):
     @property
     def count(self) -> int:
         """The number of keys, paired or not."""
-        return len(self._keys)
+        return len(self._range)
 
     @property
     def has_labels(self) -> bool:
@@ -196,7 +196,7 @@ class ImagePairs(Source):
             DataError: One of them is missing or wrong.
         """
         with ThreadPoolExecutor() as pool:
-            pairs = pool.map(self._pair, range(len(self.keys)))
+            pairs = pool.map(self._pair, self._range)
             for key, pair in zip(self.keys, self._with_checks(pairs), strict=True):
                 if isinstance(pair, BadPair):
                     raise DataError(pair.reason)
@@ -257,7 +257,7 @@ class ImagePairs(Source):
             checks.close()
 
     def _pair(self, index: int) -> FramePair | BadPair:
-        key = self.keys[index]
+        key = self._keys[index]
         try:
             ir = self._read(self._ir.get(key), index, ir=True)
             vis = self._read(self._vis.get(key), index, ir=False)

@@ -1,0 +1,207 @@
+"""Workers that are actors of Ray."""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from common.errors import ConfigError, DataError, DeviceError, one_line
+from pipeline.engine.dispatch import Event
+from pipeline.engine.said import Said
+from pipeline.engine.shard_worker import Order, Worker, versions
+from pipeline.frames import Shard
+
+REACHED_S = 10.0  # longest wait for a connection to the cluster's head
+STORE = 100 << 20  # bytes of Ray's object store on this machine: no images are in it
+LOOPBACK = "127.0.0.2"  # Ray takes another address of the machine in place of 127.0.0.1
+PORT = 6379  # Ray's own default
+
+
+class RayWorkers:
+    """Actors, each with the threads of the driver; see ``dispatch.Workers``."""
+
+    def __init__(
+        self,
+        order: Order,
+        *,
+        workers: int | None,
+        threads: int,
+        gpus: float,
+        address: str | None,
+        mixed: bool,
+        said: Said,
+    ) -> None:
+        """Begin; nothing is started yet.
+
+        Args:
+            order: What all workers are told.
+            workers: How many; None for as many as there is room for.
+            threads: Of each, to compute in.
+            gpus: Of each.
+            address: Of the cluster's head; None to start Ray on this machine.
+            mixed: Whether nodes may have other processors and versions than this one.
+            said: Receives a warning about each such difference.
+        """
+        self._order, self._wanted, self._threads, self._gpus = order, workers, threads, gpus
+        self._address, self._mixed, self._said = address, mixed, said
+        self._count = 0
+        self._own = False  # whether this started Ray, and ends it
+        self._actors: dict[int, Any] = {}
+        self._results: dict[Any, tuple[int, bool]] = {}  # slot, whether it was prepared
+
+    @property
+    def count(self) -> int:
+        """How many workers there may be."""
+        if not self._count:
+            self._connect()
+            self._count = self._room()
+            self._told = ray.put(self._order)
+            self._actor = ray.remote(
+                num_cpus=self._threads,
+                num_gpus=self._gpus,
+                max_restarts=0,
+                runtime_env={"env_vars": {"OMP_NUM_THREADS": str(self._threads)}},
+            )(Worker)
+        return self._count
+
+    def start(self, slot: int) -> None:
+        """Start an actor and let it prepare."""
+        actor = self._actors[slot] = self._actor.remote(self._told)
+        self._results[actor.prepare.remote()] = slot, False
+
+    def give(self, slot: int, shard: Shard, path: Path, final: Path) -> None:
+        """Let an actor compute a shard."""
+        result = self._actors[slot].work.remote(shard, str(path), str(final))
+        self._results[result] = slot, True
+
+    def events(self, timeout_s: float) -> Sequence[Event]:
+        """What became of the actors."""
+        waiting = list(self._results)
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=timeout_s) if waiting else ([], [])
+        return [self._event(result) for result in ready]
+
+    def close(self) -> None:
+        """End the actors, and Ray if this started it."""
+        for actor in self._actors.values():
+            ray.kill(actor)
+        self._actors.clear()
+        self._results.clear()
+        if self._own:
+            ray.shutdown()
+            self._own = False
+
+    def _event(self, result: Any) -> Event:  # noqa: ANN401  (Ray's reference)
+        slot, prepared = self._results.pop(result)
+        try:
+            value = ray.get(result)
+        except ray.exceptions.RayActorError as error:
+            del self._actors[slot]
+            return Event(slot, "died", f"its worker died ({_reason(error)})")
+        except ray.exceptions.RayTaskError as error:
+            # a bug, or a node without the project: its traceback is long, its end says what it is
+            lines = str(error).strip().splitlines()
+            return Event(slot, "ended", one_line(lines[-1]) if lines else "an unknown error")
+        if prepared:
+            return Event(slot, "ended", value)
+        self._check(value)
+        return Event(slot, "ready")
+
+    def _check(self, about: Mapping[str, Any]) -> None:
+        """Refuse a node that can't do the work, or that would give other bytes."""
+        if about["problem"]:
+            raise DataError(f"node {about['node']}: {about['problem']}")
+        mine = versions()
+        other = {name: v for name, v in about["versions"].items() if v != mine[name]}
+        if not other:
+            return
+        name, value = next(iter(other.items()))
+        text = f"node {about['node']} has {name} {value}, the driver {mine[name]}"
+        if not self._mixed:
+            raise DeviceError(
+                f"{text}: results would differ; make them equal, or allow it with "
+                "compute.engine.mixed=true"
+            )
+        self._said.add([("", f"{text}: results may differ in their last digits")])
+
+    def _connect(self) -> None:
+        """Connect to the cluster, or start Ray on this machine.
+
+        Raises:
+            ConfigError: The cluster can't be reached.
+        """
+        if ray.is_initialized():
+            return
+        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+        if self._address is None:
+            cores = len(os.sched_getaffinity(0))
+            ray.init(
+                address="local",
+                num_cpus=max(cores, (self._wanted or 1) * self._threads),
+                include_dashboard=False,
+                object_store_memory=STORE,
+                _node_ip_address=LOOPBACK,
+                **quiet,
+            )
+        else:
+            _reach(self._address)
+            try:
+                ray.init(address=self._address, **quiet)
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise _unreachable(self._address, _reason(error)) from error
+        self._own = True
+
+    def _room(self) -> int:
+        """How many workers there are room for.
+
+        Raises:
+            ConfigError: There is none, or fewer than wanted.
+        """
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        room = sum(self._fit(node) for node in nodes)
+        need = f"{self._threads} cores" + (f" and {self._gpus:g} GPUs" if self._gpus else "")
+        if room == 0:
+            raise ConfigError(
+                f"compute.engine: no node has {need} for a worker; set compute.threads or "
+                "compute.engine.gpus"
+            )
+        if self._wanted is not None and self._wanted > room:
+            raise ConfigError(
+                f"compute.engine.workers: {self._wanted} of {need} each don't fit, there is room "
+                f"for {room}"
+            )
+        return self._wanted or room
+
+    def _fit(self, node: Mapping[str, float]) -> int:
+        fit = int(node.get("CPU", 0) // self._threads)
+        return min(fit, int(node.get("GPU", 0) // self._gpus)) if self._gpus else fit
+
+
+def _reach(address: str) -> None:
+    """Check that something listens at an address: Ray itself would wait for ever."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address.startswith("ray://") or not (host and port.isdecimal()):
+        raise ConfigError(
+            "compute.engine.address: must be HOST:PORT of the head as `ray start --head` prints "
+            f"it, usually with port {PORT}"
+        )
+    try:
+        socket.create_connection((host, int(port)), REACHED_S).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, str(error)) from error
+
+
+def _unreachable(address: str, reason: str) -> ConfigError:
+    return ConfigError(
+        f"compute.engine.address: no cluster can be reached at {address} ({reason}); start one "
+        f"with `ray start --head --port={PORT}`, or leave the address out"
+    )
+
+
+def _reason(error: Exception) -> str:
+    """The line of Ray's long messages that says why."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return one_line(lines[-1]) if lines else type(error).__name__
