@@ -114,7 +114,7 @@ class _Images(Mapping[str, Tensor]):
         if arm not in self._arms:
             raise KeyError(arm)
         image = read_image(self._folder / arm / f"{self._number}.png")  # [H, W, 3]
-        return torch.from_numpy(to_rgb(image)).permute(2, 0, 1)
+        return torch.from_numpy(np.array(to_rgb(image))).permute(2, 0, 1)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._arms)

@@ -18,6 +18,7 @@ REACHED_S = 10.0  # longest wait for a connection to the cluster's head
 STORE = 100 << 20  # bytes of Ray's object store on this machine: no images are in it
 LOOPBACK = "127.0.0.2"  # Ray takes another address of the machine in place of 127.0.0.1
 PORT = 6379  # Ray's own default
+QUIET: Mapping[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
 
 
 class RayWorkers:
@@ -134,22 +135,13 @@ class RayWorkers:
         """
         if ray.is_initialized():
             return
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address is None:
             cores = len(os.sched_getaffinity(0))
-            ray.init(
-                address="local",
-                num_cpus=max(cores, (self._wanted or 1) * self._threads),
-                include_dashboard=False,
-                object_store_memory=STORE,
-                _node_ip_address=LOOPBACK,
-                **quiet,
-            )
+            start(max(cores, (self._wanted or 1) * self._threads))
         else:
-            _reach(self._address)
+            reach(self._address)
             try:
-                ray.init(address=self._address, **quiet)
+                ray.init(address=self._address, **QUIET)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise _unreachable(self._address, _reason(error)) from error
         self._own = True
@@ -180,7 +172,20 @@ class RayWorkers:
         return min(fit, int(node.get("GPU", 0) // self._gpus)) if self._gpus else fit
 
 
-def _reach(address: str) -> None:
+def start(cores: int) -> None:
+    """Start Ray on this machine, where no other machine can reach it, for so many cores."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
+    ray.init(
+        address="local",
+        num_cpus=cores,
+        include_dashboard=False,
+        object_store_memory=STORE,
+        _node_ip_address=LOOPBACK,
+        **QUIET,
+    )
+
+
+def reach(address: str) -> None:
     """Check that something listens at an address: Ray itself would wait for ever."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if address.startswith("ray://") or not (host and port.isdecimal()):

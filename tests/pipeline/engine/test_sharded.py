@@ -1,9 +1,19 @@
 """Runs that are cut into shards, computed by workers in this process that fail and die."""
 
-import pytest
+from types import SimpleNamespace
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from common.errors import ConfigError, DataError, DeviceError
+from pipeline.engine.dispatch import Dispatch, Event
+from pipeline.engine.engines import ray as ray_engine
+from pipeline.frames import Shard
+from pipeline.run_folder.shard_folder import write_plan
 from tests.helpers import toys, workers
-from tests.helpers.runs import execute, files
+from tests.helpers.runs import execute, files, read_csv, read_json, silent
 
 ENGINE = {"kind": "tests.helpers.workers"}
 
@@ -14,10 +24,10 @@ def no_script():
     workers.COMPUTED.clear()
 
 
-def run(folder, root, engine=None, **more):
+def run(folder, root, engine=None, progress=silent, **more):
     compute = {"device": "cpu", "batch": 2, "engine": {"shard": 4, **(engine or {})}}
     run = {"dir": str(folder), **more.pop("run", {})}
-    return execute({**toys.settings(root, **more), "compute": compute, "run": run})
+    return execute({**toys.settings(root, **more), "compute": compute, "run": run}, progress)
 
 
 def same(one, other):
@@ -50,3 +60,152 @@ def test_every_sink_writes_the_same_bytes(ten, tmp_path):
     assert here.summary == there.summary
     assert there.timing["machine"]["workers"] == 2
     assert there.timing["pairs"] == 10
+
+
+@given(
+    shard=st.integers(1, 11),
+    count=st.integers(1, 4),
+    script=st.dictionaries(
+        st.integers(0, 9),
+        st.lists(st.sampled_from(["dies before", "dies after", "fails"]), max_size=2),
+    ),
+)
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_cut_and_any_deaths_give_the_same_bytes(ten, tmp_path_factory, shard, count, script):
+    """A shard that is tried three times at most is computed once, and no pair twice."""
+    workers.COMPUTED.clear()
+    for number, deaths in script.items():
+        workers.SCRIPT[number].extend(deaths)
+    folder = tmp_path_factory.mktemp("cut")
+    here = run(folder / "here", ten, {"shard": shard})
+    there = run(folder / "there", ten, {**ENGINE, "shard": shard, "workers": count})
+    same(here.folder, there.folder)
+    whole = -(-shard // 2) * 2  # batches of two pairs
+    assert sorted(workers.COMPUTED) == list(range(-(-10 // whole)))
+    workers.SCRIPT.clear()
+
+
+def test_a_shard_that_no_worker_can_finish_ends_the_run_when_the_others_are_done(ten, tmp_path):
+    workers.SCRIPT[1].extend(["dies before", "fails", "fails"])
+    with pytest.raises(DataError) as told:
+        run(tmp_path / "run", ten, ENGINE)
+    assert str(told.value) == (
+        "pairs 004 to 007: no worker could finish them: it was told to fail; all other shards are "
+        "done: run.resume=true tries this one again, with run.on_bad_shard=skip it is left out "
+        f"(finished pairs are in {tmp_path / 'run.partial'})"
+    )
+    assert sorted(workers.COMPUTED) == [0, 2]
+    there = run(tmp_path / "run", ten, ENGINE, run={"resume": True})
+    assert sorted(workers.COMPUTED) == [0, 1, 2]  # no shard twice
+    same(run(tmp_path / "here", ten).folder, there.folder)
+
+
+def test_a_shard_can_be_left_out(ten, tmp_path):
+    workers.SCRIPT[1].extend(["fails"] * 3)
+    outcome = run(tmp_path / "run", ten, ENGINE, run={"on_bad_shard": "skip"})
+    results = read_json(outcome.folder / "results.json")
+    assert (results["frames"]["paired"], results["frames"]["failed"]) == (6, 4)
+    assert results["objects"] == {"scored": 6, "labelled": 10}
+    reason = "pairs 004 to 007: no worker could finish them: it was told to fail"
+    assert f"left out: {reason}" in results["warnings"]
+    rows = read_csv(outcome.folder / "ledger.csv")
+    assert [(row["key"], row["status"], row["reason"]) for row in rows] == [
+        (f"{number:03d}", "failed", reason) for number in range(4, 8)
+    ]
+    truth = read_json(outcome.folder / "ground_truth.json")
+    keys = [image["key"] for image in truth["images"]]
+    assert keys == [f"{number:03d}" for number in (0, 1, 2, 3, 8, 9)]
+
+
+def test_a_worker_that_dies_while_it_starts_ends_the_run(tmp_path):
+    class Dying:
+        count = 1
+
+        def start(self, slot):
+            pass
+
+        def events(self, timeout_s):
+            return [Event(0, "died", "out of memory")]
+
+    write_plan(tmp_path, [Shard()])
+    dispatch = Dispatch(tmp_path, [Shard()], Dying())
+    dispatch.step(0)
+    dispatch.step(0)
+    with pytest.raises(DeviceError, match=r"died 3 times while it started: out of memory"):
+        dispatch.step(0)
+
+
+def test_a_damaged_shard_of_an_interrupted_run_is_computed_again(ten, tmp_path):
+    workers.SCRIPT[2].extend(["fails"] * 3)
+    with pytest.raises(DataError):
+        run(tmp_path / "run", ten, ENGINE)
+    log = tmp_path / "run.partial" / "shards" / "000001" / "results.arrow"
+    log.write_bytes(log.read_bytes()[:-9])
+    there = run(tmp_path / "run", ten, ENGINE, run={"resume": True})
+    assert sorted(workers.COMPUTED) == [0, 1, 1, 2]
+    same(run(tmp_path / "here", ten).folder, there.folder)
+
+
+@pytest.mark.parametrize("first", [{}, ENGINE])
+@pytest.mark.usefixtures("frequent_checkpoints")
+def test_a_run_goes_on_with_another_engine(ten, tmp_path, first):
+    """The films too, whose parts end at checkpoints."""
+
+    def stop(done, total):
+        if done >= 6:
+            raise KeyboardInterrupt
+
+    sinks = {**SINKS, "tracks": None}
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", ten, first, sinks=sinks, progress=stop)
+    last = {} if first else ENGINE
+    there = run(tmp_path / "run", ten, last, sinks=sinks, run={"resume": True})
+    same(run(tmp_path / "here", ten, sinks=sinks).folder, there.folder)
+
+
+def test_another_source_than_before(ten, tmp_path):
+    workers.SCRIPT[1].extend(["fails"] * 3)
+    root = toys.write_pairs(tmp_path / "pairs", 10)
+    with pytest.raises(DataError):
+        run(tmp_path / "run", root, ENGINE)
+    for name in ("ir", "vi"):
+        (root / name / "000.png").rename(root / name / "000a.png")
+    with pytest.raises(ConfigError, match="source has changed since the run began"):
+        run(tmp_path / "run", root, ENGINE, run={"resume": True})
+
+
+def test_two_drivers_in_one_folder(ten, tmp_path):
+    told = []
+
+    def another(done, total):
+        if not told:
+            with pytest.raises(ConfigError, match="is still going on") as error:
+                run(tmp_path / "run", ten, ENGINE, run={"resume": True})
+            told.append(error)
+
+    run(tmp_path / "run", ten, ENGINE, progress=another)
+    assert told
+
+
+def test_bad_pairs_and_sizes_keep_their_batches(tmp_path):
+    """Batches end at shards in every engine, wherever pairs are left out."""
+    root = toys.write_pairs(tmp_path / "pairs", 12)
+    for name in ("ir", "vi"):
+        (root / name / "001.png").write_bytes(b"")
+        image = Image.open(root / name / "006.png")
+        image.resize((96, 64)).save(root / name / "006.png")
+    (root / "vi" / "010.png").unlink()
+    more = {"run": {"on_bad_pair": "skip"}, "sinks": SINKS}
+    here = run(tmp_path / "here", root, **more)
+    there = run(tmp_path / "there", root, ENGINE, **more)
+    same(here.folder, there.folder)
+    assert here.summary.frames == {
+        "paired": 10, "unpaired": 1, "dropped": 0, "failed": 1, "fallback": 0
+    }  # fmt: skip
+
+
+def test_a_live_source_is_refused(tmp_path):
+    task = SimpleNamespace(source=SimpleNamespace(resumable=False))
+    engine = ray_engine.build(ray_engine.Config())
+    with pytest.raises(ConfigError, match="live cameras are on one machine; use local"):
+        engine.open(task)
