@@ -48,6 +48,7 @@ class _Logged(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     time_ns: int | None
+    recording: int
     boxes: dict[str, list[Annotated[list[float], Field(min_length=6, max_length=6)]]]
 
 
@@ -105,7 +106,7 @@ class MotSink(Sink):
         if self._finished:
             return
         self._first_ns: int | None = None
-        self._last_ns = 0
+        self._last_ns = self._recording = 0
         self._log = Lines(self._log_path, sink, done, self._check)
         self._files = {arm: Lines(path, sink, 0) for arm, path in paths.items()}
         for number, line in enumerate(read_lines(self._log_path)):
@@ -124,9 +125,10 @@ class MotSink(Sink):
             kept = detections[detections.score >= self._conf]
             rows = np.column_stack((kept.xyxy, kept.score, kept.class_id))  # (n, 6)
             boxes[arm] = rows.tolist()
-        time_ns = result.item.pair.whole().vis.timestamp_ns
-        self._log.write(json.dumps({"time_ns": time_ns, "boxes": boxes}))
-        self._track(result.number, time_ns, boxes)
+        pair = result.item.pair
+        line = {"time_ns": pair.whole().vis.timestamp_ns, "recording": pair.recording}
+        self._log.write(json.dumps({**line, "boxes": boxes}))
+        self._track(result.number, **line, boxes=boxes)
 
     def finish(self, summary: Summary) -> None:
         """Remove the log."""
@@ -155,9 +157,17 @@ class MotSink(Sink):
             raise ValueError("it has other arms")
 
     def _track(
-        self, number: int, time_ns: int | None, boxes: Mapping[str, list[list[float]]]
+        self,
+        number: int,
+        time_ns: int | None,
+        recording: int,
+        boxes: Mapping[str, list[list[float]]],
     ) -> None:
         """Track one pair's boxes by arm, each xyxy, score and class id, and write the tracks."""
+        if recording != self._recording:
+            self._recording, self._first_ns = recording, None
+            for tracks in self._tracks.values():
+                tracks.end()
         seconds = self._seconds(time_ns)
         for arm, tracks in self._tracks.items():
             for line in tracks.update(np.array(boxes[arm]).reshape(-1, 6), seconds):
@@ -183,6 +193,11 @@ class _Tracks:
         self._trackers: dict[int, ByteTrackTracker] = {}  # by class id
         self._ids: dict[int, dict[int, int]] = {}  # by class: our id by the tracker's, live tracks
         self._numbers = count(1)
+
+    def end(self) -> None:
+        """End all tracks: what follows is another recording."""
+        self._trackers.clear()
+        self._ids.clear()
 
     def update(self, boxes: NDArray[np.float64], seconds: float | None) -> list[str]:
         """Track one pair's boxes (n, 6); returns their lines without the frame number."""

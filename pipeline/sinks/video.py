@@ -131,6 +131,7 @@ class VideoWriter:
         self._size: tuple[int, int] | None = None  # of the first frame's panels
         self._origin: int | None = None  # the video's 0 on the recording's clock, in ticks
         self._last_tick = -1
+        self._recording = 0
         self._path = Path()
         self._file: VideoEncoder | None = None
 
@@ -142,7 +143,7 @@ class VideoWriter:
         """Restore size and time from the last file of an interrupted run."""
         comment, self._last_tick = comment_and_last_tick(path)
         try:
-            width, height, self._origin = map(int, comment.split())
+            width, height, self._origin, self._recording = map(int, comment.split())
         except ValueError as error:
             raise damaged(path, "unexpected comment") from error
         self._size = height, width
@@ -154,10 +155,15 @@ class VideoWriter:
         tick = self._tick(result)
         if self._origin is None:
             self._origin = 0 if 0 <= tick <= LATEST_START * TICKS else tick
+            self._recording = result.item.pair.recording
+        if self._recording != result.item.pair.recording:  # its times begin anew
+            self._origin = tick - self._last_tick - round(TICKS / self._rate)
+            self._recording = result.item.pair.recording
         canvas = self._compose(result)
         if self._file is None:
             height, width = self._size
-            comment = f"{width} {height} {self._origin}"  # for the run that goes on with it
+            # for the run that goes on with it
+            comment = f"{width} {height} {self._origin} {self._recording}"
             self._file = VideoEncoder(
                 self._path, size=canvas.shape[:2], rate=self._rate, comment=comment
             )
