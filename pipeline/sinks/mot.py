@@ -126,9 +126,10 @@ class MotSink(Sink):
             rows = np.column_stack((kept.xyxy, kept.score, kept.class_id))  # (n, 6)
             boxes[arm] = rows.tolist()
         pair = result.item.pair
-        line = {"time_ns": pair.whole().vis.timestamp_ns, "recording": pair.recording}
-        self._log.write(json.dumps({**line, "boxes": boxes}))
-        self._track(result.number, **line, boxes=boxes)
+        time_ns, recording = pair.whole().vis.timestamp_ns, pair.recording
+        line = {"time_ns": time_ns, "recording": recording, "boxes": boxes}
+        self._log.write(json.dumps(line))
+        self._track(result.number, time_ns, recording, boxes)
 
     def finish(self, summary: Summary) -> None:
         """Remove the log."""

@@ -1,6 +1,7 @@
 """Several recordings and folders as one source, on one machine and cut into shards."""
 
 import json
+from itertools import pairwise
 
 import av
 import pytest
@@ -99,7 +100,7 @@ def test_tracks_and_films_begin_anew_with_each_recording(drives, tmp_path):
     assert all(len(names) == 1 for names in tracks.values())
     with av.open(str(outcome.folder / "video" / "film.mp4")) as film:
         times = [float(frame.time) for frame in film.decode(video=0)]
-    steps = [round(b - a, 3) for a, b in zip(times, times[1:], strict=False)]
+    steps = [round(b - a, 3) for a, b in pairwise(times)]
     assert len(times) == len(keys)
     assert set(steps) <= {0.1, 0.2, 0.3}  # ten frames a second, of which some are missing
 
