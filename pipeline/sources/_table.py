@@ -38,16 +38,16 @@ def read_table(path: Path) -> Iterator[tuple[str, Component]]:
             name = components.validate(_Row, row, "").name
             if row["kind"] == "collection":
                 raise DataError("a collection can't be in another one; list its sources here")
-            source = components.load("source", _settings(row, path.parent), name)
+            source = components.load("source", _settings(name, row, path.parent), name)
         except IrvisError as error:
             raise DataError(f"{where}: {error}") from error
         yield name, source
 
 
-def _settings(row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def _settings(name: str, row: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """The settings of a source, its paths counted from the table's folder."""
     settings = {key: value for key, value in row.items() if key != "name"}
-    fields = components.module_of("source", str(row["kind"])).Config.model_fields
+    fields = components.module_of("source", str(row["kind"]), name).Config.model_fields
     for key, field in fields.items():
         value = settings.get(key)
         if isinstance(value, str) and "Path" in str(field.annotation):

@@ -66,9 +66,10 @@ def test_recordings_one_after_the_other_are_as_each_alone(drives, tmp_path):
             )
         )  # fmt: skip
         mine = [line for line in lines if line["key"].startswith(f"{name}/")]
+        first = lines.index(mine[0])
         for line in mine:
             line["key"] = line["key"].partition("/")[2]
-            line["number"] -= lines.index(mine[0])
+            line["number"] -= first
         expected = [json.loads(line) for line in (alone.folder / "lines.jsonl").open()]
         assert mine == expected
         ledger = [{**r, "key": r["key"].partition("/")[2]} for r in rows if name in r["key"]]
@@ -126,7 +127,10 @@ def test_labelled_folders_are_counted_together(tmp_path):
         ("name,kind,root\n,msrs,a\n", r"table\.csv:2: name is missing"),
         ("name,kind,root\na/b,msrs,a\n", r"table\.csv:2: name: .*match pattern"),
         ("name,kind,root\na,msr,a\n", r"table\.csv:2: a\.kind: unknown 'msr'"),
-        ("name,kind,rot\na,msrs,a\n", r"table\.csv:2: unknown key a\.rot; did you mean 'root'"),
+        (
+            "name,kind,root,rot\na,msrs,a,b\n",
+            r"table\.csv:2: unknown key a\.rot; did you mean 'root'",
+        ),
         ("name,kind,root\na,msrs,a,b\n", r"table\.csv:2: has 4 cells, the header 3"),
         ("name,kind,table\na,collection,a\n", "a collection can't be in another one"),
         ("name,kind,root\na,msrs,nowhere\n", r"a: source\.root: .*nowhere is no folder"),

@@ -1,0 +1,156 @@
+"""Shards with random detections, and the run that joins and scores them; see `cluster.py`."""
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from common.component import EngineConfig
+from common.files import write_json
+from detection.boxes import Detections
+from eval.labels import Labels
+from pipeline.config import config
+from pipeline.engine import runner
+from pipeline.engine.shard_log import Kept, ShardLog
+from pipeline.engine.shard_worker import OUTCOME
+from pipeline.engine.sharded import Sharded
+from pipeline.frames import Frame, FramePair, Item, Result, Shard
+from pipeline.interfaces import Source
+from pipeline.run_folder.names import LEDGER
+from pipeline.run_folder.shard_folder import finish
+
+SIZE = (480, 640)
+LABELS = 8  # of a pair
+SHARD, BATCH = 512, 4
+MADE = {"pairs": 0, "detections": 0, "arms": 0}
+
+
+class Config(EngineConfig):
+    """Nothing to set; also the settings of the source and of the detector."""
+
+    pairs: int = 0
+
+
+def build(config, names=None, device=None):
+    """The engine, the source or the detector, all without any work."""
+    return Detector() if device is not None else Pairs() if names is not None else Engine()
+
+
+class Pairs(Source):
+    """Pairs that exist as their shards alone."""
+
+    has_labels = True
+
+    @property
+    def count(self):
+        return MADE["pairs"]
+
+    def shards(self, pairs):
+        return [Shard(n, n + SHARD) for n in range(0, MADE["pairs"], SHARD)]
+
+
+class Detector:
+    names = {0: "person", 2: "car"}
+    fingerprint = {"network": "random"}
+
+    def input_shape(self, size):
+        return size
+
+
+class Engine:
+    def open(self, task):
+        return Sharded(task, Writers(task), Kept())
+
+
+class Writers:
+    """Writes a shard as soon as it is asked for; its time doesn't count."""
+
+    count = 1
+    seconds = 0.0
+
+    def __init__(self, task):
+        self._events, self._arms = [], list(task.arms)
+
+    def start(self, slot):
+        from pipeline.engine.dispatch import Event
+
+        self._event = Event
+        self._events.append(Event(slot, "ready"))
+
+    def give(self, slot, shard, path, final):
+        begin = time.process_time()
+        path.mkdir(parents=True)
+        count = min(SHARD, MADE["pairs"] - shard.start)
+        with ShardLog(path, Kept()) as log:
+            for first in range(0, count, BATCH):
+                log.write([
+                    made(shard.start + n, n, self._arms)
+                    for n in range(first, min(first + BATCH, count))
+                ])  # fmt: skip
+        (path / LEDGER).write_text("key,status,ir_frame,vis_frame,reason\r\n")
+        frames = {"paired": count, "unpaired": 0, "dropped": 0, "failed": 0, "fallback": 0}
+        write_json(path / OUTCOME, {
+            "pairs": count, "frames": frames, "objects": LABELS * count,
+            "labelled_objects": LABELS * count, "leaked": {}, "timing": None, "own": {},
+            "first_reason": "", "busy": {}, "stages": {}, "ms_per_pair": {}, "said": [],
+        })  # fmt: skip
+        finish(path, final, {"pairs": count})
+        self._events.append(self._event(slot, "ended"))
+        Writers.seconds += time.process_time() - begin
+
+    def events(self, timeout_s):
+        events, self._events = self._events, []
+        return events
+
+    def close(self):
+        pass
+
+
+def made(number, in_shard, arms):
+    """Labels at random places, and detections of which some hit them."""
+    random = np.random.default_rng(number)
+    boxes = places(random, LABELS)
+    classes = random.choice([0, 2], LABELS)
+    detections = {}
+    for arm in arms:
+        found = np.concatenate([
+            boxes + random.normal(0, 3, boxes.shape), places(random, MADE["detections"] - LABELS)
+        ])  # fmt: skip
+        ids = np.concatenate([classes, random.choice([0, 2], len(found) - LABELS)])
+        score = np.sort(random.random(len(found), np.float32))[::-1].copy()
+        detections[arm] = Detections(found.astype(np.float32), score, ids)
+    frame = Frame(np.broadcast_to(np.uint8(0), SIZE), None, number)
+    pair = FramePair(f"{number:08d}", frame, frame, index=number)
+    item = Item(pair, Labels(boxes, classes, np.zeros((0, 4))), {}, "day")
+    return Result(in_shard, item, {}, detections)
+
+
+def places(random, count):
+    corner = random.random((count, 2)) * (560, 400)
+    return np.concatenate([corner, corner + 8 + random.random((count, 2)) * 70], axis=1)
+
+
+def run_on_made_shards(pairs, detections, arms):
+    """CPU seconds of the driver, those until the evaluation, and the peak of its memory."""
+    MADE.update(pairs=pairs, detections=detections, arms=arms)
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        settings = {
+            "run": {"dir": str(Path(folder) / "run"), "on_bad_pair": "skip"},
+            "source": {"kind": "cluster_shards"},
+            "arms": {f"arm{n}": {"kind": "average"} for n in range(arms)},
+            "detector": {"kind": "cluster_shards"},
+            "evaluation": {"classes": [0, 2]},
+            "compute": {"device": "cpu", "engine": {"kind": "cluster_shards"}},
+            "sinks": {"results": {"kind": "results"}},
+        }
+        checked = config.check(settings)
+        begin = time.process_time()
+        outcome = runner.run(checked, lambda done, total: None)
+        cpu = time.process_time() - begin - Writers.seconds
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    merge = outcome.timing["stages"]["merge"]["busy_s"]
+    return {"cpu_s": cpu, "merge_s": merge, "peak_mb": peak}
