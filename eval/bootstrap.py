@@ -23,7 +23,7 @@ from eval.bootstrap_kernel import Ranked, resample
 DRAWS = 2000
 FEW_IMAGES = 50  # with fewer, intervals are too narrow; docs/evaluation.md has the simulation
 _CHUNK = 100  # draws of one thread at a time
-_BLOCK = 400  # draws of which each image's count is in memory at once
+_BLOCK = 1 << 24  # counts of images in memory at once: those of several draws, or of one
 
 Interval = tuple[float, float]
 Verdict = Literal["better", "worse", "no evidence"]
@@ -101,8 +101,9 @@ def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0)
     ranked = {arm: _ranked(mine) for arm, mine in arms.items() if mine.labelled_images > 1}
     values = {arm: np.full((draws, len(STATISTICS)), np.nan) for arm in arms}
     random = np.random.default_rng(seed)
-    for start in range(0, draws if ranked else 0, _BLOCK):
-        counts = draw(images, min(_BLOCK, draws - start), random)
+    block = max(1, min(draws, _BLOCK // max(1, images)))
+    for start in range(0, draws if ranked else 0, block):
+        counts = draw(images, min(block, draws - start), random)
         for arm, mine in ranked.items():
             values[arm][start : start + len(counts)] = _statistics(mine, counts)
     return Bootstrap(images, values)

@@ -1,4 +1,4 @@
-"""`irvis show`: prints all tables of a run, or draws single pairs of it."""
+"""`irvis show`: prints all tables of a run, how far it has come, or draws single pairs of it."""
 
 import argparse
 import json
@@ -23,6 +23,7 @@ from pipeline.commands._terminal import (
 )
 from pipeline.run_folder.names import PAIRS, RESULTS
 from pipeline.run_folder.results_file import legible, read_results, read_timing
+from pipeline.run_folder.state import state
 
 Json = Mapping[str, Any]
 
@@ -62,11 +63,14 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def print_report(folder: Path) -> None:
-    """Print all tables of a run.
+    """Print all tables of a run, or a line about one that isn't finished.
 
     Raises:
         errors.DataError: As for ``read_results``, or values of a table are missing in its file.
     """
+    if (unfinished := state(folder)) is not None:
+        print_lines(unfinished)
+        return
     results = read_results(folder)
     with legible(folder / RESULTS):
         lines, parts = list(introduction(results)), list(_printed(results))

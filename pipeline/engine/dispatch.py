@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from common.errors import DeviceError
-from common.files import load_json
 from pipeline.frames import Shard
 from pipeline.run_folder.shard_folder import (
-    PROGRESS,
     done_numbers,
     read_done,
     remove_shard,
     remove_tries,
     shard_path,
+    try_pairs,
     try_path,
 )
 
@@ -113,7 +112,7 @@ class Dispatch:
         """How many pairs are computed, those of unfinished shards included."""
         now = time.monotonic()
         if now - self._looked > LOOK_S:
-            self._running_pairs = sum(_progress(path) for _, path in self._running.values())
+            self._running_pairs = sum(try_pairs(path) for _, path in self._running.values())
             self._looked = now
         return self._pairs + self._running_pairs
 
@@ -177,12 +176,3 @@ class Dispatch:
             return
         log.warning("%s failed and is tried again: %s", name, reason)
         self._waiting.appendleft(number)
-
-
-def _progress(path: Path) -> int:
-    """Pairs that a try has computed, by its own word."""
-    try:
-        pairs = load_json(path / PROGRESS, 100)
-    except Exception:  # noqa: BLE001 -- it is written meanwhile
-        return 0
-    return pairs if isinstance(pairs, int) else 0

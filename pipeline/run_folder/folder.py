@@ -193,7 +193,7 @@ def _resume(config: Work) -> RunFolder:
     lock = _lock(partial)
     check_same(partial, config)
     final = partial.with_name(partial.name.removesuffix(PARTIAL_SUFFIX))
-    return RunFolder(partial, final, lock, _done(partial), resumed=True)
+    return RunFolder(partial, final, lock, done_pairs(partial), resumed=True)
 
 
 def check_same(folder: Path, config: Work) -> None:
@@ -238,8 +238,9 @@ def latest(name: str, suffix: str = "") -> Path | None:
     return max(folders)[1] if folders else None
 
 
-def _done(partial: Path) -> int:
-    """The last complete line of the progress file."""
+def done_pairs(partial: Path) -> int:
+    """The pairs that all sinks of an unfinished run have written to disk."""
+    # the last complete line of the progress file
     path = partial / PROGRESS
     if not path.is_file():
         return 0

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from common.checksums import sha256
-from common.errors import ConfigError
-from common.files import load_json, write_json, writing
+from common.errors import ConfigError, DataError
+from common.files import MEGABYTE, load_json, write_json, writing
 from pipeline.frames import Shard
 
 PLAN = "shards.json"
@@ -47,7 +47,7 @@ def read_plan(folder: Path) -> list[Shard] | None:
     """The plan of a run; None if it has none that can be read."""
     try:
         return _Plan.validate_python(load_json(folder / PLAN))
-    except ValidationError:
+    except (DataError, ValidationError):
         return None
 
 
@@ -101,11 +101,12 @@ def read_done(path: Path) -> dict[str, Any] | None:
 
     Images, which are removed once they are used, aren't read.
     """
+    about = _load(path / DONE)
+    if not isinstance(about, dict) or not isinstance(about.get("files"), dict):
+        return None
     try:
-        about: Any = load_json(path / DONE)
-        files: dict[str, str] = about["files"]
-        whole = all(sha256(path / name) == digest for name, digest in files.items())
-    except Exception:  # noqa: BLE001 -- whatever is wrong with it, the shard is done again
+        whole = all(sha256(path / name) == digest for name, digest in about["files"].items())
+    except OSError:
         return None
     return about if whole else None
 
@@ -116,6 +117,31 @@ def done_numbers(folder: Path) -> list[int]:
         return []
     names = (entry.name for entry in os.scandir(folder / SHARDS))
     return sorted(int(name) for name in names if _DIGITS.fullmatch(name))
+
+
+def shard_pairs(folder: Path, number: int) -> int:
+    """The pairs of a shard that is done."""
+    about = _load(shard_path(folder, number) / DONE)
+    return int(about["pairs"]) if isinstance(about, dict) and "pairs" in about else 0
+
+
+def running_pairs(folder: Path) -> list[int]:
+    """Pairs that each unfinished try has computed, by its own word."""
+    return [try_pairs(path) for path in sorted((folder / SHARDS).glob("*.*"))]
+
+
+def try_pairs(path: Path) -> int:
+    """Pairs that a try has computed, by its own word."""
+    pairs = _load(path / PROGRESS)
+    return pairs if isinstance(pairs, int) else 0
+
+
+def _load(path: Path) -> object:
+    """A small file's content; None if there is none, or it is being written."""
+    try:
+        return load_json(path, MEGABYTE)
+    except DataError:
+        return None
 
 
 def _files(path: Path) -> Iterable[str]:

@@ -170,6 +170,14 @@ def test_all_arms_see_the_same_draws_whatever_other_arms_there_are(detections, l
     assert (bootstrap({"one": one}, draws=200).arms["one"] == both.arms["one"]).all()
 
 
+@pytest.mark.parametrize("counts", [1, 7, 50])
+def test_draws_are_the_same_however_many_are_in_memory(detections, labels, counts, monkeypatch):
+    matches = {"arm": arm(detections, labels, [0.9, None, 0.5, None, 0.2])}
+    at_once = bootstrap(matches, draws=20, seed=3).arms["arm"]
+    monkeypatch.setattr("eval.bootstrap._BLOCK", counts)
+    np.testing.assert_array_equal(bootstrap(matches, draws=20, seed=3).arms["arm"], at_once)
+
+
 def test_no_interval_without_images_to_draw_from(detections, labels):
     result = bootstrap({"a": arm(detections, labels, [0.9]), "b": arm(detections, labels, [None])})
     assert result.interval("a", "map50") is None

@@ -2,6 +2,7 @@
 
 import builtins
 import socket
+import time
 
 import pytest
 import ray
@@ -10,7 +11,7 @@ from common.errors import ConfigError, DataError
 from pipeline.engine.engines import _ray_workers
 from pipeline.run_folder.shard_folder import done_numbers
 from tests.helpers import deadly, toys
-from tests.helpers.runs import execute, files
+from tests.helpers.runs import execute, files, silent
 
 pytestmark = pytest.mark.slow
 
@@ -30,10 +31,14 @@ def ten(tmp_path_factory):
     return toys.write_pairs(tmp_path_factory.mktemp("ten") / "pairs", 10)
 
 
-def run(folder, root, engine, detector=None, **run):
+def interrupt(done, total):
+    raise KeyboardInterrupt
+
+
+def run(folder, root, engine, detector=None, progress=silent, **run):
     compute = {"device": "cpu", "batch": 2, "threads": 1, "engine": {"shard": 2, **engine}}
     settings = toys.settings(root, compute=compute, run={"dir": str(folder), **run})
-    return execute({**settings, "detector": detector or settings["detector"]})
+    return execute({**settings, "detector": detector or settings["detector"]}, progress)
 
 
 def test_ray_listens_on_this_machine_alone(cluster):
@@ -55,6 +60,10 @@ def test_what_kills_its_worker_is_reported_and_the_resumed_run_has_the_same_byte
     assert (once.read_text(), always.read_text()) == ("0", "997")  # three tries
     assert done_numbers(tmp_path / "there.partial") == [0, 1, 2, 4]
     always.unlink()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "there", ten, RAY, detector, progress=interrupt, resume=True)
+    assert time.monotonic() - begin < 10  # of which a worker took some to start
     there = run(tmp_path / "there", ten, RAY, detector, resume=True)
     here = run(tmp_path / "here", ten, {})
     a, b = files(here.folder), files(there.folder)

@@ -1,0 +1,48 @@
+"""How far a run has come that isn't finished."""
+
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.run_folder.folder import done_pairs, partial_of
+from pipeline.run_folder.names import LOCK, PARTIAL_SUFFIX
+from pipeline.run_folder.shard_folder import (
+    done_numbers,
+    read_plan,
+    running_pairs,
+    shard_pairs,
+)
+
+
+def state(folder: Path) -> str | None:
+    """One line about a run, by its folder or its partial folder; None if it is finished.
+
+    Only names and small files are read, and nothing is changed.
+    """
+    partial = folder if folder.resolve().name.endswith(PARTIAL_SUFFIX) else partial_of(folder)
+    if not partial.is_dir() or (partial != folder and folder.exists()):
+        return None
+    pairs = done_pairs(partial)
+    if not (partial / LOCK).exists():
+        return f"{partial}: not begun"
+    going = _locked(partial)
+    verb = "is going on" if going else "was interrupted; run.resume=true continues it"
+    if (plan := read_plan(partial)) is None:
+        return f"{partial}: {verb}; {pairs} pairs are written"
+    done = done_numbers(partial)
+    computed = sum(shard_pairs(partial, number) for number in done)
+    text = f"{len(done)} of {len(plan)} shards done ({computed} pairs)"
+    if going:
+        running = running_pairs(partial)
+        text += f", {len(running)} in work ({sum(running)} pairs)"
+    return f"{partial}: {verb}; {text}, {pairs} pairs are written"
+
+
+def _locked(partial: Path) -> bool:
+    lock = FileLock(partial / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
