@@ -28,7 +28,7 @@ def test_a_run_of_shards_while_it_goes_on_and_when_it_was_interrupted(tmp_path, 
     show.print_report(folder)
     expected = (
         f"{partial}: was interrupted; run.resume=true continues it; 2 of 3 shards done (8 pairs), "
-        "2 pairs are written\n"
+        "0 pairs are written\n"
     )
     assert capsys.readouterr().out == expected
     resumed = {**settings, "run": {"dir": str(folder), "resume": True}}
