@@ -64,7 +64,7 @@ class DetectorLoss:
             Scalar from 0, reached if all targets have score and IoU 1 and all other scores are 0.
         """
         raw = self._detector.raw(fused.contiguous(memory_format=torch.channels_last))
-        center, size = raw[:, :4].transpose(1, 2).split(2, dim=-1)  # each [B, N, 2]
+        center, size = torch.split(raw[:, :4].transpose(1, 2), 2, dim=-1)  # each [B, N, 2]
         boxes = torch.cat((center - size / 2, center + size / 2), dim=-1)  # [B, N, 4]
         scores = raw[:, 4 + self._classes].transpose(1, 2)  # [B, N, K]
         scores = scores.clamp(LEAST, 1 - LEAST)
