@@ -93,7 +93,7 @@ class Writers:
         (path / LEDGER).write_text("key,status,ir_frame,vis_frame,reason\r\n")
         frames = {"paired": count, "unpaired": 0, "dropped": 0, "failed": 0, "fallback": 0}
         write_json(path / OUTCOME, {
-            "pairs": count, "frames": frames, "objects": LABELS * count,
+            "pairs": count, "observed": None, "frames": frames, "objects": LABELS * count,
             "labelled_objects": LABELS * count, "leaked": {}, "timing": None, "own": {},
             "first_reason": "", "busy": {}, "stages": {}, "ms_per_pair": {}, "said": [],
         })  # fmt: skip

@@ -94,11 +94,7 @@ class Source:
         return None
 
     def check(self) -> None:
-        """Check the files before the run.
-
-        Raises:
-            errors.DataError: A file is missing, unreadable or wrong; names the first one.
-        """
+        """Check the files before the run; a DataError names the first that is missing or wrong."""
 
     def stop(self) -> None:
         """Stop waiting for frames, so that the iteration ends soon; callable from any thread."""
@@ -130,6 +126,12 @@ class Source:
     def shard(self, shard: Shard) -> "Source":
         """A source of one of ``shards`` alone, with the labels of this one."""
         return self
+
+    def observed(self) -> Any:  # noqa: ANN401  (plain values)
+        """What a shard saw, valid after its iteration, of that which needs all images."""
+
+    def conclude(self, observed: Sequence[Any]) -> None:
+        """Warn of what all shards ``observed``, in their order."""
 
     def __iter__(self) -> Iterator[FramePair | BadPair | Dropped]:
         raise NotImplementedError
@@ -268,18 +270,16 @@ class Sink:
     def flush(self) -> None:
         """Write buffered data to disk, so that it survives the process.
 
-        Called at checkpoints: every ``pipeline.engine.flow.CHECKPOINT`` batches from the start of
-        the run, and before ``finish``. A resumed run continues after the last checkpoint; a sink
-        that is built for it removes what it wrote beyond ``RunContext.done`` pairs.
+        Called at checkpoints: every ``pipeline.engine.flow.CHECKPOINT`` batches, and before
+        ``finish``. A resumed run continues after the last one; a sink that is built for it removes
+        what it wrote beyond ``RunContext.done`` pairs.
         """
 
     def finish(self, summary: Summary) -> None:
         """Complete the files; called once, after the last pair of a successful run."""
 
     def publish(self, name: str) -> None:
-        """Present the complete run; called once, after all other files are written.
-
-        That is after ``finish`` of all sinks, the evaluation and ``timing.json``.
+        """Present the complete run; called once, after all other files, ``timing.json`` included.
 
         Args:
             name: Final name of the run folder.

@@ -138,6 +138,7 @@ class Worker:
                 write_s += time.monotonic() - start
             return {
                 "pairs": pairs,
+                "observed": source.observed(),
                 **_plain(direct.summary()),
                 "first_reason": direct.first_reason,
                 "busy": dict(direct.busy),

@@ -46,6 +46,7 @@ class Sharded(Stream):
             task.config, task.source, {}, self._ledger, fail=False, register=task.register
         )
         self._merged = _Merged()
+        self._observed: list[Any] = []
         self._ends: dict[int, int] = {}  # by shard that was handed out: the number after its last
 
     def __iter__(self) -> Iterator[Done]:
@@ -64,12 +65,15 @@ class Sharded(Stream):
                 self._dispatch.step(0)
             self._add(path)
             self._ends[number] = pairs
+        self._task.source.conclude(self._observed)
         if pairs < self._task.folder.done:
             raise DataError("run.resume: the source has fewer pairs than before; start a new run")
 
     def _add(self, path: Path) -> None:
         outcome: Any = load_json(path / OUTCOME)
         self._merged.add(outcome)
+        if outcome["observed"] is not None:
+            self._observed.append(outcome["observed"])
         self._ledger.append(path / LEDGER, outcome["frames"])
         self._task.said.add((thread, text) for thread, text in outcome["said"])
 

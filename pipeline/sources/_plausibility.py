@@ -1,6 +1,8 @@
 """Plausibility checks of the two cameras' images: unexpected colour, and identical images."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -21,8 +23,10 @@ class Plausibility:
     of pairs with identical images.
     """
 
-    def __init__(self) -> None:
-        self._given: set[str] = set()  # warnings
+    def __init__(self, *, quiet: bool = False) -> None:
+        """Begin; where ``quiet``, warnings are kept for ``add`` of another one."""
+        self._quiet = quiet
+        self._given: dict[str, str] = {}  # warnings by kind
         self._images = {"ir": 0, "vis": 0}
         self._coloured = {"ir": 0, "vis": 0}
         self._pairs = self._identical = 0
@@ -48,6 +52,22 @@ class Plausibility:
             self._identical += 1
             self._first_identical = self._first_identical or key
 
+    def state(self) -> dict[str, Any]:
+        """What was seen so far, as plain values."""
+        counts = {"pairs": self._pairs, "identical": self._identical, "key": self._first_identical}
+        return {**counts, "images": self._images, "coloured": self._coloured, "said": self._given}
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Go on after what another one saw."""
+        for kind, text in state["said"].items():
+            self._warn(kind, text)
+        for camera in self._images:
+            self._images[camera] += state["images"][camera]
+            self._coloured[camera] += state["coloured"][camera]
+        self._pairs += state["pairs"]
+        self._identical += state["identical"]
+        self._first_identical = self._first_identical or state["key"]
+
     def close(self) -> None:
         """Give the warnings that need all images."""
         if (
@@ -70,8 +90,9 @@ class Plausibility:
 
     def _warn(self, kind: str, text: str) -> None:
         if kind not in self._given:
-            self._given.add(kind)
-            log.warning("%s", text)
+            self._given[kind] = text
+            if not self._quiet:
+                log.warning("%s", text)
 
 
 def in_colour(image: Image) -> bool:

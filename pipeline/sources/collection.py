@@ -230,6 +230,20 @@ class Collection(Source):
         while len(self._latest) > LATEST:
             self._latest.popitem(last=False)
 
+    def observed(self) -> Any:  # noqa: ANN401
+        """Of a shard: the number of its source, and what that one observed."""
+        return self._current and (self._order[0], self._current.observed())
+
+    def conclude(self, observed: Sequence[Any]) -> None:
+        """Let each source conclude from its own shards."""
+        mine: dict[int, list[Any]] = {}
+        for number, seen in filter(None, observed):
+            mine.setdefault(number, []).append(seen)
+        for number, every in mine.items():
+            if any(every):
+                with self._open(number) as source:
+                    source.conclude(every)
+
     def shards(self, pairs: int) -> Sequence[Shard]:
         """Those of each source; a recording is whole."""
         found = []

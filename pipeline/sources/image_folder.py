@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from common.errors import DataError
 from common.modality import Modality
@@ -22,21 +22,12 @@ from pipeline.frames import BadPair, Frame, FramePair, Shard
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _pairing_by_name
+from pipeline.sources._ir_range import IrRange as IrRange
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources._pairing_by_name import Names
 from pipeline.sources._plausibility import Plausibility, identical
 
 log = logging.getLogger(__name__)
-_End = Annotated[int | float, Field(ge=-1e6, le=1e6, allow_inf_nan=False)]
-
-
-def _ordered(limits: tuple[int | float, int | float]) -> tuple[int | float, int | float]:
-    if limits[0] >= limits[1]:
-        raise ValueError("must be two counts, low < high, in the file's own unit")
-    return limits
-
-
-IrRange = Annotated[tuple[_End, _End], AfterValidator(_ordered)]
 
 
 class Config(BaseModel):
@@ -144,6 +135,7 @@ class ImagePairs(Source):
         self._ir, self._vis, self._labels, self._ir_range = ir, vis, labels, ir_range
         self.labels_on, self.own_labels = labels_on, own_labels or {}
         self._checks: Plausibility | None = Plausibility()
+        self._part: Plausibility | None = None  # of a shard
         self._outside: dict[int, str] = {}  # why an image has no pixel within the range
         self._out_of_range = False  # whether it was said
         self._keys = sorted({*ir, *vis}, key=lambda key: (natural(key), key))
@@ -190,11 +182,7 @@ class ImagePairs(Source):
         return {name: value for labels in every for name, value in labels.protocol.items()}
 
     def check(self) -> None:
-        """Decode every image and read every label once.
-
-        Raises:
-            DataError: One of them is missing or wrong.
-        """
+        """Decode every image and read every label once."""
         with ThreadPoolExecutor() as pool:
             pairs = pool.map(self._pair, self._range)
             for key, pair in zip(self.keys, self._with_checks(pairs), strict=True):
@@ -229,20 +217,35 @@ class ImagePairs(Source):
         ]
 
     def shard(self, shard: Shard) -> "ImagePairs":
-        """The pairs of a range; what needs all images isn't checked."""
+        """The pairs of a range; what needs all images is observed and not said."""
         part = copy.copy(self)
         part._range = self._range[shard.start : shard.stop]
-        part._checks, part._out_of_range = None, True
+        part._part, part._checks, part._outside = Plausibility(quiet=True), None, {}
         return part
+
+    def observed(self) -> Any:  # noqa: ANN401
+        """Colours and equal images, and the first image without a value in its range."""
+        return self._part and (self._part.state(), next(iter(self._outside.values()), ""))
+
+    def conclude(self, observed: Sequence[Any]) -> None:
+        """Give the warnings of a pass over all images, unless they were given."""
+        checks, self._checks = self._checks, None
+        for state, reason in observed if checks else ():
+            if reason and not self._out_of_range:
+                log.warning("%s", reason)
+                self._out_of_range = True
+            checks.add(state)
+        if checks:
+            checks.close()
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         return self._with_checks(map(self._pair, self._range))
 
     def _with_checks(self, pairs: Iterable[FramePair | BadPair]) -> Iterator[FramePair | BadPair]:
         """Yield the pairs; check the images' plausibility in the first pass."""
-        checks, self._checks = self._checks, None
+        checks, self._checks = self._part or self._checks, None
         for index, pair in enumerate(pairs):
-            if not self._out_of_range and (reason := self._outside.get(index)):
+            if not (self._part or self._out_of_range) and (reason := self._outside.get(index)):
                 log.warning("%s", reason)
                 self._out_of_range = True
             if checks and isinstance(pair, FramePair):
@@ -253,7 +256,7 @@ class ImagePairs(Source):
                 if pair.ir is not None and pair.vis is not None:
                     checks.compare(pair.key, pair.ir.image, pair.vis.image)
             yield pair
-        if checks:
+        if checks and not self._part:
             checks.close()
 
     def _pair(self, index: int) -> FramePair | BadPair:

@@ -100,7 +100,9 @@ class RayWorkers:
             value = ray.get(result)
         except ray.exceptions.RayActorError as error:
             del self._actors[slot]
-            return Event(slot, "died", f"its worker died ({_reason(error)})")
+            short = "low on memory" in str(error)  # as Ray says it, among much else
+            why = "memory of its node is short" if short else "killed, out of memory or crashed"
+            return Event(slot, "died", f"its worker died ({why})")
         except ray.exceptions.RayTaskError as error:
             # a bug, or a node without the project: its traceback is long, its end says what it is
             lines = str(error).strip().splitlines()

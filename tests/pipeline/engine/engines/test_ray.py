@@ -54,7 +54,8 @@ def test_what_kills_its_worker_is_reported_and_the_resumed_run_has_the_same_byte
     once.write_text("1")
     always.write_text("1000")
 
-    with pytest.raises(DataError, match=r"^pairs 006 to 007: no worker could .* its worker died"):
+    told = r"^pairs 006 to 007: no worker could .* its worker died \(killed, "
+    with pytest.raises(DataError, match=told):
         run(tmp_path / "there", ten, RAY, detector)
 
     assert (once.read_text(), always.read_text()) == ("0", "997")  # three tries
