@@ -1,5 +1,6 @@
 """Runs that are cut into shards, computed by workers in this process that fail and die."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -211,3 +212,22 @@ def test_a_live_source_is_refused(tmp_path):
     engine = ray_engine.build(ray_engine.Config())
     with pytest.raises(ConfigError, match="live cameras are on one machine; use local"):
         engine.open(task)
+
+
+def test_warnings_that_need_all_images_are_the_same(tmp_path):
+    """Infrared in colour, and in one pair the very same picture as visible."""
+    root = toys.write_pairs(tmp_path / "pairs", 10, labels=False)
+    (root / "vi" / "007.png").write_bytes((root / "vi" / "003.png").read_bytes())
+    for number in range(10):
+        shutil.copy(root / "vi" / f"{number:03d}.png", root / "ir" / f"{number:03d}.png")
+        if number != 7:
+            image = Image.open(root / "ir" / f"{number:03d}.png").rotate(180)
+            image.save(root / "ir" / f"{number:03d}.png")
+        else:  # other bytes of the same picture
+            Image.open(root / "vi" / "007.png").save(root / "ir" / "007.png", compress_level=0)
+    here = run(tmp_path / "here", root)
+    there = run(tmp_path / "there", root, ENGINE)
+    same(here.folder, there.folder)
+    told = here.results["warnings"]
+    assert any("infrared in colour" in text for text in told)
+    assert any("the very same picture in 1 of 10 pairs, the first is 007" in text for text in told)
