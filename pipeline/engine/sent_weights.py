@@ -10,6 +10,8 @@ from common.checksums import sha256
 from common.errors import WeightsError
 from pipeline.config.config import Config
 
+PROJECT = Path(__file__).parents[2]  # every node has what is in it
+
 
 class Sent(NamedTuple):
     """The content of a file of weights, by its setting such as ``arms.fused``."""
@@ -29,10 +31,9 @@ def collect(config: Config) -> dict[str, Sent]:
     if config.detector is not None:
         parts["detector"] = config.detector
     sent = {}
-    project = Path(__file__).parents[2]
     for where, part in parts.items():
         path = part.as_component.weights_file()
-        if path is not None and project not in path.resolve().parents:
+        if path is not None and PROJECT not in path.resolve().parents:
             content = path.read_bytes()
             sent[where] = Sent(path.name, hashlib.sha256(content).hexdigest(), content)
     return sent

@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from pipeline.engine.building import build_arms, build_source
 from pipeline.engine.compute import Compute
 from pipeline.engine.detector import build_detector
 from pipeline.engine.direct import Direct
+from pipeline.engine.nodes import versions
 from pipeline.engine.order import Order
 from pipeline.engine.said import listening
 from pipeline.engine.sent_weights import with_weights
@@ -32,16 +32,6 @@ from pipeline.run_folder.shard_folder import PROGRESS, finish
 
 OUTCOME = "outcome.json"
 INTERVAL_S = 0.5  # between two writings of a shard's progress
-
-
-def versions() -> dict[str, str]:
-    """What must be equal on all nodes for equal bytes: the processor, and versions."""
-    names = ("irvis", "torch", "numpy", "opencv-python", "av", "numba")
-    return {
-        "processor": _processor(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in names},
-    }
 
 
 class Worker:
@@ -164,13 +154,3 @@ def _plain(summary: Summary) -> dict[str, Any]:
             for camera, own in summary.own_labels.items()
         },
     }
-
-
-def _processor() -> str:
-    """The model of the processor, as Linux names it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

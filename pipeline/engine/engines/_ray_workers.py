@@ -8,10 +8,12 @@ from typing import Any
 
 import ray
 
-from common.errors import ConfigError, DataError, DeviceError, one_line
+from common.errors import ConfigError, one_line
 from pipeline.engine.dispatch import Event
+from pipeline.engine.nodes import check_node
+from pipeline.engine.order import Order
 from pipeline.engine.said import Said
-from pipeline.engine.shard_worker import Order, Worker, versions
+from pipeline.engine.shard_worker import Worker
 from pipeline.frames import Shard
 
 REACHED_S = 10.0  # longest wait for a connection to the cluster's head
@@ -109,25 +111,8 @@ class RayWorkers:
             return Event(slot, "ended", one_line(lines[-1]) if lines else "an unknown error")
         if prepared:
             return Event(slot, "ended", value)
-        self._check(value)
+        check_node(value, mixed=self._mixed, said=self._said)
         return Event(slot, "ready")
-
-    def _check(self, about: Mapping[str, Any]) -> None:
-        """Refuse a node that can't do the work, or that would give other bytes."""
-        if about["problem"]:
-            raise DataError(f"node {about['node']}: {about['problem']}")
-        mine = versions()
-        other = {name: v for name, v in about["versions"].items() if v != mine[name]}
-        if not other:
-            return
-        name, value = next(iter(other.items()))
-        text = f"node {about['node']} has {name} {value}, the driver {mine[name]}"
-        if not self._mixed:
-            raise DeviceError(
-                f"{text}: results would differ; make them equal, or allow it with "
-                "compute.engine.mixed=true"
-            )
-        self._said.add([("", f"{text}: results may differ in their last digits")])
 
     def _connect(self) -> None:
         """Connect to the cluster, or start Ray on this machine.
