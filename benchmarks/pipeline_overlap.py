@@ -19,6 +19,7 @@ from pipeline.config import config
 from pipeline.config.config import DEFAULT, Config
 from pipeline.engine import runner
 from pipeline.engine.admission import Admission
+from pipeline.engine.building import build_arms
 from pipeline.engine.compute import Compute, batches
 from pipeline.engine.ledger import Ledger
 from pipeline.engine.preparation import Preparation
@@ -58,7 +59,7 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
     checked = settings(frames, folder / "unused")
     device = choose_device(checked.compute.device)
     detector = checked.detector.module.build(checked.detector.config, device=device)
-    arms = runner.build_arms(checked, device)
+    arms = build_arms(checked, device)
     compute = Compute(arms, detector, device=device, batch=checked.compute.batch)
     with checked.source.module.build(checked.source.config, detector.names) as source:
         decode, pairs = timed(lambda: list(source))

@@ -62,8 +62,9 @@ def _settings(task: Task) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "engine": {"kind": "local", "shard": task.shard},
     }
-    if task.detector is not None and "dtype" in task.detector.fingerprint:
-        settings["detector"]["dtype"] = task.detector.fingerprint["dtype"]
+    dtype = None if task.detector is None else task.detector.fingerprint.get("dtype")
+    if dtype is not None and config.detector and hasattr(config.detector.config, "dtype"):
+        settings["detector"]["dtype"] = dtype
     return settings
 
 

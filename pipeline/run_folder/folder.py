@@ -211,9 +211,9 @@ def check_same(folder: Path, config: Work) -> None:
         raise DataError(f"{path}: was changed; remove the folder and start a new run")
     for plain in (before, now):
         # who computes may change, not where batches end
-        engine = (plain.get("compute") or {}).get("engine") or {}
-        if isinstance(engine, dict):
-            plain["compute"]["engine"] = {"shard": engine.get("shard")}
+        compute = plain.get("compute")
+        if isinstance(compute, dict) and isinstance(compute.get("engine", {}), dict):
+            compute["engine"] = {"shard": compute.get("engine", {}).get("shard")}
     old, new = (
         {**plain, "run": None, "sinks": plain.get("sinks") or {}} for plain in (before, now)
     )

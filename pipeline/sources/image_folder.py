@@ -229,14 +229,14 @@ class ImagePairs(Source):
 
     def conclude(self, observed: Sequence[Any]) -> None:
         """Give the warnings of a pass over all images, unless they were given."""
-        checks, self._checks = self._checks, None
-        for state, reason in observed if checks else ():
+        if self._checks is None:
+            return
+        for state, reason in observed:
             if reason and not self._out_of_range:
                 log.warning("%s", reason)
                 self._out_of_range = True
-            checks.add(state)
-        if checks:
-            checks.close()
+            self._checks.add(state)
+        self._checks.close()
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         return self._with_checks(map(self._pair, self._range))
