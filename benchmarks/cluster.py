@@ -5,8 +5,9 @@
     and whose driver is killed at 5 others and resumed. Claim: the same bytes in all files but the
     times, and no shard that is done is computed again.
 ``python benchmarks/cluster.py speed CONFIG [OVERRIDE ...]``
-    seconds here in two threads and by two actors of one thread each; and what a shard costs, from
-    runs with few and many shards.
+    seconds here in two threads and by two actors of one thread each.
+``python benchmarks/cluster.py overhead``
+    CPU seconds that a worker needs for a shard beyond its pairs: small images, no detector.
 ``python benchmarks/cluster.py merge [--pairs 1000 4000 16000] [--detections 80] [--arms 6]``
     seconds and memory of the driver, from shards that are done to the results, on made detections.
     Claim: the seconds grow with an exponent of at most 1.1.
@@ -149,7 +150,6 @@ def speed(arguments):
         "one process, two threads": ["compute.threads=2"],
         "one process, one thread": ["compute.threads=1"],
         "two actors, one thread each": ray(),
-        "two actors, shards of a batch": [*ray(), "compute.engine.shard=1"],
     }.items():
         path = folder / name.replace(" ", "_")
         wall, cpu = finish(arguments.config, path, [*arguments.overrides, *more])
@@ -182,6 +182,13 @@ def merge(arguments):
     return 1 if exponent > LIMIT else 0
 
 
+def overhead(arguments):
+    from cluster_shards import shard_cost
+
+    print(f"a shard costs a worker {1e3 * shard_cost(arguments.pairs):.1f} ms CPU beyond its pairs")
+    return 0
+
+
 def merge_one(arguments):
     """Write shards as workers do, and let a run join and score them."""
     from cluster_shards import run_on_made_shards
@@ -210,6 +217,9 @@ def main():
         part.add_argument("--detections", type=int, default=80)
         part.add_argument("--arms", type=int, default=6)
         part.set_defaults(work=work)
+    part = parts.add_parser("overhead")
+    part.add_argument("--pairs", type=int, default=256)
+    part.set_defaults(work=overhead)
     arguments = parser.parse_args()
     return arguments.work(arguments)
 

@@ -14,10 +14,12 @@ from detection.boxes import Detections
 from eval.labels import Labels
 from pipeline.config import config
 from pipeline.engine import runner
+from pipeline.engine.order import Order
 from pipeline.engine.shard_log import Kept, ShardLog
-from pipeline.engine.shard_worker import OUTCOME
+from pipeline.engine.shard_worker import OUTCOME, Worker
 from pipeline.engine.sharded import Sharded
 from pipeline.frames import Frame, FramePair, Item, Result, Shard
+from pipeline.images import write_png
 from pipeline.interfaces import Source
 from pipeline.run_folder.names import LEDGER
 from pipeline.run_folder.shard_folder import finish
@@ -154,3 +156,31 @@ def run_on_made_shards(pairs, detections, arms):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     merge = outcome.timing["stages"]["merge"]["busy_s"]
     return {"cpu_s": cpu, "merge_s": merge, "peak_mb": peak}
+
+
+def shard_cost(pairs):
+    """CPU seconds of a worker for a shard beyond its pairs: from shards of one batch and of all."""
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for name in ("ir", "vi"):
+            (root / name).mkdir()
+            for number in range(pairs):
+                image = np.random.default_rng(number).integers(0, 255, (48, 64, 3), np.uint8)
+                write_png(root / name / f"{number:05d}.png", image[..., :1].repeat(3, 2))
+        settings = {
+            "source": {"kind": "msrs", "root": folder},
+            "arms": {"average": {"kind": "average"}},
+            "compute": {"device": "cpu", "batch": BATCH, "threads": 1},
+        }
+        worker = Worker(Order(settings, False, Kept(), folder, (), {}))
+        assert worker.prepare()["problem"] == ""
+        seconds = {}
+        for length in (pairs, BATCH, pairs, BATCH):  # the first is the warm-up
+            begin = time.process_time()
+            for start in range(0, pairs, length):
+                paths = [root / f"{what}-{length}-{start}-{begin}" for what in ("try", "shard")]
+                reason = worker.work(Shard(start, start + length), *map(str, paths))
+                assert reason == "", reason
+            seconds[length] = time.process_time() - begin
+        return (seconds[BATCH] - seconds[pairs]) / (pairs / BATCH - 1)
