@@ -1,5 +1,6 @@
 """Shards with random detections, and the run that joins and scores them; see `cluster.py`."""
 
+import os
 import resource
 import tempfile
 import time
@@ -137,6 +138,7 @@ def places(random, count):
 
 def run_on_made_shards(pairs, detections, arms):
     """CPU seconds of the driver, those until the evaluation, and the peak of its memory."""
+    os.chdir(Path(__file__).parent)  # where a kind of this file's name is found
     MADE.update(pairs=pairs, detections=detections, arms=arms)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
