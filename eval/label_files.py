@@ -30,7 +30,7 @@ class LabelFiles:
 
     Attributes:
         images: What is labelled, by the image's path without suffix, in NFC.
-        form: "coco", "voc", "yolo" or "kaist".
+        form: "coco", "voc", "yolo", "kaist", or "boxes" of a tracked target.
         strays: Label files of images that aren't there, left out.
         no_labels: Text files that are no labels, left out.
     """
@@ -41,13 +41,16 @@ class LabelFiles:
     no_labels: list[str] = field(default_factory=list)
 
 
-def read_labels(path: Path, keys: Collection[str] | None, *, box_origin: int) -> LabelFiles:
+def read_labels(
+    path: Path, keys: Collection[str] | None, *, box_origin: int, reasonable: bool = False
+) -> LabelFiles:
     """Read a label file or folder, in the format that its suffixes tell.
 
     Args:
         path: The file or folder.
         keys: The images that there are; None where that isn't known.
         box_origin: As ``eval.voc_files.read_voc`` takes it.
+        reasonable: As ``eval.kaist_files.read_kaist`` takes it.
 
     Returns:
         What is labelled; a wrong file of a folder is an image with a ``problem``.
@@ -78,11 +81,13 @@ def read_labels(path: Path, keys: Collection[str] | None, *, box_origin: int) ->
 
     def read(file: Path) -> LabelledImage:
         if xml:
-            return read_voc(file, box_origin)
+            return read_voc(file, box_origin, reasonable=reasonable)
         text = read_text(file)
         kaist = text.lstrip().startswith(HEADER)
         forms.add("kaist" if kaist else "yolo")
-        return read_kaist(file, text) if kaist else read_yolo(file, text)
+        if kaist:
+            return read_kaist(file, text, reasonable=reasonable)
+        return read_yolo(file, text)
 
     images = {key: _deferred(file, read) for key, file in (xml or txt).items()}
     form = "voc" if xml else ("kaist" if forms == {"kaist"} else "yolo")
