@@ -12,7 +12,7 @@ from typing import Any
 from common.errors import DataError, cut, shown
 from common.files import load_yaml, read_text
 from common.modality import MODALITIES, Modality
-from eval.class_lists import class_names
+from eval.class_lists import class_names, find_class_list
 from pipeline.images import list_images
 from pipeline.sources._layout import Layout, Parts, children, find
 from pipeline.sources._split_files import check_whole
@@ -35,6 +35,8 @@ def by_yaml(layout: Layout, root: Path, split: str | None) -> Parts:
     file = root if root.is_file() else _yaml_in(layout, root)
     base = root.parent if root.is_file() else root
     entries, names = ({}, None) if file is None else _read(layout, file)
+    if names is None and (listed := find_class_list(base)) is not None:
+        names = dict(listed[0])
     if not entries:
         found = {name: find(base, _FOLDERS, name) for name in layout.splits}
         entries = {name: [str(path)] for name, path in found.items() if path is not None}

@@ -90,7 +90,7 @@ def test_a_data_set_of_which_half_was_unpacked(here):
 def test_many_images_without_partner(here):
     layouts.llvip(here)
     (here / "infrared" / "test" / "190002.jpg").unlink()
-    with pytest.raises(DataError, match="LLVIP: 1 of 2 pairs have no infrared image, the first .*"):
+    with pytest.raises(DataError, match="LLVIP: 1 of 2 pairs have no infrared image, the first "):
         opened(here)
 
 
