@@ -6,13 +6,12 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from common.errors import DataError, cut
-from common.files import load_json
 from common.modality import CAMERA, MODALITIES, Modality
 from eval.system_files import is_system_file
 from pipeline.images import list_images
 from pipeline.sources import _pairing_by_name
 from pipeline.sources._layout import Layout, Parts, find, shown_template
-from pipeline.sources._lists import Lookup, rows
+from pipeline.sources._lists import Lookup, pair_map, rows
 
 _MOST = 0.1  # share of images without partner; more is a data set that is there in part
 _LABELS = (".txt", ".xml", ".json")
@@ -133,10 +132,7 @@ def _mapping(path: Path, ir: Path, vis: Path) -> dict[str, tuple[Path, Path]]:
     """
     if not path.is_file():
         return {}
-    names = load_json(path)
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        raise DataError(f"{path}: expected an object, infrared by visible image; get it once more")
-    pairs = {Path(seen).stem: (ir / warm, vis / seen) for seen, warm in names.items()}
+    pairs = {Path(seen).stem: (ir / warm, vis / seen) for seen, warm in pair_map(path).items()}
     there = {key: pair for key, pair in pairs.items() if pair[0].is_file() or pair[1].is_file()}
     if not there:
         return {}
