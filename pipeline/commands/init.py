@@ -3,38 +3,20 @@
 import argparse
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from common.errors import ConfigError, DataError, cut
+from common.errors import ConfigError, DataError
 from common.files import write_text
 from eval.label_report import Counted, counted_text
 from eval.presets import preset
-from pipeline.commands._opened import Opened, open_dataset, range_of
+from pipeline.commands._opened import Opened, open_paths
 from pipeline.commands._terminal import print_lines
-from pipeline.commands.fuse import open_pairs
 from pipeline.config.yaml_file import SHIPPED
 from pipeline.frames import BadPair, Dropped, FramePair
-from pipeline.images import SUFFIXES, list_images, read_image
 from pipeline.interfaces import Source
-from pipeline.sources.dataset import nearly
 
-# what folders and recordings are called, in lower case
-INFRARED = ("ir", "infrared", "thermal", "lwir", "tir", "inf")
-VISIBLE = ("vi", "vis", "visible", "rgb", "color", "colour")
-LABELS = ("labels", "label", "annotations", "annotation")
 SCHEMA = SHIPPED / "irvis.schema.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The infrared and the visible input, and labels if there are any."""
-
-    ir: Path
-    vis: Path
-    labels: Path | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,67 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Look at the inputs, write the configuration, and say what to type next."""
-    if len(parsed.inputs) > 2:
-        raise ConfigError("give one folder that holds both cameras', or infrared and visible")
     if parsed.output.exists():
         raise ConfigError(f"{parsed.output} exists; name a new file with -o")
-    text, said = configuration(_open(parsed.inputs, parsed.labels), parsed.output)
+    text, said = configuration(open_paths(parsed.inputs, parsed.labels), parsed.output)
     write_text(parsed.output, text)
     print_lines(*said, f"{parsed.output} is written; next: irvis run {parsed.output}")
-
-
-def _open(paths: Sequence[Path], labels: Path | None) -> Opened:
-    """Open what was given: a data set of a known layout, or two inputs."""
-    if len(paths) == 1:
-        opened = open_dataset(paths[0]) if labels is None else None
-        return opened or open_inputs(find(paths[0], labels))
-    return open_inputs(Inputs(paths[0], paths[1], labels))
-
-
-def find(root: Path, labels: Path | None = None) -> Inputs:
-    """Find the inputs in a folder by their names.
-
-    Args:
-        root: A folder.
-        labels: Labels that are given; None to look for them.
-
-    Raises:
-        DataError: It isn't a folder, or there isn't one infrared and one visible input in it.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give a folder, or infrared and visible")
-    entries = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")]
-    inputs = [path for path in entries if path.is_dir() or path.suffix.lower() not in SUFFIXES]
-    cameras = []
-    for what, names in (("infrared", INFRARED), ("visible", VISIBLE)):
-        named = [path for path in inputs if path.stem.lower() in names]
-        if len(named) != 1:
-            there = ", ".join(path.name for path in entries) or "nothing"
-            raise DataError(
-                nearly(root)
-                or f"{root}: {len(named)} {what} inputs (called {', '.join(names)}), there is "
-                f"{cut(there, 200)}; name both: irvis init IR VIS"
-            )
-        cameras.append(named[0])
-    if labels is None:
-        labels = next((path for path in entries if path.stem.lower() in LABELS), None)
-    return Inputs(cameras[0], cameras[1], labels)
-
-
-def open_inputs(inputs: Inputs) -> Opened:
-    """Open two inputs.
-
-    Raises:
-        errors.IrvisError: They can't be read.
-    """
-    settings: dict[str, Any] = {}
-    if inputs.labels is not None:
-        settings["labels"] = inputs.labels
-    if inputs.ir.is_dir():
-        first = next(iter(list_images(inputs.ir, below=True).values()))
-        settings.update(range_of(read_image(first)))
-    source = open_pairs(inputs.ir, inputs.vis, settings)
-    return Opened(source, {"ir": inputs.ir, "vis": inputs.vis, **settings})
 
 
 def configuration(opened: Opened, name: Path) -> tuple[str, list[str]]:

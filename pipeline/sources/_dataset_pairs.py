@@ -73,14 +73,6 @@ class DatasetPairs(ImagePairs):
         """What the data set calls itself."""
         return self._layout.title
 
-    def first_infrared(self) -> Image:
-        """The first infrared image as its file has it.
-
-        Raises:
-            DataError: It can't be read.
-        """
-        return self.image(next(iter(self._ir.values())), "ir")
-
     def image(self, path: Path, camera: Modality) -> Image:
         """The image of a camera without border, of its channels alone.
 

@@ -268,6 +268,11 @@ class ImagePairs(Source):
             raise DataError(f"{path}: visible images must have 8 bit; convert it")
         return Frame(image, None, index)
 
+    def files(self, key: str) -> dict[Modality, Path]:
+        """The image files of a pair, one or two."""
+        every: dict[Modality, Mapping[str, Path]] = {"ir": self._ir, "vis": self._vis}
+        return {camera: images[key] for camera, images in every.items() if key in images}
+
     def image(self, path: Path, camera: Modality) -> Image:
         """The image of a file as a camera took it, as ``read_image`` gives it.
 
