@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from common.errors import ConfigError
+from common.modality import MODALITIES
 from pipeline.commands._inspection import Inspection, sample_stills, watch_recordings
 from pipeline.commands._inspection_text import lines
 from pipeline.commands._opened import open_paths
@@ -57,5 +58,5 @@ def inspect(paths: list[Path], labels: Path | None, pairs: int) -> Inspection:
     with opened.source as source, progress() as show:
         if isinstance(source, ImagePairs):
             return sample_stills(source, opened.title, pairs, show)
-        depths = {camera: bits(opened.settings[camera], None) for camera in ("ir", "vis")}
+        depths = {camera: bits(opened.settings[camera], None) for camera in MODALITIES}
         return watch_recordings(source, depths, pairs, show)

@@ -32,8 +32,8 @@ LAYOUTS = {  # in the order in which a folder is compared with them
         every=20,
         reasonable=True,
         labels={
-            "vis": ("annotations/visible", "annotations|annotations-*|annotations_*"),
-            "ir": ("annotations/lwir",),
+            "vis": ("annotations|annotations-*|annotations_*",),
+            "ir": ("annotations_paired",),
         },
     ),
     "flir_aligned": Layout(
@@ -94,7 +94,7 @@ LAYOUTS = {  # in the order in which a folder is compared with them
             ("annotation", _IR, _VIS),
             ("meta/train.txt|val.txt|pred.txt", _IR, _VIS),
         ),
-        splits=("val", "train", "pred"),
+        splits=("val", "test", "train", "pred"),
         ir=(_IR,),
         vis=(_VIS,),
         listed=("meta/{split}.txt",),

@@ -95,7 +95,8 @@ def bits(path: Path, track: int | None) -> int:
     """
     with open_video(path) as container:
         stream, _ = choose_stream(container, path, track, "track")
-        return max((c.bits for c in stream.codec_context.format.components), default=8)
+        pixels = stream.codec_context.format
+        return max((c.bits for c in pixels.components), default=8) if pixels else 8
 
 
 def recordings(container: InputContainer) -> list[VideoStream]:

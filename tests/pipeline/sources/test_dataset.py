@@ -108,6 +108,26 @@ def test_kaist_with_every_frame_and_object(here):
     assert "subset" not in source.label_protocol
 
 
+def test_kaist_with_boxes_of_each_camera(here):
+    layouts.kaist(here)
+    (here / "annotations").rename(here / "elsewhere")
+    for camera, left in (("visible", 100), ("lwir", 110)):
+        path = here / "annotations_paired" / "set06" / "V001" / camera / "I00019.txt"
+        layouts.text(path, "% bbGt version=3", f"person {left} 100 30 60 0 0 0 0 0 0 0")
+    source = opened(here, "kaist", own_labels=True)
+    key = "set06/V001/I00019"
+    assert boxes(source, key, layouts.KAIST_FRAME) == [(PERSON, 100, 100, 130, 160)]
+    own = source.own_labels["ir"]
+    assert boxes(None, key, layouts.KAIST_FRAME, own) == [(PERSON, 110, 100, 140, 160)]
+
+
+def test_m3fd_by_a_list_of_ones_own(here):
+    layouts.text(layouts.m3fd(here) / "meta" / "night_val.txt", "00002.png")
+    assert opened(here, split="night_val").keys == ["00002"]
+    with pytest.raises(DataError, match="no part 'day'; it has val, train"):
+        opened(here, split="day")
+
+
 def test_dronevehicle_without_its_border(here):
     source = opened(layouts.dronevehicle(here), "dronevehicle", own_labels=True)
     assert source.keys == ["00001", "00002"]
