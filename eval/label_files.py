@@ -42,7 +42,12 @@ class LabelFiles:
 
 
 def read_labels(
-    path: Path, keys: Collection[str] | None, *, box_origin: int, reasonable: bool = False
+    path: Path,
+    keys: Collection[str] | None,
+    *,
+    box_origin: int,
+    reasonable: bool = False,
+    strays: bool = True,
 ) -> LabelFiles:
     """Read a label file or folder, in the format that its suffixes tell.
 
@@ -51,6 +56,8 @@ def read_labels(
         keys: The images that there are; None where that isn't known.
         box_origin: As ``eval.voc_files.read_voc`` takes it.
         reasonable: As ``eval.kaist_files.read_kaist`` takes it.
+        strays: Whether files of images that aren't there are read too, to count them: most of the
+            files of a data set are of its other parts.
 
     Returns:
         What is labelled; a wrong file of a folder is an image with a ``problem``.
@@ -77,6 +84,9 @@ def read_labels(
         if len(json) == 1:
             return read_labels(next(iter(json.values())), keys, box_origin=box_origin)
         raise DataError(f"{path}: holds no label files; give a folder of .txt (YOLO) or .xml (VOC)")
+    if keys is not None and not strays:
+        mine = set(map(nfc, keys))
+        xml, txt = (_of_images(files, mine) or files for files in (xml, txt))
     forms: set[str] = set()
 
     def read(file: Path) -> LabelledImage:

@@ -125,7 +125,7 @@ class LabelSet:
             box_origin: As ``eval.voc_files.read_voc`` takes it.
             ignore: JSON, ``{key: [[x1, y1, x2, y2], ...]}`` in pixels: regions that count neither
                 way, besides COCO's crowds and VOC's difficult objects.
-            reasonable: As ``eval.kaist_files.read_kaist`` takes it.
+            reasonable: Whether ``files`` are KAIST's reasonable subset, for the protocol.
             defer_errors: A wrong file of a folder is an error only when ``get`` asks for its image.
 
         Raises:
@@ -135,7 +135,7 @@ class LabelSet:
         if names is not None:
             ClassMap.of(names, class_map)  # a wrong map is said before the labels are read
         called = None if images is None else set().union(*images.values())
-        files = files or read_labels(path, called, box_origin=box_origin, reasonable=reasonable)
+        files = files or read_labels(path, called, box_origin=box_origin)
         if not defer_errors:
             for image in files.images.values():
                 if image.problem is not None:

@@ -65,7 +65,7 @@ def open_labels(
         images: By key, the names under which labels may list an image; None if not known yet.
         ignore: File of ignore regions.
         files: What was read from ``path`` already.
-        reasonable: As ``eval.kaist_files.read_kaist`` takes it.
+        reasonable: As ``LabelSet.open`` takes it.
 
     Raises:
         errors.IrvisError: The labels can't be read, or their classes are unknown.

@@ -13,6 +13,7 @@ from eval.label_files import LabelFiles
 from pipeline.sources._pairing_by_name import Names
 
 Templates = tuple[str, ...]
+Listed = dict[Path, list[Path]]  # the entries of folders, so that each is listed once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,20 @@ class Layout:
     four_channels: bool = False
     reasonable: bool = False
 
-    def fits(self, root: Path) -> bool:
-        """Whether a folder, or for ``yaml`` a file, is of this layout."""
-        return any(not lacking for _, lacking in self.lacking(root))
+    def fits(self, root: Path, listed: Listed) -> bool:
+        """Whether a folder is of this layout."""
+        return any(not lacking for _, lacking in self.lacking(root, listed))
 
-    def lacking(self, root: Path) -> Iterator[tuple[Templates, list[str]]]:
-        """For each group of marks and each split, the group and those that a folder lacks."""
+    def lacking(self, root: Path, listed: Listed) -> Iterator[tuple[Templates, list[str]]]:
+        """For each group of marks and each split, the group and those that a folder lacks.
+
+        Args:
+            root: The folder.
+            listed: What folders were listed before.
+        """
         for group in self.marks:
             for split in self.splits or ("",):
-                missing = [mark for mark in group if find(root, (mark,), split) is None]
+                missing = [mark for mark in group if find(root, (mark,), split, listed) is None]
                 yield group, [shown_template((mark,), split) for mark in missing]
 
 
@@ -96,17 +102,26 @@ class Parts(NamedTuple):
     classes: Mapping[int, str] | None = None
 
 
-def find(root: Path, templates: Templates, split: str = "") -> Path | None:
+def find(
+    root: Path, templates: Templates, split: str = "", listed: Listed | None = None
+) -> Path | None:
     """The first path below a folder that fits one of the templates; the folder for an empty one.
+
+    Args:
+        root: The folder.
+        templates: See ``Layout``.
+        split: The part of the data set; empty for templates without it alone.
+        listed: What folders were listed before, for many templates of one folder.
 
     Raises:
         DataError: A folder can't be listed.
     """
+    listed = {} if listed is None else listed
     for template in templates:
         if "{split}" in template and not split:
             continue
         segments = [part for part in template.replace("{split}", split).split("/") if part]
-        found = next(_below(root, segments), None)
+        found = next(_below(root, segments, listed), None)
         if found is not None:
             return found
     return None
@@ -131,12 +146,14 @@ def children(folder: Path) -> list[Path]:
         raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
 
 
-def _below(folder: Path, segments: list[str]) -> Iterator[Path]:
+def _below(folder: Path, segments: list[str], listed: Listed) -> Iterator[Path]:
     if not segments:
         yield folder
         return
-    entries = children(folder)
+    if folder not in listed:
+        listed[folder] = children(folder)
+    entries = listed[folder]
     for name in segments[0].split("|"):
         for entry in entries:
             if fnmatch.fnmatchcase(entry.name.casefold(), name.casefold()):
-                yield from _below(entry, segments[1:])
+                yield from _below(entry, segments[1:], listed)

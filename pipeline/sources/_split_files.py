@@ -207,9 +207,9 @@ def _listed(
 
 
 def _number(key: str) -> int:
-    """The number that a frame's name ends with."""
+    """The number that a frame's name ends with, 0 without any."""
     match = re.search(r"(\d+)$", key)
-    return int(match[1]) if match else -1
+    return int(match[1]) if match else 0
 
 
 def _has_labels(path: Path) -> bool:

@@ -42,10 +42,15 @@ def by_yaml(layout: Layout, root: Path, split: str | None) -> Parts:
         entries = {name: [str(path)] for name, path in found.items() if path is not None}
     if split is None:
         split = next((name for name in layout.splits if name in entries), None)
-    if split is None or split not in entries:
+    if split is None:
         raise DataError(
-            f"source.split: {layout.title} in {root} has no part {cut(str(split))!r}; it has "
-            f"{', '.join(entries) or 'none: name its data.yaml as source.root'}"
+            f"{layout.title}: {root} has no part {' or '.join(layout.splits)}, in folders or as "
+            "paths of a data.yaml; name that file as source.root"
+        )
+    if split not in entries:
+        parts = ", ".join(name for name in layout.splits if name in entries)
+        raise DataError(
+            f"source.split: {layout.title} in {root} has no part {cut(split)!r}; it has {parts}"
         )
     images = sorted(set(_images(entries[split], _Places(base, entries.get("path", [])))))
     return _parts(layout, images, base, names)

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from common.errors import DataError
 from common.modality import CAMERA, MODALITIES, Modality
 from eval.class_names import COCO_NAMES
+from eval.label_files import read_labels
 from eval.named_labels import NamedLabels
 from pipeline.images import read_image
 from pipeline.sources._dataset_pairs import Bordered, DatasetPairs
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
-from pipeline.sources._layout import Layout, Parts
+from pipeline.sources._layout import Layout, Listed, Parts
 from pipeline.sources._layouts import LAYOUTS
 from pipeline.sources._sequences import by_sequences
 from pipeline.sources._split_files import by_folders
@@ -69,13 +70,15 @@ def recognise(root: Path) -> str | None:
     """
     if root.is_file():
         return "yolo" if root.suffix.lower() in (".yaml", ".yml") else None
-    return next((name for name, layout in LAYOUTS.items() if layout.fits(root)), None)
+    listed: Listed = {}
+    return next((name for name, layout in LAYOUTS.items() if layout.fits(root, listed)), None)
 
 
 def nearly(root: Path) -> str:
     """The layout that a folder has all of but one part, in words; empty if there is none."""
+    listed: Listed = {}
     for layout in LAYOUTS.values():
-        for group, lacking in layout.lacking(root):
+        for group, lacking in layout.lacking(root, listed):
             if len(lacking) == 1 and len(group) == 2 and all("{split}" in mark for mark in group):
                 return f"{root}: looks like {layout.title}, but has no {lacking[0]}; unpack it too"
     return ""
@@ -140,7 +143,14 @@ def _labels(
     reasonable = layout.reasonable and config.subset != "all"
     labels: dict[Modality, NamedLabels] = {}
     for camera, path in parts.labels.items():
-        called, files = parts.called[camera], parts.read.get(camera)
+        called = parts.called[camera]
+        files = parts.read.get(camera) or read_labels(
+            path,
+            {name for each in called.values() for name in each},
+            box_origin=config.box_origin,
+            reasonable=reasonable,
+            strays=False,
+        )
         read = open_labels(path, settings, names, called, None, files=files, reasonable=reasonable)
         labels[camera] = Bordered(read, called, border)
     return labels

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import DataError
-from pipeline.sources import dataset
+from pipeline.sources import _layout, dataset
 from tests.helpers import layouts
 from tests.pipeline.sources.test_dataset import CAR, PERSON, boxes, opened
 
@@ -154,3 +154,27 @@ def test_labels_of_a_camera_that_has_none(here):
 def test_what_is_called_like_a_layout_is_none(here):
     layouts.text(here / "data.yaml", "train: 3", "names: [car]")
     assert dataset.recognise(here) is None
+
+
+def test_a_data_yaml_without_parts(here):
+    layouts.text(here / "data.yaml", "names: [car]")
+    with pytest.raises(DataError, match=r"data.yaml has no part val or test or train"):
+        opened(here / "data.yaml")
+
+
+@pytest.mark.parametrize("layout", ["llvip", "m3fd", "kaist"])
+def test_a_folder_is_listed_once_to_recognise_it(here, monkeypatch, layout):
+    getattr(layouts, layout)(here)
+    listed = []
+    children = _layout.children
+    monkeypatch.setattr(_layout, "children", lambda path: listed.append(path) or children(path))
+    assert dataset.recognise(here) == layout
+    assert len(listed) == len(set(listed))
+
+
+def test_only_the_labels_of_the_images_are_read(here):
+    layouts.llvip(here)
+    layouts.text(here / "Annotations" / "010001.xml", "no xml")
+    assert opened(here, "llvip").label_report.notes == []
+    with pytest.raises(DataError, match=r"010001.xml: not readable as XML"):
+        opened(here, split="train")
