@@ -35,7 +35,7 @@ def by_folders(layout: Layout, root: Path, split: str | None, every: int | None)
         images = list_images(ir)
         all_ir, all_vis, names = images, images, {key: (key,) for key in images}
         called: dict[Modality, Mapping[str, tuple[str, ...]]] = {"ir": names, "vis": names}
-    elif layout.pairs and (mapping := _mapping(root / layout.pairs, ir, vis)):
+    elif layout.pairs and (mapping := _mapping(root, layout.pairs, ir, vis)):
         all_ir, all_vis = ({key: each[i] for key, each in mapping.items()} for i in (0, 1))
         called = {
             "ir": {key: (path.stem,) for key, path in all_ir.items()},
@@ -44,8 +44,8 @@ def by_folders(layout: Layout, root: Path, split: str | None, every: int | None)
     else:
         files = _by_name(layout, ir, vis, split)
         all_ir, all_vis = dict(files.ir), dict(files.vis)
-        both = any(camera not in layout.labels for camera in MODALITIES)
-        called = {camera: files.names(camera, shared=not both) for camera in MODALITIES}
+        shared = len(layout.labels) == len(MODALITIES)
+        called = {camera: files.names(camera, shared=shared) for camera in MODALITIES}
     keys = _chosen(layout, root, split, every, {**all_ir, **all_vis}, called)
     all_ir = {key: path for key, path in all_ir.items() if key in keys}
     all_vis = {key: path for key, path in all_vis.items() if key in keys}
@@ -119,18 +119,22 @@ def _by_name(layout: Layout, ir: Path, vis: Path, split: str) -> _pairing_by_nam
             raise DataError(f"{layout.title}: {error}") from error
         raise DataError(
             f"{layout.title}: the images of the part {split!r} aren't pairs: no name is in both "
-            f"{ir} and {vis}; choose source.split=test, whose pairs are in {layout.pairs}, or list "
-            "yours: source.kind=image_folder source.names.pairs=FILE"
+            f"{ir} and {vis}, and {layout.pairs} has none of them or isn't there; unpack that and "
+            "choose source.split=test, or list yours: source.kind=image_folder "
+            "source.names.pairs=FILE"
         ) from error
 
 
-def _mapping(path: Path, ir: Path, vis: Path) -> dict[str, tuple[Path, Path]]:
+def _mapping(root: Path, name: str, ir: Path, vis: Path) -> dict[str, tuple[Path, Path]]:
     """Infrared and visible image by the visible one's stem; empty where none is of this folder.
+
+    The archive has the file beside its folder.
 
     Raises:
         DataError: The file is wrong.
     """
-    if not path.is_file():
+    path = next((each for each in (root / name, root.parent / name) if each.is_file()), None)
+    if path is None:
         return {}
     pairs = {Path(seen).stem: (ir / warm, vis / seen) for seen, warm in pair_map(path).items()}
     there = {key: pair for key, pair in pairs.items() if pair[0].is_file() or pair[1].is_file()}

@@ -95,9 +95,8 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> DatasetPairs
     border = _border(layout, parts)
     labels = _labels(config, layout, parts, names, border)
     usual: tuple[Modality, ...] = (layout.labels_on, *MODALITIES)
-    on: Modality = config.labels_on or next(
-        (each for each in usual if each in labels), layout.labels_on
-    )
+    usually = next((each for each in usual if each in labels), layout.labels_on)
+    on = usually if config.labels_on is None else config.labels_on
     if config.labels_on is not None and on not in labels:
         raise DataError(
             f"source.labels_on: {layout.title} in {config.root} has no labels of the "

@@ -169,3 +169,11 @@ def test_half_a_data_set_is_said_in_one_line(here, capsys):
     assert cli.main(["init", "set"]) == 2
     said = " ".join(capsys.readouterr().err.split())
     assert "looks like DroneVehicle, but has no val/valimg; unpack it too" in said
+
+
+def test_a_data_yaml(here):
+    layouts.yolo_rgbt(here / "set", "images/{camera}/{split}")
+    assert cli.main(["init", "set/data.yaml"]) == 0
+    made = written(here / "irvis.yaml")
+    assert made["source"] == {"kind": "dataset", "layout": "yolo", "root": "set/data.yaml"}
+    assert made["evaluation"]["classes"] == ["person", "car"]

@@ -82,8 +82,17 @@ def test_flir_v2_pairs_the_frames_of_its_videos(here):
     assert boxes(on_ir, key)[0] == (PERSON, 12, 3, 22, 23)
 
 
+def test_flir_v2_with_its_map_beside_the_folder(here):
+    root = layouts.flir_v2(here / "FLIR_ADAS_v2")
+    (root / "rgb_to_thermal_vid_map.json").rename(here / "rgb_to_thermal_vid_map.json")
+    assert len(opened(root, "flir_v2").keys) == 3
+    (here / "rgb_to_thermal_vid_map.json").unlink()
+    with pytest.raises(DataError, match=r"map.json has none of them or isn't there; unpack that"):
+        opened(root)
+
+
 def test_flir_v2_has_no_pairs_among_its_images(here):
-    with pytest.raises(DataError, match=r"part 'val' aren't pairs.*choose source.split=test"):
+    with pytest.raises(DataError, match=r"part 'val' aren't pairs: .* choose source.split=test"):
         opened(layouts.flir_v2(here), split="val")
 
 
