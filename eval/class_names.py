@@ -30,7 +30,8 @@ _OTHER_WORDS = {
     "bicycle": ("bike", "bicycles"),
     "motorcycle": ("motorbike", "motor", "motorcycles"),
     "bus": ("buses",),
-    "truck": ("trucks",),
+    "truck": ("trucks", "truvk"),  # truvk, feright: as DroneVehicle writes them
+    "freight car": ("feright car", "feright"),
     "airplane": ("aeroplane",),
     "traffic light": ("light",),
     "fire hydrant": ("hydrant",),

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from detection.boxes import Detections
 from eval import curves
 from eval.average_precision import (
     ClassResult,
@@ -21,8 +22,9 @@ from eval.coco import detections_of, labels_of
 from eval.coco_files import GroundTruth, ImageEntry, Prediction, image_key
 from eval.coco_scores import CocoClassResult, CocoResult, evaluate_coco
 from eval.confusion import confusion_matrix
+from eval.labels import Labels
 from eval.light import Light, named_light
-from eval.miss_rate import log_average_miss_rate
+from eval.miss_rate import log_average_miss_rate, pedestrian_miss_rate
 from eval.operating_points import OperatingPoint, at_confidence, confidence_at
 from eval.predictions import Predictions
 from eval.tide import TideResult, tide
@@ -46,6 +48,8 @@ class ArmResult:
         names: The classes that count, name by id.
         matches: What the above and the comparisons of arms are made from.
         label_light: Of each label's image, m entries; None where it isn't known.
+        reasonable: By class id, ``pedestrian_miss_rate`` of ``all`` images, by ``day`` and at
+            ``night``; None where it wasn't asked for.
     """
 
     yolo: YoloResult
@@ -58,12 +62,15 @@ class ArmResult:
     names: dict[int, str]
     matches: Matches
     label_light: Sequence[Light | None]
+    reasonable: Mapping[int, Mapping[str, float | None]] | None = None
 
 
 def evaluate_arm(
     ground_truth: GroundTruth,
     predictions: Predictions | Sequence[Prediction],
     classes: Collection[int] | None = None,
+    *,
+    reasonable: bool = False,
 ) -> ArmResult:
     """Score one arm.
 
@@ -71,6 +78,7 @@ def evaluate_arm(
         ground_truth: As ``eval.coco_files.read_ground_truth`` gives it.
         predictions: As columns, or as ``eval.coco_files.read_predictions`` gives them.
         classes: Ids of the classes that count; None for all of the ground truth's.
+        reasonable: Whether the ground truth is KAIST's reasonable subset, for its miss rate.
     """
     counted, names = _counted(ground_truth, classes)
     found = Predictions.of(predictions)
@@ -97,7 +105,31 @@ def evaluate_arm(
         names=names,
         matches=matches,
         label_light=[lights[image] for image in matches.label_image],
+        reasonable=_reasonable(detections, labels, lights, names) if reasonable else None,
     )
+
+
+def _reasonable(
+    detections: Sequence[Detections],
+    labels: Sequence[Labels],
+    lights: Sequence[Light | None],
+    names: Mapping[int, str],
+) -> dict[int, dict[str, float | None]]:
+    """The pedestrian benchmarks' miss rate by class, of all images and of each light."""
+    chosen = {
+        "all": list(range(len(labels))),
+        **{light: [i for i, mine in enumerate(lights) if mine == light]
+           for light in ("day", "night")},
+    }  # fmt: skip
+    return {
+        class_id: {
+            name: pedestrian_miss_rate(
+                [detections[i] for i in images], [labels[i] for i in images], class_id
+            )
+            for name, images in chosen.items()
+        }
+        for class_id in names
+    }
 
 
 def to_json(result: ArmResult) -> dict[str, Any]:
@@ -119,7 +151,10 @@ def to_json(result: ArmResult) -> dict[str, Any]:
             "classes": [*result.names.values(), "background"],
             "matrix": result.confusion.tolist(),
         },
-    }
+        **({} if result.reasonable is None else {"reasonable_miss_rate": {
+            result.names[class_id]: rates for class_id, rates in result.reasonable.items()
+        }}),
+    }  # fmt: skip
 
 
 def curves_json(results: Mapping[str, ArmResult]) -> dict[str, Any]:

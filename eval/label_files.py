@@ -30,7 +30,7 @@ class LabelFiles:
 
     Attributes:
         images: What is labelled, by the image's path without suffix, in NFC.
-        form: "coco", "voc", "yolo" or "kaist".
+        form: "coco", "voc", "yolo", "kaist", or "boxes" of a tracked target.
         strays: Label files of images that aren't there, left out.
         no_labels: Text files that are no labels, left out.
     """
@@ -41,13 +41,23 @@ class LabelFiles:
     no_labels: list[str] = field(default_factory=list)
 
 
-def read_labels(path: Path, keys: Collection[str] | None, *, box_origin: int) -> LabelFiles:
+def read_labels(
+    path: Path,
+    keys: Collection[str] | None,
+    *,
+    box_origin: int,
+    reasonable: bool = False,
+    strays: bool = True,
+) -> LabelFiles:
     """Read a label file or folder, in the format that its suffixes tell.
 
     Args:
         path: The file or folder.
         keys: The images that there are; None where that isn't known.
         box_origin: As ``eval.voc_files.read_voc`` takes it.
+        reasonable: As ``eval.kaist_files.read_kaist`` takes it.
+        strays: Whether files of images that aren't there are read too, to count them: most of the
+            files of a data set are of its other parts.
 
     Returns:
         What is labelled; a wrong file of a folder is an image with a ``problem``.
@@ -74,15 +84,20 @@ def read_labels(path: Path, keys: Collection[str] | None, *, box_origin: int) ->
         if len(json) == 1:
             return read_labels(next(iter(json.values())), keys, box_origin=box_origin)
         raise DataError(f"{path}: holds no label files; give a folder of .txt (YOLO) or .xml (VOC)")
+    if keys is not None and not strays:
+        mine = set(map(nfc, keys))
+        xml, txt = (_of_images(files, mine) or files for files in (xml, txt))
     forms: set[str] = set()
 
     def read(file: Path) -> LabelledImage:
         if xml:
-            return read_voc(file, box_origin)
+            return read_voc(file, box_origin, reasonable=reasonable)
         text = read_text(file)
         kaist = text.lstrip().startswith(HEADER)
         forms.add("kaist" if kaist else "yolo")
-        return read_kaist(file, text) if kaist else read_yolo(file, text)
+        if kaist:
+            return read_kaist(file, text, reasonable=reasonable)
+        return read_yolo(file, text)
 
     images = {key: _deferred(file, read) for key, file in (xml or txt).items()}
     form = "voc" if xml else ("kaist" if forms == {"kaist"} else "yolo")

@@ -56,7 +56,7 @@ class LabelSet:
 
     Attributes:
         names: The classes, name by id.
-        form: "coco", "voc", "yolo" or "kaist".
+        form: As in ``eval.label_files.LabelFiles``.
         own_ids: Whether the labels go by ids, their list's or bare ones.
         protocol: What of the reading changes the numbers.
         report: What of the files counts and what doesn't.
@@ -90,7 +90,9 @@ class LabelSet:
             self._by_stem[PurePosixPath(key).name].append(key)
         self.names, self.form = classes.names, files.form
         self.own_ids = classes.listed is not None or files.form in ("coco", "yolo")
-        self.protocol: Mapping[str, int] = {"box_origin": box_origin} if files.form == "voc" else {}
+        self.protocol: Mapping[str, int | str] = (
+            {"box_origin": box_origin} if files.form == "voc" else {}
+        )
         self.report = self._report(files, classes)
 
     @classmethod
@@ -98,18 +100,21 @@ class LabelSet:
         cls,
         path: Path,
         *,
+        files: LabelFiles | None = None,
         names: Mapping[int, str] | None,
         images: Mapping[str, Collection[str]] | None = None,
         class_map: Given | None = None,
         class_names: Mapping[int, str] | None = None,
         box_origin: int = 0,
         ignore: Path | None = None,
+        reasonable: bool = False,
         defer_errors: bool = False,
     ) -> Self:
         """Read and check all labels.
 
         Args:
             path: A COCO ``.json``, a folder of Pascal VOC ``.xml``, of YOLO ``.txt`` or of KAIST's.
+            files: What was read already, from ``path``.
             names: The known classes, name by id; None to take the labels' own.
             images: By the key of each image that there is, the names that labels may call it;
                 labels of others are left out. None keeps all.
@@ -120,6 +125,7 @@ class LabelSet:
             box_origin: As ``eval.voc_files.read_voc`` takes it.
             ignore: JSON, ``{key: [[x1, y1, x2, y2], ...]}`` in pixels: regions that count neither
                 way, besides COCO's crowds and VOC's difficult objects.
+            reasonable: Whether ``files`` are KAIST's reasonable subset, for the protocol.
             defer_errors: A wrong file of a folder is an error only when ``get`` asks for its image.
 
         Raises:
@@ -129,7 +135,7 @@ class LabelSet:
         if names is not None:
             ClassMap.of(names, class_map)  # a wrong map is said before the labels are read
         called = None if images is None else set().union(*images.values())
-        files = read_labels(path, called, box_origin=box_origin)
+        files = files or read_labels(path, called, box_origin=box_origin)
         if not defer_errors:
             for image in files.images.values():
                 if image.problem is not None:
@@ -145,6 +151,8 @@ class LabelSet:
         labels = cls(
             files, classes, read_ignore(ignore) if ignore is not None else {}, path, box_origin
         )
+        if reasonable:
+            labels.protocol = {**labels.protocol, "subset": "reasonable"}
         if called is not None:
             labels.check_ignore(called)
         text, most = unlabelled(files, images or {})

@@ -29,7 +29,7 @@ class NamedLabels:
         return self._labels.report
 
     @property
-    def protocol(self) -> Mapping[str, int]:
+    def protocol(self) -> Mapping[str, int | str]:
         """What of their reading changes the numbers."""
         return self._labels.protocol
 

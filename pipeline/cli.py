@@ -39,7 +39,8 @@ COMMANDS = {  # each is a module of pipeline.commands
     "bench": "measure the speed of the fusers on this machine",
     "kinds": "list the kinds of sources, arms, detectors, sinks, and all settings",
     "schema": "the JSON schema of configurations, for editors",
-    "init": "write a configuration for images or recordings, after a look at them",
+    "init": "write a configuration for images, recordings or a data set, after a look",
+    "inspect": "say what is in images, recordings or a data set, before anything is run",
     "completion": "print a script that completes commands in a shell",
     "doctor": "list what is installed and what is missing",
 }

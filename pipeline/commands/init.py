@@ -1,39 +1,22 @@
-"""`irvis init`: writes a configuration for images or recordings, after a look at them."""
+"""`irvis init`: writes a configuration for images, recordings or a data set, after a look."""
 
 import argparse
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from common.errors import ConfigError, DataError, cut
+from common.errors import ConfigError, DataError
 from common.files import write_text
 from eval.label_report import Counted, counted_text
 from eval.presets import preset
+from pipeline.commands._opened import Opened, open_paths
 from pipeline.commands._terminal import print_lines
-from pipeline.commands.fuse import open_pairs
 from pipeline.config.yaml_file import SHIPPED
 from pipeline.frames import BadPair, Dropped, FramePair
-from pipeline.images import SUFFIXES, list_images, read_image
 from pipeline.interfaces import Source
 
-# what folders and recordings are called, in lower case
-INFRARED = ("ir", "infrared", "thermal", "lwir", "tir", "inf")
-VISIBLE = ("vi", "vis", "visible", "rgb", "color", "colour")
-LABELS = ("labels", "label", "annotations", "annotation")
 SCHEMA = SHIPPED / "irvis.schema.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """The infrared and the visible input, and labels if there are any."""
-
-    ir: Path
-    vis: Path
-    labels: Path | None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="INPUT",
-        help="a folder that holds both cameras' (ir/ vi/ ...), or infrared and visible: folders "
-        "of images, or recordings",
+        help="a folder that holds both cameras' (ir/ vi/ ...), a data set or its data.yaml, or "
+        "infrared and visible: folders of images, or recordings",
     )
     parser.add_argument("--labels", type=Path, help="folder or file of labels")
     parser.add_argument(
@@ -54,75 +37,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(parsed: argparse.Namespace) -> None:
     """Look at the inputs, write the configuration, and say what to type next."""
-    if len(parsed.inputs) > 2:
-        raise ConfigError("give one folder that holds both cameras', or infrared and visible")
     if parsed.output.exists():
         raise ConfigError(f"{parsed.output} exists; name a new file with -o")
-    if len(parsed.inputs) == 1:
-        inputs = find(parsed.inputs[0], parsed.labels)
-    else:
-        inputs = Inputs(parsed.inputs[0], parsed.inputs[1], parsed.labels)
-    text, said = configuration(inputs, parsed.output)
+    text, said = configuration(open_paths(parsed.inputs, parsed.labels), parsed.output)
     write_text(parsed.output, text)
     print_lines(*said, f"{parsed.output} is written; next: irvis run {parsed.output}")
 
 
-def find(root: Path, labels: Path | None = None) -> Inputs:
-    """Find the inputs in a folder by their names.
-
-    Args:
-        root: A folder.
-        labels: Labels that are given; None to look for them.
-
-    Raises:
-        DataError: It isn't a folder, or there isn't one infrared and one visible input in it.
-    """
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; give a folder, or infrared and visible")
-    entries = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")]
-    inputs = [path for path in entries if path.is_dir() or path.suffix.lower() not in SUFFIXES]
-    cameras = []
-    for what, names in (("infrared", INFRARED), ("visible", VISIBLE)):
-        named = [path for path in inputs if path.stem.lower() in names]
-        if len(named) != 1:
-            there = ", ".join(path.name for path in entries) or "nothing"
-            raise DataError(
-                f"{root}: {len(named)} {what} inputs (called {', '.join(names)}), there is "
-                f"{cut(there, 200)}; name both: irvis init IR VIS"
-            )
-        cameras.append(named[0])
-    if labels is None:
-        labels = next((path for path in entries if path.stem.lower() in LABELS), None)
-    return Inputs(cameras[0], cameras[1], labels)
-
-
-def configuration(inputs: Inputs, name: Path) -> tuple[str, list[str]]:
+def configuration(opened: Opened, name: Path) -> tuple[str, list[str]]:
     """The text of a configuration, and what was seen, a line each.
 
     Args:
-        inputs: What it is for.
+        opened: What it is for.
         name: Its file, for the command in its first line.
 
     Raises:
         errors.IrvisError: The inputs can't be read.
     """
-    settings: dict[str, Any] = {}
-    comments = {}
-    if inputs.labels is not None:
-        settings["labels"] = inputs.labels
-    if inputs.ir.is_dir() and (limits := _range(inputs.ir)) is not None:
-        settings["ir_range"] = limits
-        comments["ir_range"] = "of 98% of the first image's values; the same for all images"
-    with open_pairs(inputs.ir, inputs.vis, settings) as source:
+    comments = {"ir_range": "of 98% of the first image's values; the same for all images"}
+    scored = UNSCORED
+    with opened.source as source:
         pair = _first(source)
         recording = source.frame_rate is not None
-        seen = _seen(source, pair)
+        seen = [*filter(None, (opened.title,)), *_seen(source, pair)]
         if (report := source.label_report) is not None:
-            counted = Counted.of(report, preset("paper-msrs").classes)
+            classes = None if opened.title else preset("paper-msrs").classes
+            counted = Counted.of(report, classes)
             comments["labels"] = counted_text(counted.counted, counted.not_counted)
             seen.append(f"labels: {comments['labels']}")
+            scored = SCORED
+            if opened.title and counted.counted:
+                scored = SCORED.replace("quality", f"classes: {_flow(counted.counted)}, quality", 1)
     kind = "video" if recording else "image_folder"
-    source_settings = {"kind": kind, "ir": inputs.ir, "vis": inputs.vis, **settings}
+    source_settings = {"kind": kind, **opened.settings}
     run_name = re.sub(r"[^A-Za-z0-9]+", "-", name.stem).strip("-") or "run"
     unequal = pair.ir is not None and pair.vis is not None and pair.ir.size != pair.vis.size
     lines = [
@@ -134,7 +81,7 @@ def configuration(inputs: Inputs, name: Path) -> tuple[str, list[str]]:
         *(_line(key, value, comments.get(key)) for key, value in source_settings.items()),
         *(UNEQUAL if unequal else ()),
         *ARMS,
-        UNSCORED if inputs.labels is None else SCORED,
+        scored,
         *(RECORDING if recording else STILLS),
     ]
     if unequal:
@@ -173,18 +120,6 @@ RECORDING = (
 )
 
 
-def _range(folder: Path) -> tuple[float, float] | None:
-    """The range of most values of the first image if it has more than 8 bit, else None."""
-    image = read_image(next(iter(list_images(folder, below=True).values())))
-    if image.dtype == np.uint8:
-        return None
-    finite = image[np.isfinite(image)]
-    if not finite.size:
-        return None
-    low, high = (float(f"{value:.6g}") for value in np.percentile(finite, (1, 99)))
-    return (low, high) if low < high else None
-
-
 def _first(source: Source) -> FramePair:
     """The first pair that can be read.
 
@@ -213,6 +148,10 @@ def _seen(source: Source, pair: FramePair) -> list[str]:
     if source.frame_rate is not None:
         text = f"recordings at {float(source.frame_rate):.4g} frames per second; {text}"
     return [text]
+
+
+def _flow(names: Iterable[str]) -> str:
+    return json.dumps(list(names), ensure_ascii=False)
 
 
 def _line(key: str, value: object, comment: str | None) -> str:

@@ -160,6 +160,7 @@ def _score(context: RunContext) -> dict[str, ArmResult]:
             truths[context.truths.get(arm)],
             Predictions.of(read_predictions_file(_predictions(context, arm))),
             context.classes,
+            reasonable=context.protocol.get("subset") == "reasonable",
         )
         for arm in context.arms
     }

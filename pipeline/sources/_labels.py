@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Protocol
 from pydantic import Field
 
 from eval.class_lists import class_names
+from eval.label_files import LabelFiles
 from eval.labels import LabelSet
 
 ClassNames = Annotated[
@@ -51,6 +52,9 @@ def open_labels(
     names: Mapping[int, str],
     images: Mapping[str, Collection[str]] | None,
     ignore: Path | None,
+    *,
+    files: LabelFiles | None = None,
+    reasonable: bool = False,
 ) -> LabelSet:
     """The labels of a source; a wrong file raises its error when its image is read.
 
@@ -60,17 +64,21 @@ def open_labels(
         names: The detector's classes.
         images: By key, the names under which labels may list an image; None if not known yet.
         ignore: File of ignore regions.
+        files: What was read from ``path`` already.
+        reasonable: As ``LabelSet.open`` takes it.
 
     Raises:
         errors.IrvisError: The labels can't be read, or their classes are unknown.
     """
     return LabelSet.open(
         path,
+        files=files,
         names=names,
         images=images,
         class_names=class_names(settings.class_names),
         class_map=settings.class_map,
         box_origin=settings.box_origin,
         ignore=ignore,
+        reasonable=reasonable,
         defer_errors=True,
     )

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from common.errors import DataError, shown
-from common.files import read_text
+from common.files import load_json, read_text
 from pipeline.images import SUFFIXES
 
 
@@ -24,6 +24,18 @@ def rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             except csv.Error as error:
                 raise DataError(f"{path}, line {number}: not a line of a list ({error})") from error
             yield number, [normalize("NFC", cell.strip()) for cell in cells]
+
+
+def pair_map(path: Path) -> dict[str, str]:
+    """The infrared image by the visible one, from a JSON object as FLIR ADAS v2 has it.
+
+    Raises:
+        DataError: The file can't be read, or is something else.
+    """
+    names = load_json(path)
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise DataError(f"{path}: expected an object, the infrared image by the visible one")
+    return names
 
 
 class Lookup:

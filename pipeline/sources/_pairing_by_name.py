@@ -3,7 +3,7 @@
 import fnmatch
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Self
 from unicodedata import normalize
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from common.errors import DataError, shown
 from common.modality import OTHER, Modality
 from pipeline.images import image_key, list_images, natural
-from pipeline.sources._lists import Lookup, rows
+from pipeline.sources._lists import Lookup, pair_map, rows
 
 log = logging.getLogger(__name__)
 _HEADERS = (("ir", "vis"), ("infrared", "visible"))
@@ -30,7 +30,9 @@ class Names(BaseModel):
 
     ir: str = Field("*", min_length=1, description="pattern or ending, without the file's suffix")
     vis: str = Field("*", min_length=1, description="likewise; a / reaches into folders below")
-    pairs: Path | None = Field(None, description="file with a line a pair: infrared, visible")
+    pairs: Path | None = Field(
+        None, description="file with a line a pair: infrared, visible; or json, visible: infrared"
+    )
     only: str | None = Field(
         None, min_length=1, description="file with a line an image, or pattern: take these alone"
     )
@@ -217,7 +219,7 @@ def _listed(
     lookups = [Lookup({key: (key,) for key in files}) for files in images]
     result: tuple[dict[str, Path], dict[str, Path]] = ({}, {})
     used: set[tuple[int, str]] = set()
-    for number, cells in rows(path):
+    for number, cells in _pair_rows(path):
         if number == 1 and tuple(map(str.lower, cells)) in _HEADERS:
             continue
         where = f"{path}, line {number}"
@@ -234,6 +236,14 @@ def _listed(
     if not result[0]:
         raise DataError(f"{path}: lists no pair; write 'infrared, visible' in each line")
     return result
+
+
+def _pair_rows(path: Path) -> Iterable[tuple[int, list[str]]]:
+    """Numbers of the lines or entries, and infrared and visible image."""
+    if path.suffix.lower() != ".json":
+        return rows(path)
+    entries = enumerate(pair_map(path).items(), 1)
+    return ((number, [normalize("NFC", each) for each in pair[::-1]]) for number, pair in entries)
 
 
 def _chosen(only: str, key_names: Mapping[str, tuple[str, ...]]) -> frozenset[str]:

@@ -1,10 +1,10 @@
 """Two folders of images, one infrared and one visible, paired by name."""
 
-import copy
 import filecmp
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +18,7 @@ from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels
 from eval.named_labels import NamedLabels
-from pipeline.frames import BadPair, Frame, FramePair, Shard
+from pipeline.frames import BadPair, Frame, FramePair, Image, Shard
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.sources import _pairing_by_name
@@ -152,13 +152,14 @@ class ImagePairs(Source):
 
     def of(self, keys: Iterable[str]) -> "ImagePairs":
         """A source of these keys alone, which must have both images; without labels."""
-        chosen = list(keys)
-        return ImagePairs(
-            {key: self._ir[key] for key in chosen},
-            {key: self._vis[key] for key in chosen},
-            None,
-            self._ir_range,
-        )
+        chosen = copy(self)
+        chosen._keys = sorted(keys, key=lambda key: (natural(key), key))
+        chosen._range = range(len(chosen._keys))
+        chosen._ir = {key: self._ir[key] for key in chosen._keys}
+        chosen._vis = {key: self._vis[key] for key in chosen._keys}
+        chosen._labels, chosen.own_labels = None, {}
+        chosen._checks, chosen._outside = Plausibility(), {}
+        return chosen
 
     @property
     def count(self) -> int:
@@ -218,7 +219,7 @@ class ImagePairs(Source):
 
     def shard(self, shard: Shard) -> "ImagePairs":
         """The pairs of a range; what needs all images is observed and not said."""
-        part = copy.copy(self)
+        part = copy(self)
         part._range = self._range[shard.start : shard.stop]
         part._part, part._checks, part._outside = Plausibility(quiet=True), None, {}
         return part
@@ -279,7 +280,7 @@ class ImagePairs(Source):
     def _read(self, path: Path | None, index: int, *, ir: bool) -> Frame | None:
         if path is None:
             return None
-        image = read_image(path)
+        image = self.image(path, "ir" if ir else "vis")
         if ir:
             if not self._out_of_range and (reason := outside(image, self._ir_range)):
                 self._outside[index] = f"{path}: {reason}"
@@ -287,6 +288,19 @@ class ImagePairs(Source):
         elif image.dtype != np.uint8:
             raise DataError(f"{path}: visible images must have 8 bit; convert it")
         return Frame(image, None, index)
+
+    def files(self, key: str) -> dict[Modality, Path]:
+        """The image files of a pair, one or two."""
+        every: dict[Modality, Mapping[str, Path]] = {"ir": self._ir, "vis": self._vis}
+        return {camera: images[key] for camera, images in every.items() if key in images}
+
+    def image(self, path: Path, camera: Modality) -> Image:
+        """The image of a file as a camera took it, as ``read_image`` gives it.
+
+        Raises:
+            DataError: It can't be read.
+        """
+        return read_image(path)
 
     def _partner_missing(self, key: str) -> str:
         path = self._ir.get(key) or self._vis[key]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.average_precision import match_images
-from eval.miss_rate import log_average_miss_rate
+from eval.miss_rate import log_average_miss_rate, pedestrian_miss_rate
 
 LABEL = (0, 0, 0, 10, 10)
 REFERENCES = [10 ** (-2 + k / 4) for k in range(9)]
@@ -102,3 +102,83 @@ def test_agrees_with_the_slow_reference(detections, labels, outcomes, images, mi
     empty = [[]] * (images - 1)
     value = rate(detections, labels, [rows, *empty], [truth, *empty])
     assert value == pytest.approx(slow(outcomes, len(truth), images), rel=1e-9)
+
+
+def test_the_worked_example_of_the_pedestrian_matching(detections, labels):
+    """Two images, three persons; scores in the order of the curve.
+
+    0.9 hits the first person. 0.8 lies on it too, which is taken: a false positive, 0.5 an image.
+    0.7 has half of its area in a region to ignore, and so has 0.6: neither counts. 0.5 hits the
+    second person, though it lies in the same region. 0.4 lies on nothing: 1 an image. 0.3 hits the
+    third. So the miss rate is 2/3 at the seven references below 0.5 (0.01 to 0.316), 1/3 at 0.562,
+    and at 1, after 0.3, it is 0.
+    """
+    truth = [
+        labels((0, 0, 0, 10, 20), (0, 100, 0, 110, 20), ignore=[(90, 0, 140, 40)]),
+        labels((0, 0, 0, 10, 20)),
+    ]
+    found = [
+        detections((0, 0.9, 0, 0, 10, 20), (0, 0.8, 0, 0, 10, 21), (0, 0.7, 80, 0, 100, 20),
+                   (0, 0.6, 120, 0, 140, 30), (0, 0.5, 100, 0, 110, 20)),
+        detections((0, 0.4, 50, 50, 60, 70), (0, 0.3, 0, 0, 10, 20)),
+    ]  # fmt: skip
+    expected = ((2 / 3) ** 7 * (1 / 3) * 1e-10) ** (1 / 9)
+    assert pedestrian_miss_rate(found, truth, 0) == pytest.approx(expected)
+    assert pedestrian_miss_rate(found, truth, 2) is None
+
+
+def area(box):
+    return max(0, box[2] - box[0]) * max(0, box[3] - box[1])
+
+
+def common(a, b):
+    return area((max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])))
+
+
+def slow_pedestrian(found, truth):
+    """The definition, one detection at a time; ``truth``: objects and regions of each image."""
+    curve = []
+    for image, rows in enumerate(found):
+        free = list(truth[image][0])
+        for score, box in sorted(rows, key=lambda row: -row[0]):
+            best = max(free, key=lambda b: common(box, b) / (area(box) + area(b) - common(box, b)),
+                       default=None)  # fmt: skip
+            if best and 3 * common(box, best) >= area(box) + area(best):  # IoU of at least 0.5
+                free.remove(best)
+                curve.append((score, True))
+            elif not any(2 * common(box, region) >= area(box) for region in truth[image][1]):
+                curve.append((score, False))
+    outcomes = [hits for _, hits in sorted(curve, key=lambda point: -point[0])]
+    return slow(outcomes, sum(len(objects) for objects, _ in truth), len(truth))
+
+
+def rectangles(least, most):
+    """Boxes on a coarse grid, so that many overlap."""
+    corner, side = st.integers(0, 6), st.integers(1, 5)
+    box = st.tuples(corner, corner, side, side).map(
+        lambda b: (4 * b[0], 4 * b[1], 4 * (b[0] + b[2]), 4 * (b[1] + b[3]))
+    )
+    return st.lists(box, min_size=least, max_size=most, unique=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    images=st.lists(
+        st.tuples(rectangles(1, 4), rectangles(0, 2), rectangles(0, 6)), min_size=1, max_size=4
+    ),
+    order=st.randoms(use_true_random=False),
+)
+def test_the_pedestrian_matching_agrees_with_its_definition(detections, labels, images, order):
+    number = sum(len(rows) for _, _, rows in images)
+    scores = [(i + 1) / 32 for i in range(number)]  # exact in float32
+    order.shuffle(scores)
+    found, truth = [], []
+    for objects, regions, rows in images:
+        found.append([(scores.pop(), box) for box in rows])
+        truth.append((objects, regions))
+    value = pedestrian_miss_rate(
+        [detections(*((0, score, *box) for score, box in rows)) for rows in found],
+        [labels(*((0, *box) for box in objects), ignore=regions) for objects, regions in truth],
+        0,
+    )
+    assert value == pytest.approx(slow_pedestrian(found, truth), rel=1e-9)

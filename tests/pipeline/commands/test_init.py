@@ -7,7 +7,8 @@ from PIL import Image
 
 from pipeline import cli
 from pipeline.config import config
-from tests.helpers import toys, videos
+from pipeline.sources._layouts import LAYOUTS
+from tests.helpers import layouts, toys, videos
 from tests.helpers.runs import execute
 
 
@@ -106,3 +107,73 @@ def test_what_can_t_be_read_is_refused_and_nothing_is_written(here, capsys, argu
     assert what in capsys.readouterr().err
     assert not (here / "irvis.yaml").exists()
     assert (here / "old.yaml").read_text() == "kept"
+
+
+DATA_SETS = {
+    "yolo": lambda root: layouts.yolo_rgbt(root, "images/{camera}/{split}"),
+    "llvip": layouts.llvip,
+    "m3fd": layouts.m3fd,
+    "flir_aligned": layouts.flir_aligned,
+    "flir_v2": layouts.flir_v2,
+    "dronevehicle": layouts.dronevehicle,
+    "kaist": layouts.kaist,
+    "vtuav": layouts.vtuav,
+    "mfnet": layouts.mfnet,
+    "msrs": lambda root: layouts.split_folders(root, "ir", "vi"),
+}
+
+
+def test_each_layout_is_tested():
+    assert set(DATA_SETS) == set(LAYOUTS)
+
+
+@pytest.mark.parametrize("layout", DATA_SETS)
+def test_a_data_set_is_recognised(here, capsys, layout):
+    DATA_SETS[layout](here / "set")
+    assert cli.main(["init", "set"]) == 0
+    assert f"{LAYOUTS[layout].title}\n" in capsys.readouterr().out
+    made = written(here / "irvis.yaml")
+    assert made["source"] == {"kind": "dataset", "layout": layout, "root": "set"}
+    assert made["evaluation"]["preset"] == (
+        "detect" if layout in ("mfnet", "msrs") else "paper-msrs"
+    )
+    config.check(made)
+
+
+def test_the_configuration_of_a_data_set_counts_all_its_classes(here):
+    layouts.m3fd(here / "set")
+    assert cli.main(["init", "set"]) == 0
+    made = written(here / "irvis.yaml")
+    assert made["evaluation"]["classes"] == ["person", "motorcycle"]
+    made["detector"] = {"kind": "tests.helpers.toys"}
+    made["evaluation"]["classes"] = ["person"]
+    made["arms"] = {name: made["arms"][name] for name in ("ir", "vis")}
+    made["sinks"] = {"results": made["sinks"]["results"]}
+    assert execute(made).summary.objects == 1
+
+
+def test_a_data_set_with_16_bit_infrared_gets_its_range(here):
+    root = layouts.llvip(here / "set")
+    values = np.linspace(1000, 2000, 48 * 64).reshape(48, 64).astype(np.uint16)
+    for name in ("190001", "190002"):
+        (root / "infrared" / "test" / f"{name}.jpg").unlink()
+        Image.fromarray(values).save(root / "infrared" / "test" / f"{name}.png")
+    assert cli.main(["init", "set"]) == 0
+    low, high = written(here / "irvis.yaml")["source"]["ir_range"]
+    assert [low, high] == pytest.approx([1010, 1990], abs=1)
+
+
+def test_half_a_data_set_is_said_in_one_line(here, capsys):
+    layouts.dronevehicle(here / "set")
+    (here / "set" / "val" / "valimg").rename(here / "elsewhere")
+    assert cli.main(["init", "set"]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "looks like DroneVehicle, but has no val/valimg; unpack it too" in said
+
+
+def test_a_data_yaml(here):
+    layouts.yolo_rgbt(here / "set", "images/{camera}/{split}")
+    assert cli.main(["init", "set/data.yaml"]) == 0
+    made = written(here / "irvis.yaml")
+    assert made["source"] == {"kind": "dataset", "layout": "yolo", "root": "set/data.yaml"}
+    assert made["evaluation"]["classes"] == ["person", "car"]

@@ -118,7 +118,9 @@ def test_a_name_is_a_file_here_then_in_configs_then_a_shipped_one(tmp_path, monk
 @pytest.mark.parametrize("path", ["nothing", "nothing.yaml", "other/demo", "other/demo.yaml"])
 def test_a_missing_file_is_not_replaced_by_another_one(tmp_path, monkeypatch, path):
     monkeypatch.chdir(tmp_path)
-    expected = f"no configuration file {path}; give a file, or a name .shipped: demo, folders, "
+    expected = (
+        f"no configuration file {path}; give a file, or a name .shipped: demo, dronevehicle, "
+    )
     with pytest.raises(ConfigError, match=expected):
         yaml_file.find(Path(path))
 
@@ -130,7 +132,13 @@ def test_yaml_cannot_run_code(tmp_path):
         config.load(path)
 
 
-@pytest.mark.parametrize("name", ["demo", "folders", "msrs", "video"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("demo", "folders", "msrs", "video", "yolo_rgbt", "llvip", "m3fd", "flir_aligned"),
+        *("flir_v2", "dronevehicle", "kaist", "vtuav", "mfnet"),
+    ],
+)
 def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
     path = config.DEFAULT.parent / f"{name}.yaml"
     assert list(config.load(path).arms)

@@ -69,6 +69,16 @@ def test_a_list_of_pairs(here):
     assert found == {"c1": ("t8.png", "c1.png"), "c2": ("t7.png", "c2.png")}
 
 
+def test_a_map_of_pairs_as_flir_has_it(here):
+    touch(here, "ir/t7.png", "ir/t8.png", "vis/c1.png", "vis/c2.png")
+    (here / "map.json").write_text('{"c1.png": "t8.png", "c2.png": "t7.png"}')
+    found = pairs(here, "ir", "vis", pairs=here / "map.json")
+    assert found == {"c1": ("t8.png", "c1.png"), "c2": ("t7.png", "c2.png")}
+    (here / "map.json").write_text('["c1.png"]')
+    with pytest.raises(DataError, match="expected an object, the infrared image by the visible"):
+        pairs(here, "ir", "vis", pairs=here / "map.json")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
