@@ -3,7 +3,7 @@
 Everything is read as it is needed; only the bag's index is in memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -82,12 +82,12 @@ class BagFile:
         try:
             self._reader: Any = Reader1(path) if one else Reader2(path)
             self._reader.open()
-        except MemoryError:
-            raise
-        except Exception as error:  # a damaged index raises any type
+        except Exception as error:  # a damaged index raises any type, also MemoryError
             raise self._unreadable(error) from error
         store = get_store(1 if one else 2)
-        self._deserialize = store.deserialize_ros1 if one else store.deserialize_cdr
+        self._deserialize: Callable[[bytes, str], Any] = (
+            store.deserialize_ros1 if one else store.deserialize_cdr
+        )
         by_name: dict[str, list[Connection]] = {}
         for connection in self._reader.connections:
             if connection.msgtype in (RAW, COMPRESSED) and connection.msgcount:
@@ -107,17 +107,13 @@ class BagFile:
         while True:
             try:
                 found = next(read, None)
-            except MemoryError:
-                raise
-            except Exception as error:  # damaged chunks raise any type
+            except Exception as error:  # as above
                 raise self._unreadable(error) from error
             if found is None:
                 return
             connection, time, data = found
             try:
                 content = self._deserialize(data, connection.msgtype)
-            except MemoryError:
-                raise
             except Exception as error:  # noqa: BLE001 -- damaged data raises any type
                 yield Message(time, None, f"damaged message ({_text(error)})")
             else:

@@ -65,10 +65,7 @@ class BagTopic:
         self._bag = BagFile(path)
         try:
             self.frames = self._bag.topics[topic].count
-            first = list(islice(self._bag.messages(topic), FIRST))
-            whole = [(m.log_ns, m.content) for m in first if m.content is not None]
-            if not whole:
-                raise DataError(f"{self._name}: {first[0].reason if first else 'no message'}")
+            whole = self._first()
             self.encoding = encoding_of(whole[0][1], self._name)
             if modality == "vis" and self.encoding in DEEP:
                 raise DataError(
@@ -118,6 +115,27 @@ class BagTopic:
                 yield Lost(None, reason)
         if lost:
             log.warning("%s: %d damaged frames are left out", self._name, lost)
+
+    def _first(self) -> list[tuple[int, ImageMessage]]:
+        """Log times and contents of the first messages that can be read, at least one.
+
+        Raises:
+            DataError: None can.
+        """
+        whole: list[tuple[int, ImageMessage]] = []
+        reason = "no message in it"
+        try:
+            for message in islice(self._bag.messages(self._topic), FIRST):
+                if message.content is None:
+                    reason = message.reason
+                else:
+                    whole.append((message.log_ns, message.content))
+        except DataError:
+            if not whole:
+                raise
+        if not whole:
+            raise DataError(f"{self._name}: {reason}")
+        return whole
 
     def _item(self, index: int, message: Message) -> Frame | Lost:
         name = f"{self._name}, message {index}"
