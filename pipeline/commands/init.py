@@ -13,12 +13,14 @@ from common.errors import ConfigError, DataError, cut
 from common.files import write_text
 from eval.label_report import Counted, counted_text
 from eval.presets import preset
+from pipeline.commands._bag_input import open_bag
 from pipeline.commands._terminal import print_lines
 from pipeline.commands.fuse import open_pairs
 from pipeline.config.yaml_file import SHIPPED
 from pipeline.frames import BadPair, Dropped, FramePair
 from pipeline.images import SUFFIXES, list_images, read_image
 from pipeline.interfaces import Source
+from pipeline.sources._bag_kinds import is_bag
 
 # what folders and recordings are called, in lower case
 INFRARED = ("ir", "infrared", "thermal", "lwir", "tir", "inf")
@@ -29,7 +31,7 @@ SCHEMA = SHIPPED / "irvis.schema.json"
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The infrared and the visible input, and labels if there are any."""
+    """The infrared and the visible input, one bag for both, and labels if there are any."""
 
     ir: Path
     vis: Path
@@ -43,8 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="INPUT",
-        help="a folder that holds both cameras' (ir/ vi/ ...), or infrared and visible: folders "
-        "of images, or recordings",
+        help="a folder that holds both cameras' (ir/ vi/ ...), a bag (ROS, MCAP), or infrared and "
+        "visible: folders of images, or recordings",
     )
     parser.add_argument("--labels", type=Path, help="folder or file of labels")
     parser.add_argument(
@@ -77,6 +79,8 @@ def find(root: Path, labels: Path | None = None) -> Inputs:
     Raises:
         DataError: It isn't a folder, or there isn't one infrared and one visible input in it.
     """
+    if is_bag(root):
+        return Inputs(root, root, labels)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; give a folder, or infrared and visible")
     entries = [path for path in sorted(root.iterdir()) if not path.name.startswith(".")]
@@ -110,10 +114,16 @@ def configuration(inputs: Inputs, name: Path) -> tuple[str, list[str]]:
     comments = {}
     if inputs.labels is not None:
         settings["labels"] = inputs.labels
-    if inputs.ir.is_dir() and (limits := _range(inputs.ir)) is not None:
+    if inputs.ir.is_dir() and not is_bag(inputs.ir) and (limits := _range(inputs.ir)) is not None:
         settings["ir_range"] = limits
         comments["ir_range"] = "of 98% of the first image's values; the same for all images"
-    with open_pairs(inputs.ir, inputs.vis, settings) as source:
+    bag = is_bag(inputs.ir)
+    if bag:
+        opened, settings = open_bag(inputs.ir, settings)
+    else:
+        opened = open_pairs(inputs.ir, inputs.vis, settings)
+        settings = {"ir": inputs.ir, "vis": inputs.vis, **settings}
+    with opened as source:
         pair = _first(source)
         recording = source.frame_rate is not None
         seen = _seen(source, pair)
@@ -121,8 +131,8 @@ def configuration(inputs: Inputs, name: Path) -> tuple[str, list[str]]:
             counted = Counted.of(report, preset("paper-msrs").classes)
             comments["labels"] = counted_text(counted.counted, counted.not_counted)
             seen.append(f"labels: {comments['labels']}")
-    kind = "video" if recording else "image_folder"
-    source_settings = {"kind": kind, "ir": inputs.ir, "vis": inputs.vis, **settings}
+    kind = "bag" if bag else "video" if recording else "image_folder"
+    source_settings = {"kind": kind, **settings}
     run_name = re.sub(r"[^A-Za-z0-9]+", "-", name.stem).strip("-") or "run"
     unequal = pair.ir is not None and pair.vis is not None and pair.ir.size != pair.vis.size
     lines = [

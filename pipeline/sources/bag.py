@@ -63,22 +63,27 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "BagPairs":
             raise
         return ir, vis
 
-    return BagPairs(streams, config, checks, config.open_labels(names))
+    return BagPairs(streams, config, chosen, checks, config.open_labels(names))
 
 
 class BagPairs(RecordedPairs):
-    """Pairs of two topics."""
+    """Pairs of two topics.
+
+    Attributes:
+        topics: The infrared and the visible one.
+    """
 
     def __init__(
         self,
         open_streams: Callable[[], tuple[Stream, Stream]],
         config: Config,
+        topics: tuple[str, str],
         checks: Plausibility,
         labels: FrameLabels | None,
     ) -> None:
         """As ``RecordedPairs``."""
         super().__init__(open_streams, config, checks=checks, labels=labels)
-        self._times = config.times
+        self.topics, self._times = topics, config.times
 
     def timing(self) -> dict[str, Any]:
         """As ``RecordedPairs.timing``, with what the times are: `header.stamp` or `log`."""
