@@ -130,7 +130,7 @@ def test_yaml_cannot_run_code(tmp_path):
         config.load(path)
 
 
-@pytest.mark.parametrize("name", ["demo", "folders", "msrs", "video"])
+@pytest.mark.parametrize("name", ["bag", "demo", "folders", "msrs", "video"])
 def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
     path = config.DEFAULT.parent / f"{name}.yaml"
     assert list(config.load(path).arms)
@@ -146,12 +146,12 @@ def test_no_arms_is_a_mistake(settings):
 
 def test_kinds_are_the_modules_of_the_folders():
     assert {"fusionmamba", "average", "folder", "late", "ir_only"} <= set(components.kinds("arms"))
-    assert {"msrs", "image_folder", "frame_folder", "video", "live", "scenes"} <= set(
+    assert {"bag", "msrs", "image_folder", "frame_folder", "video", "live", "scenes"} <= set(
         components.kinds("source")
     )
     assert components.kinds("detector") == ["yolov5"]
     assert components.kinds("sinks") == [
-        "images", "jsonl", "mlflow", "mot", "parquet", "report", "results", "tensorboard", "video",
+        "images", "jsonl", "mcap", "mlflow", "mot", "parquet", "report", "results", "tensorboard", "video",
     ]  # fmt: skip
 
 
