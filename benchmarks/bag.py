@@ -68,11 +68,8 @@ def messages(store, version, pngs, count, scale):
 def write_bag(path, version, pngs, count, scale=1):
     """A bag by rosbags' writers."""
     store = get_typestore(Stores.ROS2_HUMBLE if version == 2 else Stores.ROS1_NOETIC)
-    if version == 2:
-        writer = Writer2(path, version=9, storage_plugin=StoragePlugin.MCAP)
-    else:
-        writer = Writer1(path)
-    with writer as bag:
+    mcap = StoragePlugin.MCAP
+    with Writer2(path, version=9, storage_plugin=mcap) if version == 2 else Writer1(path) as bag:
         connection = None
         for time, message in messages(store, version, pngs, count, scale):
             kind = message.__msgtype__

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -14,6 +15,9 @@ from rosbags.typesys.store import Typestore
 
 from common.files import writing
 from pipeline.run_folder.sink_files import damaged
+
+if TYPE_CHECKING:  # only then they are there
+    from rosbags.typesys.store import Msg
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
@@ -41,14 +45,14 @@ def message_types() -> Typestore:
     return store
 
 
-def header(time_ns: int) -> object:
+def header(time_ns: int) -> "Msg":
     """A `std_msgs/Header` of a time since 0, nanoseconds."""
     types = message_types().types
     stamp = types["builtin_interfaces/msg/Time"](*divmod(time_ns, 10**9))
     return types["std_msgs/msg/Header"](stamp, "")
 
 
-def raw_image(time_ns: int, image: NDArray[np.uint8]) -> object:
+def raw_image(time_ns: int, image: NDArray[np.uint8]) -> "Msg":
     """A `sensor_msgs/Image` of HWC RGB."""
     height, width = image.shape[:2]
     pixels = np.ascontiguousarray(image).ravel()
@@ -56,7 +60,7 @@ def raw_image(time_ns: int, image: NDArray[np.uint8]) -> object:
     return kind(header(time_ns), height, width, "rgb8", 0, 3 * width, pixels)
 
 
-def compressed_image(time_ns: int, image: NDArray[np.uint8], form: str) -> object:
+def compressed_image(time_ns: int, image: NDArray[np.uint8], form: str) -> "Msg":
     """A `sensor_msgs/CompressedImage` of HWC RGB; ``form`` is `png` or `jpeg`."""
     how = {
         "png": [cv2.IMWRITE_PNG_COMPRESSION, 1],  # light: speed matters more here
@@ -68,7 +72,7 @@ def compressed_image(time_ns: int, image: NDArray[np.uint8], form: str) -> objec
 
 def detection_array(
     time_ns: int, boxes: NDArray[np.float32], scores: Sequence[float], classes: Sequence[str]
-) -> object:
+) -> "Msg":
     """A `vision_msgs/Detection2DArray`.
 
     Args:
@@ -113,7 +117,7 @@ class McapFile:
             self._writer = Writer(self._file, compression=CompressionType.NONE)
             self._writer.start(profile="ros2", library="irvis")
 
-    def write(self, topic: str, kind: str, time_ns: int, message: object) -> None:
+    def write(self, topic: str, kind: str, time_ns: int, message: "Msg") -> None:
         """Append a message of a type, such as `sensor_msgs/msg/Image`."""
         self.append(topic, kind, time_ns, bytes(message_types().serialize_cdr(message, kind)))
 

@@ -151,7 +151,8 @@ def test_kinds_are_the_modules_of_the_folders():
     )
     assert components.kinds("detector") == ["yolov5"]
     assert components.kinds("sinks") == [
-        "images", "jsonl", "mcap", "mlflow", "mot", "parquet", "report", "results", "tensorboard", "video",
+        "images", "jsonl", "mcap", "mlflow", "mot", "parquet", "report", "results", "tensorboard",
+        "video",
     ]  # fmt: skip
 
 
