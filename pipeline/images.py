@@ -46,9 +46,22 @@ def read_image(path: Path) -> Image:
     check_file(path)
     try:
         # from memory: a file would be asked for as many bytes as its damaged parts claim to have
-        with PillowImage.open(io.BytesIO(path.read_bytes()), formats=FORMATS) as file:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: damaged or truncated image ({error})") from error
+    return decode_image(data, path)
+
+
+def decode_image(data: bytes, path: object) -> Image:
+    """Decode the bytes of an image file as ``read_image``; errors call it ``path``.
+
+    Raises:
+        DataError: It is truncated, no image, or has an unsupported pixel format.
+    """
+    try:
+        with PillowImage.open(io.BytesIO(data), formats=FORMATS) as file:
             if _is_deep(file):
-                return _deep(path, file.getexif())
+                return _deep(data, path, file.getexif())
             image = ImageOps.exif_transpose(file)
             image.load()
     except (UnidentifiedImageError, PillowImage.DecompressionBombError) as error:
@@ -233,7 +246,7 @@ def pair_id(ir: NDArray[np.uint8], vis: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def _sixteen_bit(image: Image, path: Path) -> Image:
+def _sixteen_bit(image: Image, path: object) -> Image:
     """Convert to uint16; Pillow decodes some 16-bit files as int32."""
     if image.min() < 0 or image.max() > np.iinfo(np.uint16).max:
         raise DataError(f"{path}: 32-bit pixels are not supported; save it as 8 or 16 bit")
@@ -252,13 +265,13 @@ def _is_deep(file: PillowImage.Image) -> bool:
     return isinstance(raw, str) and raw.startswith(("RGB", "LA")) and ";16" in raw
 
 
-def _deep(path: Path, exif: PillowImage.Exif) -> Image:
+def _deep(data: bytes, path: object, exif: PillowImage.Exif) -> Image:
     """HW uint16 of a file with one channel, or three equal ones.
 
     Raises:
         DataError: The channels differ, or OpenCV can't read the file either.
     """
-    image = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if image is None or image.dtype != np.uint16:
         raise DataError(f"{path}: damaged, or an unknown form of 16 bit; save it as grey")
     counts = image if image.ndim == 2 else image[:, :, 0]

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from common.errors import ConfigError, DataError, cut
+from pipeline.commands._bag_input import open_bag
 from pipeline.commands.fuse import open_pairs
 from pipeline.config import components
 from pipeline.frames import Image
 from pipeline.images import SUFFIXES, list_images, read_image
 from pipeline.interfaces import Source
 from pipeline.sources import dataset
+from pipeline.sources._bag_kinds import is_bag
 
 # what folders and recordings are called, in lower case
 INFRARED = ("ir", "infrared", "thermal", "lwir", "tir", "inf")
@@ -45,10 +47,10 @@ class Opened(NamedTuple):
 
 
 def open_paths(paths: Sequence[Path], labels: Path | None) -> Opened:
-    """Open what a user gave: a data set of a known layout, or two inputs.
+    """Open what a user gave: a bag, a data set of a known layout, or two inputs.
 
     Args:
-        paths: A data set, a folder that holds both cameras', or infrared and visible.
+        paths: A bag, a data set, a folder that holds both cameras', or infrared and visible.
         labels: Labels that are given; None to look for them.
 
     Raises:
@@ -56,6 +58,8 @@ def open_paths(paths: Sequence[Path], labels: Path | None) -> Opened:
     """
     if len(paths) > 2:
         raise ConfigError("give one folder that holds both cameras', or infrared and visible")
+    if len(paths) == 1 and is_bag(paths[0]):
+        return Opened(*open_bag(paths[0], labels))
     if len(paths) == 1:
         opened = open_dataset(paths[0]) if labels is None else None
         return opened or open_inputs(find(paths[0], labels))

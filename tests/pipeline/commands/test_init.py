@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import yaml
+from mcap.reader import make_reader
 from PIL import Image
 
 from pipeline import cli
 from pipeline.config import config
 from pipeline.sources._layouts import LAYOUTS
-from tests.helpers import layouts, toys, videos
+from tests.helpers import bags, layouts, toys, videos
 from tests.helpers.runs import execute
 
 
@@ -177,3 +178,38 @@ def test_a_data_yaml(here):
     made = written(here / "irvis.yaml")
     assert made["source"] == {"kind": "dataset", "layout": "yolo", "root": "set/data.yaml"}
     assert made["evaluation"]["classes"] == ["person", "car"]
+
+
+@pytest.mark.parametrize("kind", ["a.bag", "a.mcap", "folder"])
+def test_a_bag(here, capsys, kind):
+    write = {"a.bag": bags.write_ros1, "a.mcap": bags.write_mcap, "folder": bags.write_ros2}[kind]
+    write(here / kind, bags.drive(4, 1 if kind == "a.bag" else 2))
+    assert cli.main(["init", kind]) == 0
+    assert (
+        "recordings at 25 frames per second; 4 pairs; the first: infrared 64x48, visible 64x48"
+        in capsys.readouterr().out
+    )
+    made = written(here / "irvis.yaml")
+    assert made["source"] == {"kind": "bag", "bag": kind, "ir": bags.IR, "vis": bags.VIS}
+    del made["detector"], made["evaluation"]
+    made["arms"] = {"average": {"kind": "average"}}
+    made["sinks"] = {"fusion": {"kind": "mcap"}}
+    outcome = execute(made)
+    with (outcome.folder / "fusion.mcap").open("rb") as file:
+        played = [message.log_time for _, _, message in make_reader(file).iter_messages()]
+    assert played == [bags.START + i * bags.STEP for i in range(4)]
+
+
+def test_a_bag_whose_stamps_were_never_set(here, caplog):
+    messages = bags.drive(4)
+    for _, _, message in messages:
+        message.header.stamp.sec = message.header.stamp.nanosec = 0
+    bags.write_mcap(here / "a.mcap", messages)
+    assert cli.main(["init", "a.mcap"]) == 0
+    assert written(here / "irvis.yaml")["source"]["times"] == "log"
+
+
+def test_a_bag_whose_topics_must_be_named(here, capsys):
+    third = ("/third", bags.START, bags.raw(bags.START, bags.vis_image(0), "bgr8"))
+    bags.write_mcap(here / "a.mcap", [*bags.drive(1), third])
+    assert cli.main(["init", "a.mcap"]) == 2

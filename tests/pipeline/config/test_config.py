@@ -135,7 +135,7 @@ def test_yaml_cannot_run_code(tmp_path):
 @pytest.mark.parametrize(
     "name",
     [
-        *("demo", "folders", "msrs", "video", "yolo_rgbt", "llvip", "m3fd", "flir_aligned"),
+        *("bag", "demo", "folders", "msrs", "video", "yolo_rgbt", "llvip", "m3fd", "flir_aligned"),
         *("flir_v2", "dronevehicle", "kaist", "vtuav", "mfnet"),
     ],
 )
@@ -154,12 +154,13 @@ def test_no_arms_is_a_mistake(settings):
 
 def test_kinds_are_the_modules_of_the_folders():
     assert {"fusionmamba", "average", "folder", "late", "ir_only"} <= set(components.kinds("arms"))
-    assert {"msrs", "image_folder", "frame_folder", "video", "live", "scenes"} <= set(
+    assert {"bag", "msrs", "image_folder", "frame_folder", "video", "live", "scenes"} <= set(
         components.kinds("source")
     )
     assert components.kinds("detector") == ["yolov5"]
     assert components.kinds("sinks") == [
-        "images", "jsonl", "mlflow", "mot", "parquet", "report", "results", "tensorboard", "video",
+        "images", "jsonl", "mcap", "mlflow", "mot", "parquet", "report", "results", "tensorboard",
+        "video",
     ]  # fmt: skip
 
 
