@@ -11,6 +11,7 @@ from training.config import Config
 from training.crops import Batch
 from training.detector_loss import DetectorLoss
 from training.losses import PRESETS, Terms, fusion_terms, outside_loss
+from training.mambadfuse_loss import TERMS
 from training.networks import load_network
 
 
@@ -41,7 +42,7 @@ class Objective:
         total, terms, detection, outside = zero, Terms(zero, zero, zero), zero, zero
         imitation = zero
         if self._weights.paper is not None:
-            terms = fusion_terms(fused, ir=ir, vis=y)
+            terms = TERMS.get(self._weights.paper, fusion_terms)(fused, ir=ir, vis=y)
             total = total + PRESETS[self._weights.paper].total(terms)
         if self._weights.detector:
             detection = self._detection(ycbcr_to_rgb(fused, cbcr), batch)
