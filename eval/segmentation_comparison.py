@@ -71,7 +71,7 @@ def warnings(counts: Mapping[str, RegionCounts], regions: Sequence[str]) -> list
     if not counts:
         return []
     labelled = next(iter(counts.values())).labelled
-    some = labelled.any(0).tolist()
+    some = np.any(labelled, axis=0)
     absent = [name for column, name in enumerate(regions) if not some[column]]
     found = []
     if absent:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
+from common.device import choose_dtype
 from detection.detectors import yolov5
 from fusion.fusers.fusionmamba import SIZES
 from fusion.network import gate_unet, mambadfuse
@@ -25,6 +26,7 @@ from pipeline.arms._fuser import FuserArm
 from pipeline.commands import bench
 
 CPU = torch.device("cpu")
+CELLS = 6  # of a row: parameters, multiply-adds, milliseconds of two sizes in two dtypes
 
 
 def released():
@@ -60,12 +62,13 @@ def of_fuser(fuser, runs=5):
     small = bench.pair(256, 256, CPU)
     ir, vis = small.ir.float() / 255, small.vis.float() / 255  # [1, 1, H, W], [1, 3, H, W]
     cells = [parameters(fuser), multiply_adds(lambda: fuser(ir=ir, vis=vis))]
-    for dtype in (torch.float32, torch.bfloat16):
+    native = choose_dtype("auto", CPU)  # bfloat16 where the processor computes in it
+    for dtype in dict.fromkeys((torch.float32, native)):
         arm = FuserArm(fuser, device=CPU, dtype=dtype)
         for frame in ((256, 256), bench.FRAME):
             batch = bench.pair(*frame, CPU)
             cells.append(milliseconds(lambda arm=arm, batch=batch: arm(batch), runs))
-    return cells
+    return cells if len(cells) == CELLS else [*cells, "–", "–"]
 
 
 def of_size(size):
