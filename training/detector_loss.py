@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torchvision.ops import box_convert
 
 from detection.detectors import yolov5
 from training.config import DetectorConfig
@@ -65,7 +64,8 @@ class DetectorLoss:
             Scalar from 0, reached if all targets have score and IoU 1 and all other scores are 0.
         """
         raw = self._detector.raw(fused.contiguous(memory_format=torch.channels_last))
-        boxes = box_convert(raw[:, :4].transpose(1, 2), "cxcywh", "xyxy")  # [B, N, 4]
+        center, size = torch.split(raw[:, :4].transpose(1, 2), 2, dim=-1)  # each [B, N, 2]
+        boxes = torch.cat((center - size / 2, center + size / 2), dim=-1)  # [B, N, 4]
         scores = raw[:, 4 + self._classes].transpose(1, 2)  # [B, N, K]
         scores = scores.clamp(LEAST, 1 - LEAST)
         rows = pad_sequence(list(targets), batch_first=True)  # [B, T, 6], zeros after the last

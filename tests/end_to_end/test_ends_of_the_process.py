@@ -26,7 +26,7 @@ def test_a_signal_ends_the_run_and_a_resume_ends_it_well(here, sent, code, times
     begun = children.event()
     (here / "run.yaml").write_text(json.dumps(settings(here, frames=60)))
     arguments = ["run", str(here / "run.yaml")]
-    with children.child(children.irvis, arguments, here / "errors", 16, begun) as one:
+    with children.child(children.irvis, arguments, here / "errors", 8, begun) as one:
         assert begun.wait(children.LIMIT)
         for _ in range(times):
             children.send(one, sent)
@@ -34,7 +34,7 @@ def test_a_signal_ends_the_run_and_a_resume_ends_it_well(here, sent, code, times
     errors = (here / "errors").read_text()
     if times == 1:
         assert errors == "irvis: stopped; run.resume=true continues an unfinished run\n"
-    assert 16 <= finished(here) < 60
+    assert 8 <= finished(here) < 60
     assert_resumes(here, frames=60)
 
 

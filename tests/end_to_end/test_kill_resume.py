@@ -19,7 +19,7 @@ from tests.helpers.threads import prompt, wait_until
 
 KILLED = -signal.SIGKILL
 CHECKPOINT = 2  # batches: a run has seven checkpoints
-PAUSE_S = 0.01  # a frame, so that most of a run's time isn't its end
+PAUSE_S = 0.005  # a frame, so that most of a run's time isn't its end
 SOURCE = {
     "frames": 60,
     # each fault, before and behind checkpoints
@@ -158,7 +158,7 @@ def test_what_a_killed_run_finished_is_readable(whole, tmp_path):
     expected, _ = whole
     folder, partial = tmp_path / "out", tmp_path / "out.partial"
     given, begun = settings(folder), children.event()
-    with children.child(children.run, given, CHECKPOINT, 5 * PAUSE_S, begun) as one:
+    with children.child(children.run, given, CHECKPOINT, 10 * PAUSE_S, begun) as one:
         with prompt(children.LIMIT):
             wait_until(lambda: finished(partial) >= 24)
         one.kill()

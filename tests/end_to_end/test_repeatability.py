@@ -13,10 +13,9 @@ import time
 import cv2
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from torchvision.ops import box_iou
 
+from eval.matching import iou
 from pipeline.config import config
 from pipeline.engine import flow, runner
 from pipeline.sources import scenes
@@ -165,6 +164,6 @@ def test_another_batch_size_is_nearly_the_same(out, expected, batch):
 def matched(ours, theirs):
     """Share of our detections that are in theirs: same class, IoU 0.99, scores within 0.001."""
     same = (ours[:, None, :2] == theirs[None, :, :2]).all(-1)  # [n, m]
-    iou = box_iou(torch.from_numpy(ours[:, 2:6]), torch.from_numpy(theirs[:, 2:6])).numpy()
+    overlap = iou(ours[:, 2:6], theirs[:, 2:6])
     close = np.abs(ours[:, None, 6] - theirs[None, :, 6]) <= 1e-3
-    return (same & (iou >= 0.99) & close).any(1).mean()
+    return (same & (overlap >= 0.99) & close).any(1).mean()

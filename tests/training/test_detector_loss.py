@@ -5,7 +5,6 @@ from math import log
 import numpy as np
 import pytest
 import torch
-from torchvision.ops import box_iou
 
 from training import detector_loss as module
 from training.config import DetectorConfig
@@ -111,6 +110,8 @@ def test_images_add_up(loss, monkeypatch):
 
 def one_by_one(boxes, scores, targets, classes):
     """The sum as it is defined, an image and a target at a time."""
+    from torchvision.ops import box_iou  # seconds, which only this process takes
+
     total = 0
     for box, score, rows in zip(boxes, scores, targets, strict=True):
         false = torch.ones_like(score, dtype=torch.bool)  # [N, K]

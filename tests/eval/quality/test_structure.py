@@ -3,12 +3,10 @@
 import math
 
 import numpy as np
-import piq
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
-from torchmetrics.functional.image import visual_information_fidelity
 
 
 def tensor(image):
@@ -16,7 +14,15 @@ def tensor(image):
 
 
 def multiscale(a, b):
+    import piq  # seconds, which only this process takes
+
     return piq.multi_scale_ssim(tensor(a), tensor(b), data_range=255, reduction="none").item()
+
+
+def vif_of_piq(fused, source):
+    import piq
+
+    return piq.vif_p(tensor(fused), tensor(source), data_range=255, reduction="none").item()
 
 
 def slow_multiscale(a, b):
@@ -72,12 +78,11 @@ def test_ms_ssim_of_a_negative_is_zero(measure, photos):
 
 @pytest.mark.parametrize("size", [(41, 41), (42, 63), (190, 220)])
 def test_vif_agrees_with_piq_and_torchmetrics(measure, photos, size):
+    from torchmetrics.functional.image import visual_information_fidelity
+
     ir, vis, fused = (image[: size[0], : size[1]] for image in photos)
     ours = measure(ir, vis, fused)["vif"]
-    expected = sum(
-        piq.vif_p(tensor(fused), tensor(a), data_range=255, reduction="none").item()
-        for a in (ir, vis)
-    )
+    expected = sum(vif_of_piq(fused, a) for a in (ir, vis))
     assert ours == pytest.approx(expected, rel=1e-6)
     other = sum(visual_information_fidelity(tensor(fused), tensor(a)).item() for a in (ir, vis))
     assert ours == pytest.approx(other, rel=1e-6)
@@ -89,10 +94,7 @@ def test_vif_with_flat_parts_agrees_with_piq(measure, photos):
     ir[:, :60] = 255
     vis[100:] = 3
     fused[60:] = 254
-    expected = sum(
-        piq.vif_p(tensor(fused), tensor(a), data_range=255, reduction="none").item()
-        for a in (ir, vis)
-    )
+    expected = sum(vif_of_piq(fused, a) for a in (ir, vis))
     assert measure(ir, vis, fused)["vif"] == pytest.approx(expected, rel=1e-6)
 
 

@@ -5,10 +5,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import mlflow as library
 import pytest
 import yaml
-from mlflow import MlflowClient
 
 from common.errors import ConfigError, DataError
 from pipeline.config import config
@@ -34,12 +32,16 @@ def _environment(monkeypatch):
 
 def runs(store="mlruns", experiment="irvis"):
     """All runs of a store, the first one first, and the client."""
+    from mlflow import MlflowClient  # seconds, which only this process takes
+
     client = MlflowClient(tracking_uri=Path(store).resolve().as_uri())
     found = client.get_experiment_by_name(experiment)
     return client, client.search_runs([found.experiment_id], order_by=["start_time ASC"])
 
 
 def test_the_library_is_not_the_sink():
+    import mlflow as library
+
     assert hasattr(library, "MlflowClient")
     assert Path(library.__file__) != Path(mlflow.__file__)
 
@@ -168,6 +170,8 @@ def test_an_address_that_is_none(pairs):
 
 
 def test_a_run_that_cannot_be_logged_can_be_resumed(pairs, monkeypatch):
+    from mlflow import MlflowClient
+
     def fail(*given):
         raise OSError("no space")
 
