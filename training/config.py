@@ -26,6 +26,7 @@ NETWORKS: Mapping[str, ModuleType] = {
     "mambadfuse": mambadfuse,
 }
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Weight = Annotated[float, Field(ge=0)]
 
 
 class AugmentConfig(Section):
@@ -54,6 +55,9 @@ class LossConfig(Section):
     """Weights of the terms whose sum is minimised."""
 
     paper: PaperLoss | None = Field("journal-ir-vis", description="preset of the paper's loss")
+    weights: tuple[_Weight, _Weight, _Weight] | None = Field(
+        None, description="of intensity, texture and structure, in place of the preset's"
+    )
     detector: float = Field(0.0, ge=0, description="weight of the source's detector loss")
     outside: float = Field(
         0.0, ge=0, description="weight of the squared excess over the range of both modalities"
