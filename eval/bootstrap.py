@@ -65,19 +65,32 @@ class Bootstrap:
         """The paired difference of two arms; ``value`` is that of all images."""
         column = STATISTICS.index(statistic)
         ci95 = self._interval(self.arms[arm][:, column] - self.arms[other][:, column])
-        verdict: Verdict | None = None
-        if ci95 is not None:
-            verdict = "better" if ci95[0] > 0 else "worse" if ci95[1] < 0 else "no evidence"
-        return Difference(value, ci95, verdict)
+        return Difference(value, ci95, verdict_of(ci95))
 
     def _interval(self, draws: NDArray[np.float64]) -> Interval | None:
-        draws = draws[~np.isnan(draws)]
-        if len(draws) == 0:
-            return None
-        n = self.images
-        level = ndtr(np.sqrt(n / (n - 1)) * stdtrit(n - 1, 0.025))
-        low, high = np.quantile(draws, (level, 1 - level))
-        return float(low), float(high)
+        return interval95(draws, self.images)
+
+
+def interval95(draws: NDArray[np.float64], images: int) -> Interval | None:
+    """The 95% interval of a statistic from its draws, of which NaN are left out; None without any.
+
+    Args:
+        draws: float64 (draws).
+        images: How many images were drawn each time, at least 2 where there are draws.
+    """
+    draws = draws[~np.isnan(draws)]
+    if len(draws) == 0:
+        return None
+    level = ndtr(np.sqrt(images / (images - 1)) * stdtrit(images - 1, 0.025))
+    low, high = np.quantile(draws, (level, 1 - level))
+    return float(low), float(high)
+
+
+def verdict_of(ci95: Interval | None) -> Verdict | None:
+    """What the interval of a difference says where more is better; None without one."""
+    if ci95 is None:
+        return None
+    return "better" if ci95[0] > 0 else "worse" if ci95[1] < 0 else "no evidence"
 
 
 def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0) -> Bootstrap:

@@ -51,6 +51,29 @@ def pad_to_multiple(image: Tensor, multiple: int, margin: int = 0) -> Tensor:
     return image
 
 
+def pad_mirrored(image: Tensor, multiple: int) -> Tensor:
+    """Pad at the bottom and right by 1 to ``multiple`` pixels until both sides are multiples.
+
+    The image is mirrored with its edge pixel repeated, and on where it is smaller than what is
+    missing. A side that is a multiple already gets another ``multiple`` pixels, as in the test
+    scripts of SwinIR and its successors.
+
+    Args:
+        image: [..., H, W], H and W at least 1.
+        multiple: Both padded sides are multiples of it.
+
+    Returns:
+        [..., H', W'] with the image in the top left corner. Undone by ``crop``. Differentiable.
+    """
+    for axis in (-2, -1):
+        size = image.shape[axis]
+        index = torch.arange(multiple * (size // multiple + 1), device=image.device)  # [H' or W']
+        index = index.remainder(2 * size)
+        index = torch.minimum(index, 2 * size - 1 - index)
+        image = image.index_select(axis, index)  # [..., H', W] then [..., H', W']
+    return image
+
+
 def crop(image: Tensor, height: int, width: int, margin: int = 0) -> Tensor:
     """[..., height, width] at ``margin`` pixels from the top left corner, a view."""
     return image[..., margin : margin + height, margin : margin + width]

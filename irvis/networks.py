@@ -163,7 +163,10 @@ def _identify(name: str) -> dict[str, object]:
         known = ", ".join(sorted(shipped | set(kinds("arms"))))
         raise ConfigError(f"no fuser {shown(name)}: give a file, or one of {known}")
     stored = checkpoint.read(checkpoint.find(name))
-    return {"kind": stored.metadata.get("network", "fusionmamba_released"), "weights": name}
+    released = "fusionmamba_released"  # the authors' files do not name their network
+    if "M3_block1.dwconv.weight" in stored.tensors:
+        released = "mambadfuse"
+    return {"kind": stored.metadata.get("network", released), "weights": name}
 
 
 def _is_image(array: NDArray[Any]) -> bool:

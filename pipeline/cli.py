@@ -32,6 +32,7 @@ COMMANDS = {  # each is a module of pipeline.commands
     "report": "a page of a run, of several, or of a sweep",
     "compare": "compare runs on the same images",
     "evaluate": "score COCO predictions made by any program",
+    "masks": "score segmentation masks made by any program",
     "train": "train the fuser on pairs of images and recordings",
     "quality": "measure fused images made by any program",
     "calibrate": "estimate the registration of two cameras",

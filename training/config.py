@@ -10,16 +10,23 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from common.errors import ConfigError, shown
-from fusion.fusers import fusionmamba, gate_unet
+from fusion.fusers import fusionmamba, gate_unet, mambadfuse
 from pipeline.config import components
 from pipeline.config.config import read_settings
 from pipeline.config.sections import ComputeConfig, RunConfig
 from training.source_config import KINDS, Folders, Section, SourceConfig
 
-PaperLoss = Literal["journal-ir-vis", "journal-ct-mri", "arxiv-v1"]  # of ``losses.PRESETS``
-Network = fusionmamba.Config | gate_unet.Config
-NETWORKS: Mapping[str, ModuleType] = {"fusionmamba": fusionmamba, "gate_unet": gate_unet}
+PaperLoss = Literal[  # of ``losses.PRESETS``
+    "journal-ir-vis", "journal-ct-mri", "arxiv-v1", "mambadfuse-ir-vis", "mambadfuse-medical"
+]  # fmt: skip
+Network = fusionmamba.Config | gate_unet.Config | mambadfuse.Config
+NETWORKS: Mapping[str, ModuleType] = {
+    "fusionmamba": fusionmamba,
+    "gate_unet": gate_unet,
+    "mambadfuse": mambadfuse,
+}
 _Share = Annotated[float, Field(ge=0, le=1)]
+_Weight = Annotated[float, Field(ge=0)]
 
 
 class AugmentConfig(Section):
@@ -48,6 +55,9 @@ class LossConfig(Section):
     """Weights of the terms whose sum is minimised."""
 
     paper: PaperLoss | None = Field("journal-ir-vis", description="preset of the paper's loss")
+    weights: tuple[_Weight, _Weight, _Weight] | None = Field(
+        None, description="of intensity, texture and structure, in place of the preset's"
+    )
     detector: float = Field(0.0, ge=0, description="weight of the source's detector loss")
     outside: float = Field(
         0.0, ge=0, description="weight of the squared excess over the range of both modalities"
@@ -79,6 +89,7 @@ class ScheduleConfig(Section):
     ema: float = Field(0.995, ge=0, lt=1, description="decay of the averaged weights, the result")
     seed: int = Field(0, ge=0, description="seed of the initial weights and of the crops")
     decay: float = Field(0.0, ge=0, le=1, description="weight decay of AdamW")
+    constant: bool = Field(False, description="keep the rate after the warm-up, without a cosine")
 
     @model_validator(mode="after")
     def _warmup_ends(self) -> Self:
@@ -90,6 +101,8 @@ class ScheduleConfig(Section):
         """Learning rate of a step, from 0: linear warm-up, then half a cosine to 1 %."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
+        if self.constant:
+            return self.learning_rate
         progress = (step - self.warmup) / (self.steps - self.warmup)
         return self.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress)))
 

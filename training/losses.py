@@ -43,6 +43,9 @@ PRESETS: Mapping[str, Weights] = MappingProxyType(
         "journal-ir-vis": Weights(100.0, 10.0, 1.0),  # section 4.1.2
         "journal-ct-mri": Weights(20.0, 10.0, 10.0),  # section 5.3
         "arxiv-v1": Weights(1.0, 1.0, 10.0),  # the first version
+        # of other terms, those of ``mambadfuse_loss``
+        "mambadfuse-ir-vis": Weights(20.0, 20.0, 10.0),
+        "mambadfuse-medical": Weights(20.0, 100.0, 50.0),
     }
 )
 

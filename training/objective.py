@@ -10,7 +10,8 @@ from fusion.color import rgb_to_ycbcr, ycbcr_to_rgb
 from training.config import Config
 from training.crops import Batch
 from training.detector_loss import DetectorLoss
-from training.losses import PRESETS, Terms, fusion_terms, outside_loss
+from training.losses import PRESETS, Terms, Weights, fusion_terms, outside_loss
+from training.mambadfuse_loss import TERMS
 from training.networks import load_network
 
 
@@ -41,8 +42,9 @@ class Objective:
         total, terms, detection, outside = zero, Terms(zero, zero, zero), zero, zero
         imitation = zero
         if self._weights.paper is not None:
-            terms = fusion_terms(fused, ir=ir, vis=y)
-            total = total + PRESETS[self._weights.paper].total(terms)
+            terms = TERMS.get(self._weights.paper, fusion_terms)(fused, ir=ir, vis=y)
+            weights = self._weights.weights or PRESETS[self._weights.paper]
+            total = total + Weights(*weights).total(terms)
         if self._weights.detector:
             detection = self._detection(ycbcr_to_rgb(fused, cbcr), batch)
             total = total + self._weights.detector * detection

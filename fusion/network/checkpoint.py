@@ -6,6 +6,7 @@ or wrapped as by training scripts, and are read without running any code in them
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,14 @@ from common.tensors import check_header, check_sizes
 Architecture = TypeVar("Architecture", bound=BaseModel)
 
 SHIPPED = Path(__file__).resolve().parents[1] / "weights"
-SCAN = ("A_log", "D", "dt_bias")  # kept in 32 bits: their errors accumulate over the recurrence
-WRAPPERS = ("model", "state_dict", "net")  # keys of the state dict in files of training scripts
+# kept in 32 bits: their errors accumulate over the recurrence
+SCAN = re.compile(r"(?:^|\.)(?:A_log|A_b_log|D|D_b|D_c|dt_bias|dt_proj(?:_[bc])?\.bias)$")
+WRAPPERS = (
+    "model",
+    "state_dict",
+    "net",
+    "params",
+)  # keys of the state dict in files of training scripts
 PARALLEL = "module."  # prefix that torch's data-parallel wrappers add to every key
 
 
@@ -156,7 +163,7 @@ def save(
         metadata: Further metadata.
     """
     tensors = {
-        key: (value.half() if half and key.rpartition(".")[2] not in SCAN else value).contiguous()
+        key: (value.half() if half and not SCAN.search(key) else value).contiguous()
         for key, value in network.state_dict().items()
     }
     architecture = network.architecture.model_dump_json()

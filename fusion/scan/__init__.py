@@ -9,8 +9,9 @@ from torch import Tensor
 
 from fusion.scan.backends import BACKENDS, choose, problem
 from fusion.scan.es2d import es2d_scan
+from fusion.scan.gated import gated_scan
 
-__all__ = ["BACKENDS", "es2d_scan", "problem", "selective_scan"]
+__all__ = ["BACKENDS", "es2d_scan", "gated_scan", "problem", "selective_scan"]
 
 
 def selective_scan(

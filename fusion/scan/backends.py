@@ -2,15 +2,19 @@
 
 import importlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
 
 from common.errors import DeviceError, shown
+
+if TYPE_CHECKING:
+    from fusion.scan.gated import GatedWeights
 
 BACKENDS = ("numba", "triton", "mamba_ssm", "reference")
 _PREFERRED = {"cpu": "numba", "cuda": "triton"}  # the choice of "auto"
@@ -70,6 +74,14 @@ class ScanMap(Protocol):
         ...
 
 
+class Streamed(Protocol):
+    """The optional ``stream`` of a backend module: gated scans in pieces, without gradient."""
+
+    def __call__(self, weights: "GatedWeights") -> Callable[[Tensor], Tensor]:
+        """See ``fusion.scan.gated.gated_scan``."""
+        ...
+
+
 @dataclass(frozen=True)
 class Backend:
     """The functions of a backend module."""
@@ -77,6 +89,7 @@ class Backend:
     scan: SelectiveScan
     to_map: ScanToMap | None
     map: ScanMap | None
+    stream: Streamed | None
 
 
 def choose(backend: str, u: Tensor) -> Backend:
@@ -118,6 +131,7 @@ def _load(backend: str, device: str) -> Backend:
         module.selective_scan,
         getattr(module, "scan_to_map", None),
         getattr(module, "scan_map", None),
+        getattr(module, "stream", None),
     )
 
 

@@ -17,12 +17,15 @@ from torch.nn import functional
 
 from common.errors import DeviceError
 from fusion.scan import threads
+from fusion.scan.numba_gated import Stream
 from fusion.scan.numba_kernels import CHUNK, LANES, Floats, backward, forward
 from fusion.scan.numba_map import scan_map
 
-__all__ = ["problem", "scan_map", "selective_scan"]
+__all__ = ["problem", "scan_map", "selective_scan", "stream"]
 
 _TASK = 1 << 16  # fewest state updates worth a thread, about 40 us
+
+stream = Stream  # begins a gated scan
 
 
 def problem() -> str | None:

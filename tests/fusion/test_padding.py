@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fusion.padding import crop, pad_to_multiple, reflected_index
+from fusion.padding import crop, pad_mirrored, pad_to_multiple, reflected_index
 
 sides = st.integers(1, 70)
 
@@ -35,6 +35,25 @@ def test_inverse_and_numpy(height, width, multiple, margin):
     expected = np.pad(image.numpy(), widths, "reflect")
     assert np.array_equal(padded.numpy(), expected)
     assert torch.equal(crop(padded, height, width, margin), image)
+
+
+def test_mirrored_by_hand():
+    row = torch.tensor([[1.0, 2.0, 3.0]])
+    padded = pad_mirrored(row, 8)
+    assert padded.shape == (8, 8)
+    assert padded[0].tolist() == [1, 2, 3, 3, 2, 1, 1, 2]
+    assert (padded == padded[:1]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(height=sides, width=sides, multiple=st.sampled_from([2, 8]))
+def test_mirrored_inverse_and_numpy(height, width, multiple):
+    image = torch.rand(2, 3, height, width)
+    padded = pad_mirrored(image, multiple)
+    after = [multiple - size % multiple for size in (height, width)]  # also of multiples
+    expected = np.pad(image.numpy(), ((0, 0), (0, 0), *((0, n) for n in after)), "symmetric")
+    assert np.array_equal(padded.numpy(), expected)
+    assert torch.equal(crop(padded, height, width), image)
 
 
 def test_multiple_is_left_alone():

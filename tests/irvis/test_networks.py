@@ -79,6 +79,15 @@ def test_a_file_of_weights_says_its_kind(tmp_path, arrays):
     assert not np.array_equal(by_path, irvis.fuser("average")(ir, vis))
 
 
+def test_the_authors_files_are_told_apart_by_their_keys(tmp_path):
+    torch.save({"M3_block1.dwconv.weight": torch.ones(1)}, tmp_path / "10000_E.pth")
+    torch.save({"final_conv.weight": torch.ones(1)}, tmp_path / "model.pth")
+    kinds = [
+        irvis.networks._identify(str(tmp_path / n))["kind"] for n in ("10000_E.pth", "model.pth")
+    ]
+    assert kinds == ["mambadfuse", "fusionmamba_released"]
+
+
 def test_names_are_those_of_shipped_weights_and_of_kinds():
     assert irvis.networks._identify("gate_unet") == {"kind": "gate_unet", "weights": "gate_unet"}
     assert irvis.networks._identify("tiny") == {"kind": "fusionmamba", "weights": "tiny"}

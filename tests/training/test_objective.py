@@ -44,6 +44,16 @@ def test_the_total_is_the_weighted_sum(here, monkeypatch):
     assert len(targets) == 2
 
 
+@pytest.mark.parametrize("weights", [[0, 20, 1], [5, 0, 0.5]])
+def test_weights_take_the_place_of_the_presets(here, weights):
+    """As in the paper's Tables 10 and 11."""
+    training = trainer(make(loss={"paper": "journal-ct-mri", "weights": weights}))
+    values = dict(zip(COLUMNS, training.advance().tolist(), strict=True))
+    terms = [values[k] for k in ("intensity", "texture", "structure")]
+    assert min(terms) > 0
+    assert values["total"] == pytest.approx(np.dot(weights, terms))
+
+
 @pytest.mark.usefixtures("nothing_found")
 def test_each_detector_judges_its_own_crops(here, monkeypatch):
     judges = {}

@@ -1,0 +1,89 @@
+"""Reading masks of labels: images of one channel, and NIfTI."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from common.errors import DataError, DeviceError
+from eval.segmentation import Labels
+
+_NIFTI = (".nii.gz", ".nii")
+_IMAGES = (".png", ".bmp", ".tif", ".tiff")  # without loss
+_MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """The labels of an image (H, W) or a volume (X, Y, Z), and a voxel's size along each axis."""
+
+    labels: Labels
+    spacing: tuple[float, ...] | None
+
+
+def find_masks(folder: Path) -> dict[str, Path]:
+    """The masks in a folder by key, the file's name without its suffix; sorted.
+
+    Raises:
+        errors.DataError: There is no such folder, or two files have one key.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of masks")
+    found: dict[str, Path] = {}
+    for path, key in _keys(folder):
+        if key in found:
+            raise DataError(f"{path}: {found[key].name} is a mask of the same name; remove one")
+        found[key] = path
+    return found
+
+
+def read_mask(path: Path) -> Mask:
+    """Decode a mask; a palette's colours do not matter.
+
+    Raises:
+        errors.DataError: It can't be decoded, has several channels or numbers that are not whole.
+        errors.DeviceError: It is NIfTI and nibabel is missing.
+    """
+    if path.name.lower().endswith(_NIFTI):
+        return _nifti(path)
+    try:
+        with Image.open(path) as file:
+            if file.mode not in _MODES:
+                raise DataError(
+                    f"{path}: has several channels ({file.mode}); save labels as one channel, a "
+                    "whole number for each class"
+                )
+            return Mask(np.asarray(file).astype(np.int64), None)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DataError(f"{path}: no readable image: {error}") from error
+
+
+def _keys(folder: Path) -> Iterator[tuple[Path, str]]:
+    for path in sorted(folder.iterdir()):
+        name = path.name.lower()
+        suffix = next((end for end in (*_NIFTI, *_IMAGES) if name.endswith(end)), None)
+        if suffix is not None and path.is_file():
+            yield path, path.name[: -len(suffix)]
+
+
+def _nifti(path: Path) -> Mask:
+    try:
+        import nibabel
+    except ImportError as error:
+        raise DeviceError(
+            f"{path}: NIfTI needs nibabel, which is not installed: pip install 'irvis[medical]'"
+        ) from error
+    try:
+        image: Any = nibabel.load(path)
+        values: NDArray[np.number] = np.asanyarray(image.dataobj)
+        spacing = tuple(float(step) for step in image.header.get_zooms()[: values.ndim])
+    except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
+        raise DataError(f"{path}: no readable NIfTI file: {error}") from error
+    labels = values.astype(np.int64)
+    if (labels != values).any():
+        raise DataError(f"{path}: has values that are no whole numbers; is it a mask of labels?")
+    return Mask(labels, spacing)
