@@ -8,12 +8,13 @@ import torch
 
 from pipeline.engine import runner
 from tests.helpers import threads, toys
-from tests.helpers.runs import execute, few_draws
+from tests.helpers.runs import execute, few_draws, plugins_once
 from tests.helpers.shared import SHARED
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 few_draws()
+plugins_once()
 
 
 @pytest.fixture(scope="session")
