@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,14 @@ torch.set_num_threads(1)
 cv2.setNumThreads(1)
 few_draws()
 plugins_once()
+
+
+@pytest.fixture(autouse=True)
+def _path():
+    """Folders of tests, in which a run looks for the user's own modules, don't stay."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")
