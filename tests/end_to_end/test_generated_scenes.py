@@ -14,8 +14,8 @@ from pipeline.engine import runner
 from pipeline.images import read_image
 
 # the contract across batch sizes is one of float32
-FRAMES = 6  # one batch
-FEW = [f"source.frames={FRAMES}", "source.clip=3", "source.time=both", "compute.dtype=float32",
+FRAMES = 8
+FEW = [f"source.frames={FRAMES}", "source.clip=4", "source.time=both", "compute.dtype=float32",
        "sinks.fused.kind=images", "sinks.fused.arms=[fused]"]  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_another_batch_size_gives_the_same_within_the_contract(run, tmp_path):
     folder, _ = run
     others = [f"arms.{arm}=null" for arm in ("unet", "vis", "average", "late")]
     others += ["sinks.report=null", "sinks.side_by_side=null"]
-    overrides = [f"run.dir={tmp_path / 'run'}", *FEW, *others, "compute.batch=4"]
+    overrides = [f"run.dir={tmp_path / 'run'}", *FEW, *others, "compute.batch=7"]
     runner.run(config.load(config.DEFAULT, overrides), lambda done, total: None)
     for arm in ("fused", "ir"):
         ours, theirs = (

@@ -1,7 +1,6 @@
 """How much people differ from what is beside them, in both cameras."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -32,8 +31,7 @@ def contrasts(
         if not wanted:
             break
         for name in wanted:
-            crowded = replace(kinds[name][0], traffic="dense")  # fewer streets to paint
-            clip = quick_clip_of(seed, conditions=crowded)
+            clip = quick_clip_of(seed, conditions=kinds[name][0])
             if kinds[name][1] in (None, clip.climate.hot):
                 rows[name] += [row for i in FRAMES for row in people(clip, i)]
     return {name: dict(zip(NAMES, np.array(found).T, strict=True)) for name, found in rows.items()}
