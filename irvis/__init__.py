@@ -1,7 +1,7 @@
 """irvis from Python: run, open and compare runs, fuse, detect, measure.
 
     >>> import irvis
-    >>> run = irvis.run("demo", {"source.frames": 4, "run.name": "four"}, progress=False)
+    >>> run = irvis.run("demo", {"source.frames": 2, "run.name": "two"}, progress=False)
     >>> run.table.index.tolist()
     ['unet', 'fused', 'ir', 'vis', 'average', 'late']
     >>> run.compare("unet", "average").columns.tolist()

@@ -14,8 +14,8 @@ from pipeline.engine import runner
 from pipeline.images import read_image
 
 # the contract across batch sizes is one of float32
-FRAMES = 9
-FEW = [f"source.frames={FRAMES}", "source.clip=3", "source.time=both", "compute.dtype=float32",
+FRAMES = 8
+FEW = [f"source.frames={FRAMES}", "source.clip=4", "source.time=both", "compute.dtype=float32",
        "sinks.fused.kind=images", "sinks.fused.arms=[fused]"]  # fmt: skip
 
 

@@ -197,7 +197,7 @@ arm = st.lists(row, max_size=14).map(lambda rows: predictions(*rows))
 threshold = st.sampled_from([0.1, 0.3, 0.5, 0.75, 1.0])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(arm, arm, threshold)
 def test_agrees_with_the_slow_reference(a, b, iou):
     result = agreement(images(*IDS[:4]), {"a": a, "b": b}, confidence=0.25, iou=iou)
@@ -209,7 +209,7 @@ def test_agrees_with_the_slow_reference(a, b, iou):
     assert result.share["a", "b"] == (2 * pairs / (n_a + n_b) if n_a + n_b else None)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(arm, arm, threshold)
 def test_between_half_and_all_of_the_best_assignment(a, b, iou):
     """Greedy pairs are a maximal matching, and no matching has more than twice as many."""
@@ -222,7 +222,7 @@ def test_between_half_and_all_of_the_best_assignment(a, b, iou):
     assert best / 2 <= pairs <= best
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(arm, min_size=1, max_size=4), threshold, st.randoms(use_true_random=False))
 def test_laws(arms, iou, random):
     """Symmetry, bounds, and that neither the order of arms nor of detections matters."""

@@ -199,7 +199,7 @@ def scenes(draw):
     return result
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(images=scenes())
 def test_agrees_with_the_slow_reference(images):
     found = [

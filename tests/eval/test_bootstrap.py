@@ -64,7 +64,7 @@ def scenes(draw: st.DrawFn, *, ties: bool) -> tuple[list[Detections], list[Label
     return found, labels
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(scene=scenes(ties=True), seed=st.integers(0, 1000))
 def test_draws_equal_the_plain_formula_on_the_drawn_images(scene, seed):
     matches = match_images(*scene)

@@ -215,7 +215,7 @@ def random_data(seed, *, images, classes, labels, crowds, detections, levels, sc
     return truth, predictions
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),
     images=st.integers(1, 4),

@@ -133,7 +133,7 @@ detection = st.tuples(cls, score, corner, corner, side, side)
 label = st.tuples(cls, corner, corner, side, side)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.lists(detection, max_size=7), st.lists(label, max_size=5)), max_size=3)
 )

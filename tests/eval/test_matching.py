@@ -100,7 +100,7 @@ def box_rows(draw: st.DrawFn, size: int) -> np.ndarray:
     return boxes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(found=box_rows(8), truth=box_rows(5), data=st.data())
 def test_agrees_with_the_slow_reference(found, truth, data):
     def classes(n):

@@ -85,7 +85,7 @@ def slow(outcomes, labels, images):
     return math.exp(sum(logs) / 9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     outcomes=st.lists(st.booleans(), max_size=30),
     images=st.integers(1, 150),

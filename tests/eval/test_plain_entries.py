@@ -26,7 +26,7 @@ def is_plain(entry):
     return kept and prediction_problem(entry) is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(sorted(PLAIN)), ODD, max_size=2), max_size=4))
 def test_plain_is_what_no_entry_has_a_problem_with(changes):
     entries = [PLAIN | change for change in changes]

@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline import cli
 from pipeline.engine import runner
 from tests.helpers import toy_recording
-from tests.helpers.runs import execute, few_draws
+from tests.helpers.runs import execute, few_draws, plugins_once
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 60  # seconds after which a child hangs
@@ -25,6 +25,7 @@ PRELOAD = [
 ]  # fmt: skip
 
 few_draws()
+plugins_once()
 
 
 @contextmanager

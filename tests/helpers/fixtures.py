@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -8,12 +9,21 @@ import torch
 
 from pipeline.engine import runner
 from tests.helpers import threads, toys
-from tests.helpers.runs import execute, few_draws
+from tests.helpers.runs import execute, few_draws, plugins_once
 from tests.helpers.shared import SHARED
 
 torch.set_num_threads(1)
 cv2.setNumThreads(1)
 few_draws()
+plugins_once()
+
+
+@pytest.fixture(autouse=True)
+def _path():
+    """Folders of tests, in which a run looks for the user's own modules, don't stay."""
+    before = sys.path.copy()
+    yield
+    sys.path[:] = before
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,8 @@
 """The command line as a user types it: exit codes, one-line errors, and the files it leaves."""
 
 import json
-import os
 import re
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 
@@ -259,17 +257,16 @@ def test_download_of_an_unknown_name(capsys):
 def test_the_script_is_thin_and_works_from_anywhere(toy, monkeypatch, capfd):
     script = ROOT / "run_pipeline.py"
     assert len(script.read_text().splitlines()) < 60
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    arguments = [sys.executable, script, "toy.yaml", "arms.ir=null", "arms.late=null"]
-    done = subprocess.run(
-        arguments, cwd=toy, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "6 of 6 pairs" in done.stdout
-    monkeypatch.setattr(sys, "argv", [str(script), "toy.yaml", "x=1"])
-    with pytest.raises(SystemExit) as wrong:
-        runpy.run_path(str(script), run_name="__main__")
-    assert wrong.value.code == 2
+
+    def run(*overrides):
+        monkeypatch.setattr(sys, "argv", [str(script), "toy.yaml", *overrides])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(script), run_name="__main__")
+        return end.value.code
+
+    assert run("arms.ir=null", "arms.late=null") == 0
+    assert "6 of 6 pairs" in capfd.readouterr().out
+    assert run("x=1") == 2
     errors = capfd.readouterr().err
     assert "Traceback" not in errors
     assert errors.count("\n") == 1

@@ -15,14 +15,14 @@ from tests.scenes.contrasts import contrasts
 
 @pytest.fixture(scope="module")
 def people():
-    """How people differ from what is beside them, at each time of day."""
-    day = Conditions("day")
+    """How people differ from what is beside them, at each time of day; many are in a street."""
+    day, night, dusk = (Conditions(time, traffic="dense") for time in ("day", "night", "dusk"))
     kinds = {
-        "night": (Conditions("night"), None),
+        "night": (night, None),
         "hot day": (day, True),
         "cool day": (day, False),
-        "dusk": (Conditions("dusk"), None),
-        "fog": (Conditions("day", "fog"), None),
+        "dusk": (dusk, None),
+        "fog": (replace(day, weather="fog"), None),
     }
     return contrasts(kinds, more_than=12)
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -82,9 +84,10 @@ def test_it_goes_on_from_the_shipped_weights():
 
 @pytest.mark.slow
 def test_a_killed_run_goes_on_where_it_was(scenes, tmp_path, monkeypatch):
+    recipe = replace(RECIPE, batch=1)
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    whole = train(scenes, RECIPE, tmp_path / "whole")
+    whole = train(scenes, recipe, tmp_path / "whole")
 
     def killed(scenes, recipe, step):
         if step == 3:
@@ -94,8 +97,8 @@ def test_a_killed_run_goes_on_where_it_was(scenes, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(demo_detector, "make_batch", killed)
         with pytest.raises(KeyboardInterrupt):
-            train(scenes, RECIPE, tmp_path / "killed")
-    resumed = train(scenes, RECIPE, tmp_path / "killed")
+            train(scenes, recipe, tmp_path / "killed")
+    resumed = train(scenes, recipe, tmp_path / "killed")
     assert resumed.step == whole.step == 4
     for key, value in whole.average.items():
         assert torch.equal(value, resumed.average[key]), key

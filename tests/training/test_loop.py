@@ -11,7 +11,7 @@ from fusion.fusers import fusionmamba
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
 from pipeline.images import pair_id, read_image
-from tests.helpers.recipes import NETWORK, killed_at, make, rows, trainer
+from tests.helpers.recipes import MAMBA, killed_at, make, rows, trainer
 from tests.helpers.runs import silent
 from training import config
 from training.loop import train
@@ -32,7 +32,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(here, compute):
         pytest.skip("needs a CUDA device")
     # on CUDA only the reference adds up in one order
     scan = "reference" if compute["device"] == "cuda" else "auto"
-    more = {"compute": {**compute, "batch": 2}, "network": {**NETWORK, "scan": scan}}
+    more = {"compute": {**compute, "batch": 2}, "network": {**MAMBA, "scan": scan}}
     whole = train(make(**more), silent)
     for again in (False, True):  # killed after a checkpoint, and again before the next one
         with pytest.raises(KeyboardInterrupt):
@@ -79,7 +79,7 @@ def test_what_a_resumed_run_must_keep(here):
 
 
 def test_the_result_is_a_fuser_that_says_what_it_was_trained_on(here):
-    outcome = train(make(), silent)
+    outcome = train(make(network=MAMBA), silent)
     stored = checkpoint.read(outcome.weights)
     kept = {key: value.dtype for key, value in stored.tensors.items()}
     assert {kept[key] for key in kept if key.endswith(("A_log", ".D", "dt_bias"))} == {
@@ -106,7 +106,8 @@ def test_the_result_is_a_fuser_that_says_what_it_was_trained_on(here):
 def test_a_warm_start_begins_with_the_weights_and_owns_up_to_their_pairs(here):
     first = train(make(), silent)
     source = {"kind": "files", "ir": "pairs/ir", "vis": "pairs/vis", "exclude_last": 4}
-    checked = make(network={"weights": str(first.weights)}, data__sources={"few": source})
+    begun = {"kind": "gate_unet", "weights": str(first.weights)}
+    checked = make(network=begun, data__sources={"few": source})
     begun = trainer(checked).network.state_dict()
     for key, value in checkpoint.read(first.weights).tensors.items():
         assert torch.equal(begun[key], value.float()), key
@@ -124,7 +125,7 @@ def test_other_first_weights_under_the_same_name_are_no_resume(here):
 
     def draw(seed):
         torch.manual_seed(seed)
-        checkpoint.save(weights, FusionMamba(Architecture(**NETWORK)))
+        checkpoint.save(weights, FusionMamba(Architecture(**MAMBA)))
 
     draw(1)
     with pytest.raises(KeyboardInterrupt):
@@ -176,7 +177,7 @@ def test_the_rate_warms_up_and_falls():
     assert np.argmax(rates) in (99, 100)
 
 
-@pytest.mark.parametrize("network", [{"kind": "gate_unet"}, {**NETWORK, "head": "gate"}])
+@pytest.mark.parametrize("network", [{"kind": "gate_unet"}, {**MAMBA, "head": "gate"}])
 def test_networks_with_a_gate_learn_and_are_kept(here, network):
     outcome = train(make(network=network), silent)
     kind = network.get("kind", "fusionmamba")

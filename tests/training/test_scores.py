@@ -29,12 +29,12 @@ sinks: {results: {kind: results}}
 
 @pytest.fixture
 def street(tmp_path, monkeypatch):
-    """Four frames in MSRS's layout; one has a region to ignore and no label."""
+    """Three frames in MSRS's layout; one has a region to ignore and no label."""
     monkeypatch.chdir(tmp_path)
     for name in ("ir", "vi", "labels"):
         (tmp_path / "set" / name).mkdir(parents=True)
     clip = Clip(21, 0, size=(256, 320), frame_rate=10, conditions=Conditions("dusk"))
-    for index in range(4):
+    for index in range(3):
         scene = clip.scene(15 * index)
         Image.fromarray(scene.ir).save(tmp_path / "set" / "ir" / f"{index}.png")
         Image.fromarray(scene.vis).save(tmp_path / "set" / "vi" / f"{index}.png")
@@ -72,6 +72,7 @@ def test_they_are_those_of_a_run(street):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("nothing_found")
 def test_scores_of_a_labelled_set(here, monkeypatch):
     """The mean and late fusion once; the network every third step and at the end; resumed too."""
     monkeypatch.setattr(loop, "HELD", 2)  # batches of crops at each score

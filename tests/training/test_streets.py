@@ -34,7 +34,7 @@ def test_moments_are_two_seconds_apart(painted_streets):
 
 
 def test_many_streets_are_drawn_in_their_order_by_other_processes(monkeypatch):
-    monkeypatch.setattr(streets, "FEW", 2)
+    monkeypatch.setattr(streets, "FEW", 1)
     seeds = range(streets.FIRST_SEED, streets.FIRST_SEED + streets.FEW + 1)
     drawn = list(streets.many(seeds, 1, (64, 80)))
     assert len(drawn) == len(seeds)

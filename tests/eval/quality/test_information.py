@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from skimage.measure import shannon_entropy
-from sklearn.metrics import mutual_info_score
 
 
 def test_entropy_agrees_with_scikit_image(measure, photos):
@@ -11,6 +10,8 @@ def test_entropy_agrees_with_scikit_image(measure, photos):
 
 
 def test_mutual_information_agrees_with_scikit_learn(measure, photos):
+    from sklearn.metrics import mutual_info_score  # a second, which only this process takes
+
     ir, vis, fused = (image.ravel() for image in photos)
     nats = mutual_info_score(ir, fused) + mutual_info_score(vis, fused)
     assert measure(*photos)["mi"] == pytest.approx(nats / np.log(2), rel=1e-10)

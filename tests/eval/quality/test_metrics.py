@@ -44,7 +44,7 @@ def test_names():
     assert [metric.key for metric in METRICS if not metric.higher_is_better] == ["nabf"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(images=triples())
 def test_values_are_in_range_or_not_defined(images):
     ir, vis, fused = batch(*([image] for image in images))

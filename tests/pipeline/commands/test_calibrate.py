@@ -25,6 +25,7 @@ from scenes.climate import Conditions
 from scenes.render import Clip
 from tests.helpers.runs import silent
 from tests.helpers.textures import corner_error, textures
+from tests.scenes.clips import painted
 
 SIZE = (256, 320)  # of the visible image
 HALF = (128, 160)
@@ -38,8 +39,10 @@ def render(homography, times=("day", "dusk"), frames=3):
     """(infrared, visible RGB) at SIZE."""
     pairs = []
     for number, time in enumerate(times):
-        clip = Clip(5, number, size=SIZE, frame_rate=Fraction(1, 2), ir_homography=homography,
-                    conditions=Conditions(time))  # fmt: skip
+        clip = painted(Clip(
+            5, number, size=SIZE, frame_rate=Fraction(1, 2), ir_homography=homography,
+            conditions=Conditions(time),
+        ))  # fmt: skip
         scenes = [clip.scene(index) for index in range(frames)]
         pairs += [(scene.ir, scene.vis) for scene in scenes]
     return pairs

@@ -12,6 +12,7 @@ from pipeline.geometry.misalignment import TELLING, best, misalignment
 from pipeline.images import to_grey
 from scenes.climate import Conditions
 from scenes.render import Clip
+from tests.scenes.clips import painted
 
 MARGIN = 24
 
@@ -21,7 +22,7 @@ def drive():
     """Three moments of a day and of a night, 320x256: (infrared, visible luminance)."""
     pairs = []
     for time in ("day", "night"):
-        clip = Clip(3, 0, size=(256, 320), frame_rate=1, conditions=Conditions(time))
+        clip = painted(Clip(3, 0, size=(256, 320), frame_rate=1, conditions=Conditions(time)))
         scenes = [clip.scene(index) for index in (0, 2, 4)]
         pairs += [(scene.ir, to_grey(scene.vis)) for scene in scenes]
     return pairs

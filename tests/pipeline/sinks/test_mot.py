@@ -3,7 +3,6 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from trackers.io.mot import load_mot_file
 
 from common.errors import ConfigError, DataError
 from pipeline.sinks import mot
@@ -68,6 +67,8 @@ def test_columns(tmp_path):
 
 
 def test_another_program_reads_it(tmp_path):
+    from trackers.io.mot import load_mot_file  # half a second, which only this process takes
+
     run(tmp_path, [[moving(i), (200, 100, 240, 180, 0.5, 0)] for i in range(5)])
     frames = load_mot_file(tmp_path / "run" / "mot" / "fused.txt")
     assert sorted(frames) == [2, 3, 4, 5]

@@ -2,7 +2,6 @@ import json
 import sys
 
 import pytest
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from common.errors import ConfigError, DataError
 from pipeline.config import config
@@ -17,6 +16,8 @@ SINKS = {"tb": {"kind": "tensorboard"}, "results": {"kind": "results"}}
 
 def read(folder):
     """Scalars and texts of the one event file in a folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
     (path,) = folder.iterdir()
     events = EventAccumulator(str(path))
     events.Reload()

@@ -61,7 +61,7 @@ def test_a_variable_rate():
     ]  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=120)
 @given(TIMES, TIMES, st.integers(0, 40))
 def test_as_many_pairs_and_as_near_as_the_whole_programme_finds(ir, vis, tolerance):
     found = pair(ir, vis, tolerance)
@@ -69,7 +69,7 @@ def test_as_many_pairs_and_as_near_as_the_whole_programme_finds(ir, vis, toleran
     assert score(found) == oracle(ir, vis, tolerance)
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(TIMES, TIMES, st.integers(0, 40))
 def test_output_is_in_order_of_time(ir, vis, tolerance):
     found = pair(ir, vis, tolerance)
@@ -83,7 +83,7 @@ def test_a_frame_too_late_for_a_forced_decision_keeps_the_order_of_its_stream():
     assert_a_matching(found, ir, [20, 20, 31], 6)
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(TIMES, TIMES, st.integers(0, 40), st.integers(1, 5))
 def test_forced_decisions_still_give_a_matching(ir, vis, tolerance, look_ahead):
     found = pair(ir, vis, tolerance, look_ahead=look_ahead)
@@ -91,7 +91,7 @@ def test_forced_decisions_still_give_a_matching(ir, vis, tolerance, look_ahead):
     assert score(found)[0] <= oracle(ir, vis, tolerance)[0]
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(TIMES, TIMES, st.integers(0, 40), st.data())
 def test_frames_inside_the_reorder_window_are_put_in_order(ir, vis, tolerance, data):
     # A frame moved back by up to REORDER places was overtaken by as many others.
@@ -102,7 +102,7 @@ def test_frames_inside_the_reorder_window_are_put_in_order(ir, vis, tolerance, d
     assert pair(*mixed, tolerance) == pair(ir, vis, tolerance)
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 300), max_size=40), TIMES, st.integers(0, 3), st.integers(0, 20))
 def test_any_order_loses_no_frame(ir, vis, reorder, tolerance):
     matches = list(pair_by_time(stream(ir), stream(vis), Matcher(tolerance, reorder=reorder)))
@@ -122,7 +122,7 @@ def test_a_frame_later_than_the_window_comes_out_alone():
     assert len(whole(pair(ir, [0, 10, 20, 30, 40, 50], 2, reorder=4))) == 6
 
 
-@settings(max_examples=150)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 9), max_size=5), st.lists(st.integers(0, 9), max_size=5),
        st.integers(0, 9))  # fmt: skip
 def test_of_equal_matchings_the_latest_frame_is_left_out(ir, vis, tolerance):

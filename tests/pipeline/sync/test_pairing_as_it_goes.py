@@ -107,7 +107,7 @@ def test_an_ended_stream_lets_the_other_flow():
     assert all(a is None for a, _ in found[1:])
 
 
-@settings(max_examples=120)
+@settings(max_examples=60)
 @given(TIMES, TIMES, st.integers(0, 40), st.randoms(use_true_random=False))
 def test_the_order_of_arrival_of_the_streams_changes_nothing(ir, vis, tolerance, generator):
     waiting = {"ir": stream(ir), "vis": stream(vis)}
