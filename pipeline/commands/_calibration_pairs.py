@@ -21,7 +21,7 @@ _T = TypeVar("_T")
 def open_evenly(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
     """The source of the pairs; of image folders, only those that are used are decoded."""
     source = open_pairs(ir, vis, settings)
-    return source.of(_spread(source.paired())) if isinstance(source, ImagePairs) else source
+    return source.of(spread(source.paired())) if isinstance(source, ImagePairs) else source
 
 
 def read_pairs(source: Source) -> list[Pair]:
@@ -39,7 +39,7 @@ def read_pairs(source: Source) -> list[Pair]:
             kept.append(pair)
             if len(kept) == 2 * PAIRS:  # the number of all pairs is not known in advance
                 kept, step = kept[::2], 2 * step
-    return _spread(kept)
+    return spread(kept)
 
 
 def _checked(pair: FramePair | BadPair | Dropped) -> tuple[str, Pair] | None:
@@ -52,11 +52,11 @@ def _checked(pair: FramePair | BadPair | Dropped) -> tuple[str, Pair] | None:
     return pair.key, (to_grey(pair.ir.image), to_grey(pair.vis.image))
 
 
-def _spread(items: Sequence[_T]) -> list[_T]:
-    """At most 40 of the items, evenly spaced, including the first and the last."""
-    if len(items) <= PAIRS:
+def spread(items: Sequence[_T], most: int = PAIRS) -> list[_T]:
+    """At most so many of the items, evenly spaced, including the first and the last."""
+    if len(items) <= most:
         return list(items)
-    return [items[i] for i in np.linspace(0, len(items) - 1, PAIRS).round().astype(int)]
+    return [items[i] for i in np.linspace(0, len(items) - 1, most).round().astype(int)]
 
 
 def _sizes(pair: Pair) -> str:

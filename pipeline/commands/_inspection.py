@@ -11,6 +11,7 @@ from common.errors import DataError
 from common.modality import MODALITIES, Modality
 from eval.label_report import LabelReport
 from eval.light import Light, light_of, named_light
+from pipeline.commands._calibration_pairs import spread
 from pipeline.commands._opened import range_of
 from pipeline.frames import BadPair, Dropped, Image, Misalignment
 from pipeline.geometry.misalignment import misalignment
@@ -88,7 +89,7 @@ def sample_stills(source: ImagePairs, title: str, count: int, show: Show) -> Ins
             found.cameras[next(iter(files))].alone += 1
     _add_labels(found, source, source.keys)
     checks = Plausibility()
-    chosen = evenly(source.paired(), count)
+    chosen = spread(source.paired(), count)
     for done, key in enumerate(chosen, 1):
         files = source.files(key)
         try:
@@ -148,13 +149,6 @@ def watch_recordings(
     for look in kept:
         _add_look(found, look)
     return found
-
-
-def evenly(keys: Sequence[str], count: int) -> list[str]:
-    """At most ``count`` of the keys, evenly spaced, with the first and the last."""
-    if len(keys) <= count:
-        return list(keys)
-    return [keys[i] for i in np.linspace(0, len(keys) - 1, count).round().astype(int)]
 
 
 def _add_labels(found: Inspection, source: ImagePairs, keys: Sequence[str]) -> None:
