@@ -128,8 +128,8 @@ def download(name: str) -> Path:
         return _keep(url, target, release.sha256)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise WeightsError(
-            f"cannot download {file_name} from {url} ({error}); put the file at {target} or name "
-            "its path"
+            f"cannot download {file_name} from {url} ({error}); put the file at {target}, or give "
+            "its path: detector.weights=FILE"
         ) from error
 
 

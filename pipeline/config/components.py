@@ -120,9 +120,15 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
     return checked
 
 
-def suggest(word: str, choices: Sequence[str]) -> str:
-    """The end of a message about an unknown name: the closest choice, and all choices."""
-    close = difflib.get_close_matches(cut(word), choices, n=1)
+def suggest(word: str, choices: Sequence[str], others: Sequence[str] = ()) -> str:
+    """The end of a message about an unknown name: the closest name, and all choices.
+
+    Args:
+        word: The unknown name.
+        choices: Names that are listed.
+        others: Names that may be meant too.
+    """
+    close = difflib.get_close_matches(cut(word), [*choices, *others], n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}choose from {', '.join(choices) or 'nothing: there are none'}"
 
@@ -157,16 +163,20 @@ def module_of(part: str, kind: str, key: str | None = None) -> ModuleType:
         return _import_own(module, key)
     if is_own(kind):
         return _import_own(kind, key)
+    choices = suggest(kind, kinds(part), _own_files())
     raise ConfigError(
-        f"{key}.kind: unknown {shown(kind)}; {suggest(kind, kinds(part))}, or give the dotted path "
-        "of your own module"
+        f"{key}.kind: unknown {shown(kind)}; {choices}, or give the dotted path of your own module"
     )
 
 
 def is_own(kind: str) -> bool:
     """Whether a kind is the user's own: a dotted path, or a file in the working folder."""
     # listed, because the name of a file may be too long to be asked for
-    return "." in kind or (kind.isidentifier() and kind in (p.stem for p in Path().glob("*.py")))
+    return "." in kind or (kind.isidentifier() and kind in _own_files())
+
+
+def _own_files() -> list[str]:
+    return [path.stem for path in Path().glob("*.py")]
 
 
 def _import_own(kind: str, key: str) -> ModuleType:

@@ -80,6 +80,9 @@ def settings(part: str, kind: str | None = None) -> list[Setting]:
 
 def _model(part: str, kind: str | None) -> type[BaseModel]:
     if part not in PARTS:
+        homes = [f"irvis kinds {home} {part}" for home in FOLDERS if part in kinds(home)]
+        if homes and kind is None:
+            raise ConfigError(f"{part} is a kind and no part: {' or '.join(homes)}")
         raise ConfigError(f"no part {shown(part)}; {suggest(part, PARTS)}")
     if part in SECTIONS:
         if kind is not None:

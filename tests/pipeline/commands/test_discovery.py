@@ -65,11 +65,18 @@ def test_own_modules_and_sections_are_described(capsys):
         (["armz"], "no part 'armz'; did you mean 'arms'"),
         (["arms", "averag"], "did you mean 'average'"),
         (["compute", "x"], "compute has no kinds"),
+        (["video"], "video is a kind and no part: irvis kinds source video or irvis kinds sinks"),
     ],
 )
 def test_what_there_isn_t_is_refused(arguments, what, capsys):
     assert cli.main(["kinds", *arguments]) == 2
     assert what in capsys.readouterr().err
+
+
+def test_a_file_of_the_working_folder_is_suggested(here, capsys):
+    (here / "own_fuser.py").write_text("")
+    assert cli.main(["kinds", "arms", "own_fusr"]) == 2
+    assert "did you mean 'own_fuser'? choose from average" in capsys.readouterr().err
 
 
 def test_a_part_with_kinds_has_no_settings_of_its_own():
