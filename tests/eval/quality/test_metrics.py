@@ -44,7 +44,7 @@ def test_names():
     assert [metric.key for metric in METRICS if not metric.higher_is_better] == ["nabf"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(images=triples())
 def test_values_are_in_range_or_not_defined(images):
     ir, vis, fused = batch(*([image] for image in images))
@@ -58,7 +58,7 @@ def test_values_are_in_range_or_not_defined(images):
             assert metric.low - 1e-9 <= value.item() <= metric.high + 1e-9, metric.name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(images=triples())
 def test_sources_are_interchangeable(images):
     ir, vis, fused = batch(*([image] for image in images))
@@ -68,7 +68,7 @@ def test_sources_are_interchangeable(images):
         torch.testing.assert_close(one[key], other[key], rtol=1e-6, atol=1e-7, equal_nan=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(images=triples(), seed=st.integers(0, 1000))
 def test_statistics_do_not_depend_on_the_pixels_order(images, seed):
     order = np.random.default_rng(seed).permutation(images[0].size)
