@@ -19,11 +19,12 @@ from pipeline.engine.order import Order
 from pipeline.engine.shard_log import Kept, ShardLog
 from pipeline.engine.shard_worker import OUTCOME, Worker
 from pipeline.engine.sharded import Sharded
-from pipeline.frames import Frame, FramePair, Item, Result, Shard
+from pipeline.frames import Frame, FramePair, Item, Result
 from pipeline.images import write_png
 from pipeline.interfaces import Source
 from pipeline.run_folder.names import LEDGER
 from pipeline.run_folder.shard_folder import finish
+from pipeline.shard import Shard
 
 SIZE = (480, 640)
 LABELS = 8  # of a pair

@@ -18,7 +18,8 @@ from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
 from eval.named_labels import NamedLabels
-from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result, Shard
+from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
+from pipeline.shard import Shard
 
 
 class Thread(Protocol):

@@ -1,7 +1,7 @@
 """Looks at a source: sizes, depths, light and misalignment of some pairs, times of all frames."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -16,8 +16,8 @@ from pipeline.commands._opened import range_of
 from pipeline.frames import BadPair, Dropped, Image, Misalignment
 from pipeline.geometry.misalignment import misalignment
 from pipeline.images import to_eight_bit, to_grey
-from pipeline.interfaces import Source
 from pipeline.sources._plausibility import Plausibility, in_colour
+from pipeline.sources._recordings import RecordedPairs
 from pipeline.sources.image_folder import ImagePairs
 
 Show = Callable[[int, int | None], None]
@@ -110,14 +110,11 @@ def sample_stills(source: ImagePairs, title: str, count: int, show: Show) -> Ins
     return found
 
 
-def watch_recordings(
-    source: Source, depths: Mapping[Modality, int], count: int, show: Show
-) -> Inspection:
+def watch_recordings(source: RecordedPairs, count: int, show: Show) -> Inspection:
     """Look at two recordings, whose frames are all decoded.
 
     Args:
         source: The recordings.
-        depths: Bits of a channel in the file of each.
         count: Pairs whose pixels are looked at, or up to twice as many.
         show: Called with the number of pairs so far, and of all if known.
     """
@@ -140,7 +137,7 @@ def watch_recordings(
         if source.has_labels and len(source.label_classes(source.label_key(pair))) == 0:
             found.empty += 1
         for camera, frame in (("ir", pair.ir), ("vis", pair.vis)):
-            found.cameras[camera].kinds[_kind(frame.image, f"{depths[camera]} bit")] += 1
+            found.cameras[camera].kinds[_kind(frame.image, f"{source.bits[camera]} bit")] += 1
         if found.pairs % step == 0:
             kept.append(_look(pair.key, pair.ir.image, pair.vis.image))
             if len(kept) == 2 * count:  # the number of all pairs is not known in advance

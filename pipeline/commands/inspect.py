@@ -4,12 +4,11 @@ import argparse
 from pathlib import Path
 
 from common.errors import ConfigError
-from common.modality import MODALITIES
 from pipeline.commands._inspection import Inspection, sample_stills, watch_recordings
 from pipeline.commands._inspection_text import lines
 from pipeline.commands._opened import open_paths
 from pipeline.commands._terminal import print_lines, progress
-from pipeline.sources._video_open import bits
+from pipeline.sources._recordings import RecordedPairs
 from pipeline.sources.image_folder import ImagePairs
 
 PAIRS = 40
@@ -23,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="DATA",
         help="as of irvis init: a folder that holds both cameras' (ir/ vi/ ...), a data set or its "
-        "data.yaml, or infrared and visible: folders of images, or recordings",
+        "data.yaml, a bag (ROS, MCAP), or infrared and visible: folders of images, or recordings",
     )
     parser.add_argument("--labels", type=Path, help="folder or file of labels")
     parser.add_argument(
@@ -58,5 +57,5 @@ def inspect(paths: list[Path], labels: Path | None, pairs: int) -> Inspection:
     with opened.source as source, progress() as show:
         if isinstance(source, ImagePairs):
             return sample_stills(source, opened.title, pairs, show)
-        depths = {camera: bits(opened.settings[camera], None) for camera in MODALITIES}
-        return watch_recordings(source, depths, pairs, show)
+        assert isinstance(source, RecordedPairs)
+        return watch_recordings(source, pairs, show)

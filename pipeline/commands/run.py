@@ -32,6 +32,7 @@ sections of a configuration, each with an override:
   evaluation    how they are scored           evaluation.classes=[person,car]
   compute       device, batch, dtype          compute.device=cuda
   sinks         what is written               sinks.detections.kind=parquet
+  engine        who computes (in compute)     compute.engine.kind=ray
 irvis kinds lists what there is for each, irvis kinds arms fusionmamba the settings of a kind."""
 
 

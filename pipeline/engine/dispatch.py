@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from common.errors import DeviceError
-from pipeline.frames import Shard
 from pipeline.run_folder.shard_folder import (
     done_numbers,
     read_done,
@@ -20,6 +19,7 @@ from pipeline.run_folder.shard_folder import (
     try_pairs,
     try_path,
 )
+from pipeline.shard import Shard
 
 LOOK_S = 1.0  # between two looks at the progress of the workers
 TRIES = 3  # of a shard, and of a worker that dies before it is ready

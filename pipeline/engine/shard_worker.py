@@ -24,11 +24,11 @@ from pipeline.engine.order import Order
 from pipeline.engine.said import listening
 from pipeline.engine.sent_weights import with_weights
 from pipeline.engine.shard_log import ShardLog
-from pipeline.frames import Shard
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import Source, Summary
 from pipeline.run_folder.names import LEDGER
 from pipeline.run_folder.shard_folder import PROGRESS, finish
+from pipeline.shard import Shard
 
 OUTCOME = "outcome.json"
 INTERVAL_S = 0.5  # between two writings of a shard's progress

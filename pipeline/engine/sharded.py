@@ -17,10 +17,11 @@ from pipeline.engine.ledger import Ledger
 from pipeline.engine.shard_log import IMAGES, Kept, read_log
 from pipeline.engine.shard_worker import OUTCOME
 from pipeline.engine.stream import Stream, Task
-from pipeline.frames import BadPair, Shard
+from pipeline.frames import BadPair
 from pipeline.interfaces import Summary
 from pipeline.run_folder.names import LEDGER
 from pipeline.run_folder.shard_folder import shard_path, write_plan
+from pipeline.shard import Shard
 
 WAIT_S = 0.5  # between two looks at what the workers do
 

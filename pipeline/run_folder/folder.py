@@ -23,6 +23,7 @@ from pipeline.run_folder.names import (
     SAID,
 )
 from pipeline.run_folder.shard_folder import PLAN, SHARDS, done_numbers
+from pipeline.run_folder.state import done_pairs
 
 RUNS = Path("runs")
 
@@ -236,18 +237,6 @@ def latest(name: str, suffix: str = "") -> Path | None:
         if (match := pattern.fullmatch(folder.name))
     ]
     return max(folders)[1] if folders else None
-
-
-def done_pairs(partial: Path) -> int:
-    """The pairs that all sinks of an unfinished run have written to disk."""
-    # the last complete line of the progress file
-    path = partial / PROGRESS
-    if not path.is_file():
-        return 0
-    # the last line may be half a line, and a disk that lost power leaves anything
-    lines = path.read_bytes().split(b"\n")[:-1]
-    whole = [line for line in lines if re.fullmatch(rb"[0-9]{1,18}", line)]
-    return int(whole[-1]) if whole else 0
 
 
 def _lock(partial: Path) -> BaseFileLock:

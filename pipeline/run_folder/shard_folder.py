@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from common.checksums import sha256
 from common.errors import ConfigError, DataError
 from common.files import MEGABYTE, load_json, write_json, writing
-from pipeline.frames import Shard
+from pipeline.shard import Shard
 
 PLAN = "shards.json"
 SHARDS = "shards"

@@ -1,11 +1,11 @@
 """How far a run has come that isn't finished."""
 
+import re
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.run_folder.folder import done_pairs, partial_of
-from pipeline.run_folder.names import LOCK, PARTIAL_SUFFIX
+from pipeline.run_folder.names import LOCK, PARTIAL_SUFFIX, PROGRESS
 from pipeline.run_folder.shard_folder import (
     done_numbers,
     read_plan,
@@ -19,7 +19,9 @@ def state(folder: Path) -> str | None:
 
     Only names and small files are read, and nothing is changed.
     """
-    partial = folder if folder.resolve().name.endswith(PARTIAL_SUFFIX) else partial_of(folder)
+    partial = folder
+    if not folder.resolve().name.endswith(PARTIAL_SUFFIX):
+        partial = Path(f"{folder}{PARTIAL_SUFFIX}")
     if not partial.is_dir() or (partial != folder and folder.exists()):
         return None
     pairs = done_pairs(partial)
@@ -36,6 +38,18 @@ def state(folder: Path) -> str | None:
         running = running_pairs(partial)
         text += f", {len(running)} in work ({sum(running)} pairs)"
     return f"{partial}: {verb}; {text}, {pairs} pairs are written"
+
+
+def done_pairs(partial: Path) -> int:
+    """The pairs that all sinks of an unfinished run have written to disk."""
+    # the last complete line of the progress file
+    path = partial / PROGRESS
+    if not path.is_file():
+        return 0
+    # the last line may be half a line, and a disk that lost power leaves anything
+    lines = path.read_bytes().split(b"\n")[:-1]
+    whole = [line for line in lines if re.fullmatch(rb"[0-9]{1,18}", line)]
+    return int(whole[-1]) if whole else 0
 
 
 def _locked(partial: Path) -> bool:

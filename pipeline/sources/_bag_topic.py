@@ -78,7 +78,8 @@ class BagTopic:
             self.close()
             raise
         self.rate = typical_rate(sorted(moments)) or Fraction(25)
-        self.info = RecordingInfo(0, self._span(moments[0], whole[0][0]))
+        span = self._span(moments[0], whole[0][0])
+        self.info = RecordingInfo(0, span, bits=16 if self.encoding in DEEP else 8)
 
     def key(self, index: int) -> str:
         """The number of the message in its topic, `000012`."""

@@ -114,6 +114,11 @@ class RecordedPairs(Source):
         self._stopped = threading.Event()
 
     @property
+    def bits(self) -> Mapping[Modality, int]:
+        """Bits of a channel in each recording."""
+        return {"ir": self._ir.info.bits, "vis": self._vis.info.bits}
+
+    @property
     def count(self) -> int | None:
         """The largest possible number of pairs; None if a recording doesn't state its frames."""
         if self._ir.frames and self._vis.frames:

@@ -18,11 +18,13 @@ class RecordingInfo:
         start_ns: Origin of the frame times, on the recording's own clock.
         span_ns: Its start and end on that clock; None if unknown.
         notes: Warnings for the user, one line each.
+        bits: Of a channel of its images.
     """
 
     start_ns: int = 0
     span_ns: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
+    bits: int = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._stream import CHECK_EVERY, Lost, RecordingInfo
 from pipeline.sources._timestamps import SECOND, typical_rate, video_times
 from pipeline.sources._video_image import PixelFormat, thumbnail, to_image
-from pipeline.sources._video_open import choose_stream, open_video
+from pipeline.sources._video_open import bits, choose_stream, open_video
 from pipeline.sources._video_times import VideoTimes
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ class VideoFile:
         except BaseException:
             self.close()
             raise
-        self.info = self._info(note)
+        self.info = replace(self._info(note), bits=bits(self._stream))
         self._count = self._packets = self._end_ns = 0
         self._damage = ""
 

@@ -87,16 +87,10 @@ def choose_stream(
     )
 
 
-def bits(path: Path, track: int | None) -> int:
-    """The bits of a channel of a recording.
-
-    Raises:
-        DataError: It can't be opened, or has no video.
-    """
-    with open_video(path) as container:
-        stream, _ = choose_stream(container, path, track, "track")
-        pixels = stream.codec_context.format
-        return max((c.bits for c in pixels.components), default=8) if pixels else 8
+def bits(stream: VideoStream) -> int:
+    """The bits of a channel of a recording."""
+    pixels = stream.codec_context.format
+    return max((c.bits for c in pixels.components), default=8) if pixels else 8
 
 
 def recordings(container: InputContainer) -> list[VideoStream]:

@@ -30,8 +30,9 @@ from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels
 from pipeline.config.components import Component
-from pipeline.frames import BadPair, Dropped, FramePair, Shard
+from pipeline.frames import BadPair, Dropped, FramePair
 from pipeline.interfaces import Source, Thread
+from pipeline.shard import Shard
 from pipeline.sources._facts import Facts, Seconds
 from pipeline.sources._table import read_table
 

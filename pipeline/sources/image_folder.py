@@ -18,9 +18,10 @@ from eval.class_names import COCO_NAMES
 from eval.label_report import LabelReport
 from eval.labels import Labels
 from eval.named_labels import NamedLabels
-from pipeline.frames import BadPair, Frame, FramePair, Image, Shard
+from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
+from pipeline.shard import Shard
 from pipeline.sources import _pairing_by_name
 from pipeline.sources._ir_range import IrRange as IrRange
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels

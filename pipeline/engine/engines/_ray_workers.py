@@ -14,7 +14,7 @@ from pipeline.engine.nodes import check_node
 from pipeline.engine.order import Order
 from pipeline.engine.said import Said
 from pipeline.engine.shard_worker import Worker
-from pipeline.frames import Shard
+from pipeline.shard import Shard
 
 REACHED_S = 10.0  # longest wait for a connection to the cluster's head
 STORE = 100 << 20  # bytes of Ray's object store on this machine: no images are in it

@@ -11,8 +11,8 @@ from PIL import Image
 from common.errors import ConfigError, DataError, DeviceError
 from pipeline.engine.dispatch import Dispatch, Event
 from pipeline.engine.engines import ray as ray_engine
-from pipeline.frames import Shard
 from pipeline.run_folder.shard_folder import write_plan
+from pipeline.shard import Shard
 from tests.helpers import toys, workers
 from tests.helpers.runs import execute, files, read_csv, read_json, silent
 
