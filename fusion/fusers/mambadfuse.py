@@ -9,6 +9,7 @@ import logging
 from pathlib import Path
 from typing import Literal
 
+import torch
 from pydantic import Field
 
 from common.component import ArmConfig
@@ -64,6 +65,9 @@ def build(config: Config) -> Fuser:
                 f"{stored.path}: weights of a network with {name} {trained}, but the configuration "
                 f"asks for {value}; leave it out or choose other weights"
             )
-    network = MambaDFuse(architecture, scan=config.scan)
-    checkpoint.load(network, stored)
+    with torch.device("meta"):  # allocates nothing until the file is known to match
+        network = MambaDFuse(architecture, scan=config.scan)
+    checkpoint.match(network.state_dict(), stored)
+    weights = {key: value.float() for key, value in stored.tensors.items()}
+    network.load_state_dict(weights, assign=True)
     return NetworkFuser(network).eval()

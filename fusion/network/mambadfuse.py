@@ -111,7 +111,7 @@ class MambaDFuse(Network):
         if self.training:
             return self.fuse(ir=ir, vis=vis)
         padded = [pad_mirrored(image, MULTIPLE) for image in (ir, vis)]
-        # one image at a time: it has tokens enough, and takes about 3 kB of memory a pixel
+        # one image at a time: it has tokens enough, and takes about 5 kB of memory a pixel
         pairs = zip(*(torch.split(image, 1) for image in padded), strict=True)
         fused = torch.cat([self.fuse(ir=one_ir, vis=one_vis) for one_ir, one_vis in pairs])
         return crop(fused, *ir.shape[2:])
@@ -168,22 +168,26 @@ class MambaDFuse(Network):
         return g1, g2, (g1 + g2) / 2
 
     def _deep_fusion(self, t1: Tensor, t2: Tensor, f: Tensor, size: Sequence[int]) -> Tensor:
-        """The M3 blocks, tokens [1, B, L, C] to the same shape; each norm is applied twice."""
-        r: Tensor | None = None
+        """The M3 blocks from r = 0, tokens [1, B, L, C] to the same shape."""
+        r = torch.zeros_like(f)
         for block in self._numbered("M3_block", self.architecture.blocks[2], M3Block):
-            r = f if r is None else f + r
-            mamba = block.multi_modal_mamba_block
-            norms = Norms([block.norm1.body, block.norm2.body, block.norm3.body])
-            gated = Gated(mamba.branches(), r, self.scan)
-
-            def run(*inputs: Tensor) -> Tensor:
-                v = norms(norms(torch.cat(inputs)))  # [3, B, L, C]  # noqa: B023
-                s = gated(v).sum(0, keepdim=True)  # [1, B, L, E]  # noqa: B023
-                return functional.linear(s, mamba.out_proj.weight)  # noqa: B023
-
-            q = _image(_by_pieces(run, [r, t2, t1], pieces=gated.in_pieces).squeeze(0), size)
+            r = f + r
+            q = _image(self._mixed(block, r, t2, t1).squeeze(0), size)  # [B, C, H, W]
             f = (block.dwconv(q) + q).permute(0, 2, 3, 1).flatten(1, 2).unsqueeze(0)
         return f
+
+    def _mixed(self, block: M3Block, *inputs: Tensor) -> Tensor:
+        """An M3 block's W_out s of three tokens [1, B, L, C]; each norm is applied twice."""
+        mamba = block.multi_modal_mamba_block
+        norms = Norms([block.norm1.body, block.norm2.body, block.norm3.body])
+        gated = Gated(mamba.branches(), inputs[0], self.scan)
+
+        def run(*inputs: Tensor) -> Tensor:
+            v = norms(norms(torch.cat(inputs)))  # [3, B, L, C]
+            s = gated(v).sum(0, keepdim=True)  # [1, B, L, E]
+            return functional.linear(s, mamba.out_proj.weight)
+
+        return _by_pieces(run, inputs, pieces=gated.in_pieces)
 
     def _rebuild(self, x: Tensor) -> Tensor:
         """The chain of the reconstruction, [1, B, L, C] to the same shape."""

@@ -48,14 +48,16 @@ def test_colour_is_that_of_the_second_modality(tmp_path):
         return rgb_to_ycbcr(image.permute(2, 0, 1)[None].float() / 255)[1]
 
     for arm in quality:
-        difference = chroma(tmp_path / "run" / arm / "0.png") - chroma(tmp_path / "other" / "0.png")
+        difference = chroma(tmp_path / "run" / "images" / arm / "0.png") - chroma(
+            tmp_path / "other" / "0.png"
+        )
         assert difference.abs().max() <= 1.5 / 255, arm  # of rounding to 8 bits
 
 
 def test_grey_stays_grey(tmp_path):
     write_pairs(tmp_path, colour=False)
     run(tmp_path)
-    fused = np.asarray(Image.open(tmp_path / "run" / "fused" / "1.png").convert("RGB"))
+    fused = np.asarray(Image.open(tmp_path / "run" / "images" / "fused" / "1.png").convert("RGB"))
     assert np.ptp(fused.astype(int), axis=2).max() == 0
 
 
