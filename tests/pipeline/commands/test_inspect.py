@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from pipeline import cli
-from tests.helpers import layouts, toys, videos
+from tests.helpers import bags, layouts, toys, videos
 from tests.helpers.textures import textures
 
 
@@ -100,6 +100,15 @@ def test_the_depth_of_a_recording_is_its_files(here, capsys):
     videos.write_deep(here / "ir.mkv", deep)
     videos.write_video(here / "vis.mkv", range(0, 600, 100), 10)
     assert said(capsys, "ir.mkv", "vis.mkv")["infrared"] == "64x48, 16 bit grey"
+
+
+def test_a_bag(here, capsys):
+    bags.write_mcap(here / "drive.mcap", bags.drive(6))
+    found = said(capsys, "drive.mcap")
+    assert found["pairs"] == "6"
+    assert found["infrared"] == "64x48, 16 bit grey"
+    assert found["visible"] == "64x48, 8 bit colour"
+    assert found["visible rate"] == "25 frames per second, 6 frames in 0.2 s, no gap"
 
 
 @pytest.mark.parametrize(
