@@ -146,6 +146,7 @@ def test_a_damaged_shard_of_an_interrupted_run_is_computed_again(ten, tmp_path):
     log.write_bytes(log.read_bytes()[:-9])
     there = run(tmp_path / "run", ten, ENGINE, run={"resume": True})
     assert sorted(workers.COMPUTED) == [0, 1, 1, 2]
+    assert there.timing["machine"]["workers"] == 2
     same(run(tmp_path / "here", ten).folder, there.folder)
 
 
