@@ -112,7 +112,8 @@ def equal(arguments):
     while (code := process.poll()) != 0:
         if code == 2 and given_up < arguments.workers_killed:
             given_up += 1
-            process = start(arguments.config, there, [*overrides, "run.resume=true"])
+            more = ["run.resume=true"] if partial.is_dir() else []  # nothing was done at all
+            process = start(arguments.config, there, [*overrides, *more])
         elif code is not None:
             sys.exit(f"the run ended with {code}")
         time.sleep(0.02)

@@ -77,6 +77,7 @@ class Dispatch:
     Attributes:
         done: By number of each shard that is done, what its `done.json` tells.
         given_up: By number of each shard that failed each time, the last reason.
+        workers: How many workers there may be; 0 as long as none was needed.
     """
 
     def __init__(self, folder: Path, shards: Sequence[Shard], workers: Workers) -> None:
@@ -90,6 +91,7 @@ class Dispatch:
         self._folder, self._shards, self._workers = folder, shards, workers
         self.done: dict[int, dict[str, Any]] = {}
         self.given_up: dict[int, str] = {}
+        self.workers = 0
         self._tries = Counter[int]()
         self._deaths = Counter[int]()  # of a slot, before it was ready
         self._running: dict[int, tuple[int, Path]] = {}  # by slot: the shard and its folder
@@ -124,7 +126,8 @@ class Dispatch:
         """
         if self.over:
             return
-        needed = min(self._workers.count, len(self._waiting) + len(self._running))
+        self.workers = self._workers.count
+        needed = min(self.workers, len(self._waiting) + len(self._running))
         for slot in range(needed):
             if slot not in self._started:
                 self._started.add(slot)

@@ -111,7 +111,7 @@ class Sharded(Stream):
     @property
     def workers(self) -> int:  # type: ignore[override]
         """How many processes compute."""
-        return self._processes.count
+        return self._dispatch.workers
 
     @property
     def first_reason(self) -> str:

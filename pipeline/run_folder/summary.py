@@ -47,7 +47,7 @@ def coverage(
 
 def bottleneck(timing: Mapping[str, Any]) -> str:
     """The busiest of the parallel stages, and its share of the wall time."""
-    workers = timing.get("machine", {}).get("workers", 1)  # each has these stages, but for merge
+    workers = timing.get("machine", {}).get("workers") or 1  # each has these stages, but for merge
     stages = {
         name: stage["busy_s"] / (1 if name == "merge" else workers)
         for name, stage in timing["stages"].items()

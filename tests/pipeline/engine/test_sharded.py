@@ -146,6 +146,7 @@ def test_a_damaged_shard_of_an_interrupted_run_is_computed_again(ten, tmp_path):
     log.write_bytes(log.read_bytes()[:-9])
     there = run(tmp_path / "run", ten, ENGINE, run={"resume": True})
     assert sorted(workers.COMPUTED) == [0, 1, 1, 2]
+    assert there.timing["machine"]["workers"] == 2
     same(run(tmp_path / "here", ten).folder, there.folder)
 
 
@@ -231,3 +232,17 @@ def test_warnings_that_need_all_images_are_the_same(tmp_path):
     told = here.results["warnings"]
     assert any("infrared in colour" in text for text in told)
     assert any("the very same picture in 1 of 10 pairs, the first is 007" in text for text in told)
+
+
+def test_a_generated_drive_is_one_shard_with_the_same_bytes(tmp_path):
+    """Frozen and dropped frames too, by which a camera counts as dead."""
+    source = {
+        "kind": "scenes", "frames": 5, "clip": 5, "size": [96, 128], "dropped": 0.2, "frozen": 0.2,
+        "traffic": "sparse",
+    }  # fmt: skip
+    more = {"source": source, "run": {"on_bad_pair": "skip"}, "sinks": SINKS}
+    here = run(tmp_path / "here", None, **more)
+    there = run(tmp_path / "there", None, ENGINE, **more)
+    same(here.folder, there.folder)
+    assert workers.COMPUTED == [0]
+    assert here.summary == there.summary
