@@ -14,9 +14,9 @@ from pipeline.engine import runner
 from pipeline.images import read_image
 
 # the contract across batch sizes is one of float32
-FRAMES = 6
-FEW = [f"source.frames={FRAMES}", "source.clip=3", "source.time=both", "source.traffic=dense",
-       "compute.dtype=float32", "sinks.fused.kind=images", "sinks.fused.arms=[fused]"]  # fmt: skip
+FRAMES = 9
+FEW = [f"source.frames={FRAMES}", "source.clip=3", "source.time=both", "compute.dtype=float32",
+       "sinks.fused.kind=images", "sinks.fused.arms=[fused]"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -75,10 +75,11 @@ def test_they_are_those_of_a_run(street):
 @pytest.mark.usefixtures("nothing_found")
 def test_scores_of_a_labelled_set(here, monkeypatch):
     """The mean and late fusion once; the network every third step and at the end; resumed too."""
-    monkeypatch.setattr(loop, "HELD", 1)  # batch of crops at each score
+    monkeypatch.setattr(loop, "HELD", 2)  # batches of crops at each score
     for ours, theirs in (("ir", "ir"), ("vi", "vis")):
         (here / "set" / ours).mkdir(parents=True)
-        (here / "set" / ours / "0.png").symlink_to(here / "pairs" / theirs / "0.png")
+        for name in ("0.png", "1.png"):
+            (here / "set" / ours / name).symlink_to(here / "pairs" / theirs / name)
     (here / "set" / "labels").mkdir()
     (here / "set" / "labels" / "0.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     sets = {"few": {"kind": "msrs", "root": "set"}}
