@@ -28,7 +28,7 @@ from eval.class_names import COCO_NAMES
 from eval.labels import Labels, LabelSet
 from pipeline.frames import BadPair, FramePair
 from pipeline.images import list_images, pair_id, to_grey, to_rgb
-from pipeline.sources.image_folder import ImagePairs
+from pipeline.sources._image_pairs import ImagePairs
 from training import streets
 from training.config import Config
 from training.source_config import FilesConfig, Folders, GeneratedConfig, SourceConfig

@@ -22,7 +22,7 @@ from pipeline.arms._fuser import FuserArm
 from pipeline.engine.compute import Compute
 from pipeline.frames import Item
 from pipeline.images import list_images, write_png
-from pipeline.sources.image_folder import ImagePairs
+from pipeline.sources._image_pairs import ImagePairs
 from training.config import SheetConfig
 from training.pairs import checked
 from training.scores import Score

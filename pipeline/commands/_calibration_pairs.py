@@ -12,7 +12,7 @@ from pipeline.frames import BadPair, Dropped, FramePair
 from pipeline.geometry.alignment import Pair
 from pipeline.images import to_grey
 from pipeline.interfaces import Source
-from pipeline.sources.image_folder import ImagePairs
+from pipeline.sources._image_pairs import ImagePairs
 
 PAIRS = 40
 _T = TypeVar("_T")

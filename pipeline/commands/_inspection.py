@@ -16,9 +16,9 @@ from pipeline.commands._opened import range_of
 from pipeline.frames import BadPair, Dropped, Image, Misalignment
 from pipeline.geometry.misalignment import misalignment
 from pipeline.images import to_eight_bit, to_grey
+from pipeline.sources._image_pairs import ImagePairs
 from pipeline.sources._plausibility import Plausibility, in_colour
 from pipeline.sources._recordings import RecordedPairs
-from pipeline.sources.image_folder import ImagePairs
 
 Show = Callable[[int, int | None], None]
 GAP = 1.5  # of the usual time between frames

@@ -20,6 +20,7 @@ from pipeline.images import SUFFIXES, write_png
 from pipeline.interfaces import Source
 from pipeline.sinks import video as video_sink
 from pipeline.sources import frame_folder, image_folder, video
+from pipeline.sources._image_pairs import ImagePairs
 
 BATCH = 4
 
@@ -171,7 +172,7 @@ def open_pairs(ir: Path, vis: Path, settings: Mapping[str, Any]) -> Source:
         return image_folder.build(config)
     if ir.samefile(vis):
         raise DataError(f"{ir} and {vis} are the same image; give each camera's own")
-    return image_folder.ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, config.ir_range)
+    return ImagePairs({vis.stem: ir}, {vis.stem: vis}, None, config.ir_range)
 
 
 def _config(model: type[Model], settings: Mapping[str, Any]) -> Model:

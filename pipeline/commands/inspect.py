@@ -8,8 +8,8 @@ from pipeline.commands._inspection import Inspection, sample_stills, watch_recor
 from pipeline.commands._inspection_text import lines
 from pipeline.commands._opened import open_paths
 from pipeline.commands._terminal import print_lines, progress
+from pipeline.sources._image_pairs import ImagePairs
 from pipeline.sources._recordings import RecordedPairs
-from pipeline.sources.image_folder import ImagePairs
 
 PAIRS = 40
 

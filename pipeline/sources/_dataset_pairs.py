@@ -12,8 +12,8 @@ from eval.labels import Labels, LabelSet
 from eval.named_labels import NamedLabels
 from pipeline.frames import Image
 from pipeline.images import read_image
+from pipeline.sources._image_pairs import ImagePairs
 from pipeline.sources._layout import Layout, Parts
-from pipeline.sources.image_folder import ImagePairs
 
 
 class Bordered(NamedLabels):

@@ -19,11 +19,11 @@ from pipeline.frames import BadPair, Frame, FramePair, Image
 from pipeline.interfaces import Source
 from pipeline.sources import _spans
 from pipeline.sources._frame_labels import FrameLabels
+from pipeline.sources._ir_range import IrRange
 from pipeline.sources._plausibility import Plausibility
 from pipeline.sources._prefetch import Prefetch
 from pipeline.sources._stream import Lost, Stream
 from pipeline.sources._timestamps import SECOND
-from pipeline.sources.image_folder import IrRange
 from pipeline.sync.clock_model import ClockModel, Skew, timing_of
 from pipeline.sync.pairing import Matcher, pair_by_time
 

@@ -17,13 +17,13 @@ from eval.label_files import read_labels
 from eval.named_labels import NamedLabels
 from pipeline.images import read_image
 from pipeline.sources._dataset_pairs import Bordered, DatasetPairs
+from pipeline.sources._ir_range import IrRange
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources._layout import Layout, Listed, Parts
 from pipeline.sources._layouts import LAYOUTS
 from pipeline.sources._sequences import by_sequences
 from pipeline.sources._split_files import by_folders
 from pipeline.sources._visible_lists import by_yaml
-from pipeline.sources.image_folder import IrRange
 
 log = logging.getLogger(__name__)
 

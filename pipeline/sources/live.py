@@ -22,7 +22,7 @@ from pipeline.frames import BadPair, Dropped, Frame, FramePair
 from pipeline.interfaces import Source
 from pipeline.sources._cameras import Camera, Clock, Opener, Policy, Reading, open_camera
 from pipeline.sources._gain import to_display
-from pipeline.sources.image_folder import IrRange
+from pipeline.sources._ir_range import IrRange
 from pipeline.sync.clock_model import ClockModel, Skew, timing_of
 from pipeline.sync.pairing import Match, Matcher
 

@@ -12,8 +12,9 @@ from common.errors import DataError
 from eval.class_names import COCO_NAMES
 from eval.named_labels import NamedLabels
 from pipeline.images import list_images
+from pipeline.sources._image_pairs import ImagePairs
+from pipeline.sources._ir_range import IrRange
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
-from pipeline.sources.image_folder import ImagePairs, IrRange
 
 
 class Config(BaseModel):

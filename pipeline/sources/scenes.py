@@ -22,7 +22,7 @@ from eval.labels import Labels
 from pipeline.frames import BadPair, Frame, FramePair
 from pipeline.images import to_eight_bit
 from pipeline.interfaces import Source
-from pipeline.sources.image_folder import IrRange
+from pipeline.sources._ir_range import IrRange
 from scenes.climate import Conditions, Time, Traffic, Weather
 from scenes.faults import Faults
 from scenes.render import SMALLEST, Clip, Scene
