@@ -5,9 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from monai.metrics import DiceMetric, compute_hausdorff_distance
-from torchmetrics.classification import MulticlassJaccardIndex, MulticlassRecall
-from torchmetrics.segmentation import DiceScore
 
 from common.errors import DataError
 from eval.segmentation import REGIONS, count, hausdorff95, statistics
@@ -47,6 +44,9 @@ def test_by_hand():
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10_000), images=st.integers(1, 4))
 def test_pixels_together_are_torchmetrics(seed, images):
+    from torchmetrics.classification import MulticlassJaccardIndex, MulticlassRecall
+    from torchmetrics.segmentation import DiceScore
+
     pairs = masks(seed, images)
     iou, dice, sensitivity, *_ = of_all(count(pairs, THREE))
     found, truth = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
@@ -65,6 +65,8 @@ def test_pixels_together_are_torchmetrics(seed, images):
 @given(seed=st.integers(0, 10_000), labels=st.sampled_from([3, 9]))
 def test_means_of_images_are_monais(seed, labels):
     """With nine labels an image may lack one of the three, in either mask."""
+    from monai.metrics import DiceMetric, compute_hausdorff_distance
+
     pairs = masks(seed, 4, (4, 5), labels)
     counts = count(pairs, THREE)
     *_, image_dice, _ = of_all(counts)
@@ -86,6 +88,8 @@ def test_means_of_images_are_monais(seed, labels):
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_distances_in_space_are_monais(seed):
+    from monai.metrics import compute_hausdorff_distance
+
     rng = np.random.default_rng(seed)
     found, truth = rng.random((2, 6, 7, 5)) < rng.uniform(0.05, 0.9)
     spacing = (1.0, 0.5, 2.5)
