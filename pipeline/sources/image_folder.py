@@ -23,6 +23,7 @@ from pipeline.images import natural, outside, read_image, to_eight_bit
 from pipeline.interfaces import Source
 from pipeline.shard import Shard
 from pipeline.sources import _pairing_by_name
+from pipeline.sources._flir_file import is_radiometric
 from pipeline.sources._ir_range import IrRange as IrRange
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources._pairing_by_name import Names
@@ -80,6 +81,12 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         DataError: A folder is missing or empty, or the labels can't be read.
     """
     files = _pairing_by_name.find(config.ir, config.vis, config.names)
+    if screen := next(filter(is_radiometric, list(files.ir.values())[:1]), None):
+        log.warning(
+            "%s is the screen picture of a FLIR camera (palette and overlay, with MSX also edges of "
+            "the visible image), no thermogram; source.kind=flir reads its temperatures",
+            screen,
+        )
     own = config.own_labels
     drawn = [(camera, path) for camera, path in own.items()]
     if config.labels is not None:
