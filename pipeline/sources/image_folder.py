@@ -81,10 +81,11 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> "ImagePairs"
         DataError: A folder is missing or empty, or the labels can't be read.
     """
     files = _pairing_by_name.find(config.ir, config.vis, config.names)
-    if screen := next(filter(is_radiometric, list(files.ir.values())[:1]), None):
+    screen = next(iter(files.ir.values()), None)
+    if screen is not None and is_radiometric(screen):
         log.warning(
-            "%s is the screen picture of a FLIR camera (palette and overlay, with MSX also edges of "
-            "the visible image), no thermogram; source.kind=flir reads its temperatures",
+            "%s is the screen picture of a FLIR camera (palette and overlay, with MSX also edges "
+            "of the visible image), no thermogram; source.kind=flir reads its temperatures",
             screen,
         )
     own = config.own_labels
