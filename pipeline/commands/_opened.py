@@ -14,8 +14,9 @@ from pipeline.config import components
 from pipeline.frames import Image
 from pipeline.images import SUFFIXES, list_images, read_image
 from pipeline.interfaces import Source
-from pipeline.sources import dataset
+from pipeline.sources import dataset, flir
 from pipeline.sources._bag_kinds import is_bag
+from pipeline.sources._flir_file import is_radiometric
 
 # what folders and recordings are called, in lower case
 INFRARED = ("ir", "infrared", "thermal", "lwir", "tir", "inf")
@@ -47,10 +48,11 @@ class Opened(NamedTuple):
 
 
 def open_paths(paths: Sequence[Path], labels: Path | None) -> Opened:
-    """Open what a user gave: a bag, a data set of a known layout, or two inputs.
+    """Open what a user gave: a bag, a data set, a folder of FLIR JPEGs, or two inputs.
 
     Args:
-        paths: A bag, a data set, a folder that holds both cameras', or infrared and visible.
+        paths: A bag, a data set, a folder of FLIR JPEGs or one that holds both cameras', or
+            infrared and visible.
         labels: Labels that are given; None to look for them.
 
     Raises:
@@ -62,6 +64,7 @@ def open_paths(paths: Sequence[Path], labels: Path | None) -> Opened:
         return Opened(*open_bag(paths[0], labels))
     if len(paths) == 1:
         opened = open_dataset(paths[0]) if labels is None else None
+        opened = opened or open_flir(paths[0], labels)
         return opened or open_inputs(find(paths[0], labels))
     return open_inputs(Inputs(paths[0], paths[1], labels))
 
@@ -82,6 +85,30 @@ def open_dataset(root: Path) -> Opened | None:
         settings.update(limits)
         source = dataset.build(components.validate(dataset.Config, settings, "source"))
     return Opened(source, {"kind": "dataset", **settings}, source.title)
+
+
+def open_flir(root: Path, labels: Path | None) -> Opened | None:
+    """Open a folder of FLIR radiometric JPEGs; None if it isn't one, or has folders of cameras.
+
+    Raises:
+        errors.IrvisError: They can't be read, or flyr isn't installed.
+    """
+    if not root.is_dir():
+        return None
+    entries = sorted(root.iterdir())
+    if any(path.is_dir() and path.name.lower() in INFRARED + VISIBLE for path in entries):
+        return None
+    jpegs = (path for path in entries if path.suffix.lower() in (".jpg", ".jpeg"))
+    first = next(filter(is_radiometric, jpegs), None)
+    if first is None:
+        return None
+    settings: dict[str, Any] = {"root": root}
+    if labels is not None:
+        settings["labels"] = labels
+    source = flir.build(components.validate(flir.Config, settings, "source"))
+    settings.update(range_of(source.image(first, "ir")))
+    source = flir.build(components.validate(flir.Config, settings, "source"))
+    return Opened(source, {"kind": "flir", **settings})
 
 
 def find(root: Path, labels: Path | None = None) -> Inputs:

@@ -27,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="INPUT",
         help="a folder that holds both cameras' (ir/ vi/ ...), a data set or its data.yaml, a bag "
-        "(ROS, MCAP), or infrared and visible: folders of images, or recordings",
+        "(ROS, MCAP), FLIR's radiometric JPEGs, or infrared and visible: folders of images, or "
+        "recordings",
     )
     parser.add_argument("--labels", type=Path, help="folder or file of labels")
     parser.add_argument(

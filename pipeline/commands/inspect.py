@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="DATA",
         help="as of irvis init: a folder that holds both cameras' (ir/ vi/ ...), a data set or its "
-        "data.yaml, a bag (ROS, MCAP), or infrared and visible: folders of images, or recordings",
+        "data.yaml, a bag (ROS, MCAP), FLIR's radiometric JPEGs, or infrared and visible: folders "
+        "of images, or recordings",
     )
     parser.add_argument("--labels", type=Path, help="folder or file of labels")
     parser.add_argument(

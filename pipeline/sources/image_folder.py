@@ -1,5 +1,6 @@
 """Two folders of images, one infrared and one visible, paired by name."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -10,10 +11,13 @@ from common.modality import Modality
 from eval.class_names import COCO_NAMES
 from eval.named_labels import NamedLabels
 from pipeline.sources import _pairing_by_name
+from pipeline.sources._flir_file import is_radiometric
 from pipeline.sources._image_pairs import ImagePairs
 from pipeline.sources._ir_range import IrRange
 from pipeline.sources._labels import BoxOrigin, ClassMapping, ClassNames, open_labels
 from pipeline.sources._pairing_by_name import Names
+
+log = logging.getLogger(__name__)
 
 
 class Config(BaseModel):
@@ -65,6 +69,13 @@ def build(config: Config, names: Mapping[int, str] = COCO_NAMES) -> ImagePairs:
         DataError: A folder is missing or empty, or the labels can't be read.
     """
     files = _pairing_by_name.find(config.ir, config.vis, config.names)
+    screen = next(iter(files.ir.values()), None)
+    if screen is not None and is_radiometric(screen):
+        log.warning(
+            "%s is the screen picture of a FLIR camera (palette and overlay, with MSX also edges "
+            "of the visible image), no thermogram; source.kind=flir reads its temperatures",
+            screen,
+        )
     own = config.own_labels
     drawn = [(camera, path) for camera, path in own.items()]
     if config.labels is not None:
