@@ -1,7 +1,7 @@
 """Time and memory of MambaDFuse: `python benchmarks/mambadfuse.py [--check]`.
 
-The authors' size in float32 with random weights, on one pair of noise of 480x640. CPU seconds are
-of one thread: threads that wait for a busy core would count as busy, too.
+The authors' size in float32 with random weights, on one pair of noise of 480x640: seconds in the
+threads of torch, and CPU seconds of one thread.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from pipeline.arms._fuser import FuserArm
 from pipeline.commands import bench
 
 CPU = torch.device("cpu")
-CORES = 2  # of the claim
 
 
 def main():
@@ -40,7 +39,7 @@ def main():
     print(bench.machine(CPU))
     missed = 0
     for name, value, wanted in (
-        (f"CPU seconds of one thread, over {CORES} cores", busy / CORES, 25),
+        (f"seconds in {threads} threads", wall, 25),
         ("peak memory in GB", memory, 6),
     ):
         missed += value > wanted
