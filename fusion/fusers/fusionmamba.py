@@ -9,6 +9,7 @@ from pydantic import Field
 from common.component import ArmConfig
 from common.errors import WeightsError
 from fusion.fuser import Fuser
+from fusion.fusers._scan import Scan
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import (
     HEAD,
@@ -46,9 +47,7 @@ class Config(Switches, ArmConfig):
     weights: str | None = Field(
         None, description="name of shipped weights or path of a file; null: an untrained network"
     )
-    scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
-        "auto", description="backend of the selective scan"
-    )
+    scan: Scan = "auto"
 
     def weights_file(self) -> Path | None:
         """The weights file; None for an untrained network."""

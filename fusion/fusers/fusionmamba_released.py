@@ -9,12 +9,12 @@ brightness of a scene would change from frame to frame.
 """
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from common.component import ArmConfig
 from fusion.fuser import Fuser
+from fusion.fusers._scan import Scan
 from fusion.network import checkpoint, released
 from fusion.network.network_fuser import NetworkFuser
 
@@ -23,9 +23,7 @@ class Config(ArmConfig):
     """The weights file, from which the network's width and depths are read."""
 
     weights: str = Field(description="path of the authors' .pth file, or of a .safetensors file")
-    scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
-        "auto", description="backend of the selective scan"
-    )
+    scan: Scan = "auto"
 
     def weights_file(self) -> Path:
         """The authors' file."""

@@ -7,7 +7,6 @@ test code gives a grey image; the chroma is put back here.
 
 import logging
 from pathlib import Path
-from typing import Literal
 
 import torch
 from pydantic import Field
@@ -15,6 +14,7 @@ from pydantic import Field
 from common.component import ArmConfig
 from common.errors import WeightsError
 from fusion.fuser import Fuser
+from fusion.fusers._scan import Scan
 from fusion.network import checkpoint
 from fusion.network.mambadfuse import Architecture, Count, MambaDFuse, Width, architecture_of
 from fusion.network.network_fuser import NetworkFuser
@@ -36,9 +36,7 @@ class Config(ArmConfig):
         description="path of the authors' .pth file or of one trained here; null: an untrained "
         "network",
     )
-    scan: Literal["auto", "numba", "triton", "mamba_ssm", "reference"] = Field(
-        "auto", description="backend of the selective scan"
-    )
+    scan: Scan = "auto"
 
     def weights_file(self) -> Path | None:
         """The weights file; None for an untrained network."""

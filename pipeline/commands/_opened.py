@@ -1,5 +1,6 @@
 """What `irvis init` and `irvis inspect` look at: a source, and the settings that open it again."""
 
+import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,20 @@ from pipeline.sources._flir_file import is_radiometric
 INFRARED = ("ir", "infrared", "thermal", "lwir", "tir", "inf")
 VISIBLE = ("vi", "vis", "visible", "rgb", "color", "colour")
 LABELS = ("labels", "label", "annotations", "annotation")
+
+
+def add_inputs(parser: argparse.ArgumentParser, metavar: str) -> None:
+    """Add what is to be opened."""
+    parser.add_argument(
+        "inputs",
+        type=Path,
+        nargs="+",
+        metavar=metavar,
+        help="a folder that holds both cameras' (ir/ vi/ ...), a data set or its data.yaml, a bag "
+        "(ROS, MCAP), FLIR's radiometric JPEGs, or infrared and visible: folders of images, or "
+        "recordings",
+    )
+    parser.add_argument("--labels", type=Path, help="folder or file of labels")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from common.errors import ConfigError, DataError
 from common.files import write_text
 from eval.label_report import Counted, counted_text
 from eval.presets import preset
-from pipeline.commands._opened import Opened, open_paths
+from pipeline.commands._opened import Opened, add_inputs, open_paths
 from pipeline.commands._terminal import print_lines
 from pipeline.config.yaml_file import SHIPPED
 from pipeline.frames import BadPair, Dropped, FramePair
@@ -21,16 +21,7 @@ SCHEMA = SHIPPED / "irvis.schema.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the inputs and the output."""
-    parser.add_argument(
-        "inputs",
-        type=Path,
-        nargs="+",
-        metavar="INPUT",
-        help="a folder that holds both cameras' (ir/ vi/ ...), a data set or its data.yaml, a bag "
-        "(ROS, MCAP), FLIR's radiometric JPEGs, or infrared and visible: folders of images, or "
-        "recordings",
-    )
-    parser.add_argument("--labels", type=Path, help="folder or file of labels")
+    add_inputs(parser, "INPUT")
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("irvis.yaml"), help="default irvis.yaml"
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from common.errors import ConfigError
 from pipeline.commands._inspection import Inspection, sample_stills, watch_recordings
 from pipeline.commands._inspection_text import lines
-from pipeline.commands._opened import open_paths
+from pipeline.commands._opened import add_inputs, open_paths
 from pipeline.commands._terminal import print_lines, progress
 from pipeline.sources._image_pairs import ImagePairs
 from pipeline.sources._recordings import RecordedPairs
@@ -16,16 +16,7 @@ PAIRS = 40
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the inputs and how much of them is read."""
-    parser.add_argument(
-        "inputs",
-        type=Path,
-        nargs="+",
-        metavar="DATA",
-        help="as of irvis init: a folder that holds both cameras' (ir/ vi/ ...), a data set or its "
-        "data.yaml, a bag (ROS, MCAP), FLIR's radiometric JPEGs, or infrared and visible: folders "
-        "of images, or recordings",
-    )
-    parser.add_argument("--labels", type=Path, help="folder or file of labels")
+    add_inputs(parser, "DATA")
     parser.add_argument(
         "--pairs",
         type=int,

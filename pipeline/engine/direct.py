@@ -3,8 +3,6 @@
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pipeline.config.config import Config
 from pipeline.engine.admission import Admission
@@ -88,13 +86,5 @@ class Direct(Stream):
         """Busy and waiting seconds of each stage."""
         return self._flow.times(write_s)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, trace)
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()

@@ -6,7 +6,6 @@ depends on the pairs alone, never on time.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from common.errors import DataError
@@ -93,12 +92,7 @@ class Flow:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         with ExitStack() as closing:  # closes all stages even if a second Ctrl-C interrupts it
             for stage in reversed(self._stages.values()):
                 closing.callback(stage.close)

@@ -5,7 +5,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from common.errors import DataError
@@ -109,7 +108,7 @@ class Sharded(Stream):
         return max(pairs, self._dispatch.pairs())
 
     @property
-    def workers(self) -> int:  # type: ignore[override]
+    def workers(self) -> int:
         """How many processes compute."""
         return self._dispatch.workers
 
@@ -135,16 +134,11 @@ class Sharded(Stream):
         """Busy and waiting seconds of the stages of all workers, and of the merge here."""
         return {**self._merged.stages, "merge": {"busy_s": write_s, "wait_s": 0.0}}
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         try:
             self._processes.close()
         finally:
-            self._ledger.__exit__(kind, error, trace)
+            self._ledger.__exit__(*error)
 
 
 class _Merged:

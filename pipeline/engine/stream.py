@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol, Self
 
 from detection.detector import Detector
@@ -45,13 +44,7 @@ class Task:
 
 
 class Stream:
-    """Iterates the results batch by batch, in the order of the source; a context manager.
-
-    Attributes:
-        workers: How many processes computed; None for this one.
-    """
-
-    workers: int | None = None
+    """Iterates the results batch by batch, in the order of the source; a context manager."""
 
     def __iter__(self) -> Iterator[Done]:
         raise NotImplementedError
@@ -62,6 +55,11 @@ class Stream:
     def progress(self, pairs: int) -> int:
         """How many pairs are computed, when so many were handed out."""
         return pairs
+
+    @property
+    def workers(self) -> int | None:
+        """How many processes compute; None for this one."""
+        return None
 
     @property
     def first_reason(self) -> str:
@@ -88,12 +86,7 @@ class Stream:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End what computes."""
 
 

@@ -8,7 +8,6 @@ Pairs without detections have a line too. Detections in ignore regions are inclu
 
 import json
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 from common.component import SinkConfig
@@ -57,12 +56,7 @@ class JsonLinesSink(Sink):
         }
         self._lines.write(json.dumps(line, allow_nan=False))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._lines.close()
 
     def _entries(self, detections: Detections) -> list[dict[str, Any]]:

@@ -9,8 +9,7 @@ characters than ROS allows become `_` in an arm's name.
 import importlib
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from types import TracebackType
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
@@ -18,8 +17,9 @@ from pydantic import Field
 from common.component import SinkConfig
 from common.errors import ConfigError, DataError
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Sink, Summary
+from pipeline.interfaces import RunContext
 from pipeline.run_folder.sink_files import Parts
+from pipeline.sinks._parts_sink import PartsSink
 from pipeline.sinks.images import choose_arms
 
 if TYPE_CHECKING:  # it imports the extra
@@ -86,8 +86,8 @@ def topic_of(arm: str) -> str:
     return f"/irvis/{'arm_' if name[0].isdigit() else ''}{name}"
 
 
-class McapSink(Sink):
-    """Writes one file per checkpoint and joins them at the end."""
+class McapSink(PartsSink["McapFile"]):
+    """Writes images and detections."""
 
     def __init__(
         self,
@@ -97,9 +97,20 @@ class McapSink(Sink):
         names: Mapping[int, str] | None,
     ) -> None:
         """Begin; ``names`` are the detector's classes, None without one."""
-        self._parts, self._images, self._arms, self._names = parts, images, arms, names
-        self._file: McapFile | None = None
-        self._last = 0  # pair of the open part
+        super().__init__(parts)
+        self._images, self._arms, self._names = images, arms, names
+
+    def begin(self, path: Path) -> "McapFile":
+        """Begin a part."""
+        from pipeline.sinks import _mcap_file
+
+        return _mcap_file.McapFile(path)
+
+    def join(self, parts: Sequence[Path], path: Path) -> None:
+        """Write all parts into one file."""
+        from pipeline.sinks import _mcap_file
+
+        _mcap_file.join(parts, path)
 
     def write(self, result: Result) -> None:
         """Append one pair.
@@ -109,8 +120,7 @@ class McapSink(Sink):
         """
         from pipeline.sinks import _mcap_file
 
-        if self._file is None:
-            self._file = _mcap_file.McapFile(self._parts.begin(result.number))
+        file = self.part(result.number)
         pair = result.item.pair.whole()
         time = pair.vis.timestamp_ns
         if time is None or not 0 <= time < LATEST:
@@ -122,39 +132,14 @@ class McapSink(Sink):
             image, topic = result.image(arm), f"{topic_of(arm)}/image"
             if self._images == "raw":
                 message = _mcap_file.raw_image(time, image)
-                self._file.write(topic, _mcap_file.IMAGE, time, message)
+                file.write(topic, _mcap_file.IMAGE, time, message)
             else:
                 message = _mcap_file.compressed_image(time, image, self._images)
-                self._file.write(f"{topic}/compressed", _mcap_file.COMPRESSED, time, message)
+                file.write(f"{topic}/compressed", _mcap_file.COMPRESSED, time, message)
         if self._names is not None:
             for arm, found in result.detections.items():
                 classes = [self._names.get(c, str(c)) for c in found.class_id.tolist()]
                 scores = found.score.tolist()
                 message = _mcap_file.detection_array(time, found.xyxy, scores, classes)
                 topic = f"{topic_of(arm)}/detections"
-                self._file.write(topic, _mcap_file.DETECTIONS, time, message)
-        self._last = result.number
-
-    def flush(self) -> None:
-        """Complete the part."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            self._parts.end(self._last)
-
-    def finish(self, summary: Summary) -> None:
-        """Join the parts."""
-        from pipeline.sinks import _mcap_file
-
-        self.flush()
-        self._parts.join(_mcap_file.join)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            with suppress(DataError):  # the run failed already, with an error of its own
-                self._file.close()
+                file.write(topic, _mcap_file.DETECTIONS, time, message)

@@ -22,7 +22,6 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated
 
 import numpy as np
@@ -139,12 +138,7 @@ class MotSink(Sink):
                 self._log_path.unlink()
             self._finished = True
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
 
     def _close(self) -> None:

@@ -7,21 +7,20 @@ detections have no row; the file's metadata state the number of `pairs` and the 
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
 from common.component import SinkConfig
-from common.errors import ConfigError, DataError, cut
+from common.errors import ConfigError, cut
 from common.files import writing
 from detection.boxes import Detections
 from pipeline.frames import Result
-from pipeline.interfaces import RunContext, Sink, Summary
+from pipeline.interfaces import RunContext
 from pipeline.run_folder.sink_files import Parts, damaged
+from pipeline.sinks._parts_sink import PartsSink
 
 ROW_GROUP = 65_536  # rows, at least, except in the last group
 COLUMNS = pa.schema(
@@ -52,44 +51,24 @@ def build(config: Config, context: RunContext, name: str) -> "ParquetSink":
     return ParquetSink(parts, context.detector.names, context.arms, context.done)
 
 
-class ParquetSink(Sink):
-    """Writes one file per checkpoint and joins them at the end."""
+class ParquetSink(PartsSink["_Table"]):
+    """Writes detections."""
 
     def __init__(
         self, parts: Parts, names: Mapping[int, str], arms: Sequence[str], done: int
     ) -> None:
-        self._parts, self._names, self._arms = parts, names, arms
+        super().__init__(parts)
+        self._names, self._arms = names, arms
         self._pairs = done
-        self._file: _Table | None = None
+
+    def begin(self, path: Path) -> "_Table":
+        """Begin a part."""
+        return _Table(path, COLUMNS)
 
     def write(self, result: Result) -> None:
         """Append one pair's detections."""
-        if self._file is None:
-            self._file = _Table(self._parts.begin(result.number), COLUMNS)
-        self._file.append(pa.table(self._rows(result), schema=COLUMNS))
+        self.part(result.number).append(pa.table(self._rows(result), schema=COLUMNS))
         self._pairs = result.number + 1
-
-    def flush(self) -> None:
-        """Complete the part."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-            self._parts.end(self._pairs - 1)
-
-    def finish(self, summary: Summary) -> None:
-        """Join the parts."""
-        self.flush()
-        self._parts.join(self._join)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            with suppress(DataError):  # the run failed already, with an error of its own
-                self._file.close()
 
     def _rows(self, result: Result) -> dict[str, object]:
         """One pair's rows by column, arm after arm."""
@@ -109,7 +88,7 @@ class ParquetSink(Sink):
             **dict(zip(("x1", "y1", "x2", "y2"), np.ascontiguousarray(boxes.xyxy.T), strict=True)),
         }
 
-    def _join(self, parts: Sequence[Path], path: Path) -> None:
+    def join(self, parts: Sequence[Path], path: Path) -> None:
         """Copy all parts into one file, one row group at a time."""
         metadata = {"pairs": str(self._pairs), "arms": json.dumps(self._arms)}
         whole = _Table(path, COLUMNS.with_metadata(metadata))

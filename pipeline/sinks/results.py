@@ -7,7 +7,6 @@ regions are left out, since COCO's own rule for them differs.
 
 import json
 import math
-from types import TracebackType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -113,12 +112,7 @@ class ResultsSink(Sink):
         if _Line.model_validate(line).own_labels.keys() != self._cameras:
             raise ValueError("its own_labels are of other cameras")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._lines.close()
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
@@ -102,12 +101,7 @@ class VideoSink(Sink):
         self.flush()
         self._parts.join(join)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         # After an interruption, so that the last part can be played.
         with suppress(DataError):  # the run failed already, with an error of its own
             self._writer.close()

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from functools import cached_property
-from types import TracebackType
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
@@ -231,12 +230,7 @@ class RecordedPairs(Source):
         yield from lost
         self._warn(alone)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for thread in self.threads.values():  # of an iteration that was abandoned
             thread.close()
         self.close()

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -177,12 +176,7 @@ class LivePairs(Source):
         for camera in self._cameras.values():
             camera.join()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _matched(self) -> Iterator[Match | BadPair | Dropped]:

@@ -8,7 +8,6 @@ import gc
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from threading import Lock
-from types import TracebackType
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -179,12 +178,7 @@ class ScenesSource(Source):
             else:
                 yield FramePair(key, ir, vis)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._last = self._last_labels = None
         self._clips.clear()
 

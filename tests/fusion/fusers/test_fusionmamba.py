@@ -10,16 +10,9 @@ from fusion.color import fuse_luminance
 from fusion.fusers.fusionmamba import SIZES, Config, build
 from fusion.network import checkpoint
 from fusion.network.fusionmamba import Architecture, FusionMamba
+from tests.fusion.fusers.pairs import pair
 
 SMALL = {"width": 8, "depths": (1, 1, 1, 1)}
-
-
-def pair(height=9, width=12, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return {
-        "ir": torch.rand(2, 1, height, width, generator=generator),
-        "vis": torch.rand(2, 3, height, width, generator=generator),
-    }
 
 
 @pytest.fixture(scope="module")

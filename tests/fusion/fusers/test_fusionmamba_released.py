@@ -6,6 +6,7 @@ from torch import nn
 from common.errors import WeightsError
 from fusion.fusers.fusionmamba_released import Config, build
 from fusion.network.released import ReleasedFusionMamba, stored_key
+from tests.fusion.fusers.pairs import pair
 
 
 @pytest.fixture(scope="module")
@@ -18,14 +19,6 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "released.pth"
     torch.save({stored_key(k): v for k, v in network.state_dict().items()}, path)
     return str(path)
-
-
-def pair(height=9, width=12):
-    generator = torch.Generator().manual_seed(0)
-    return {
-        "ir": torch.rand(2, 1, height, width, generator=generator),
-        "vis": torch.rand(2, 3, height, width, generator=generator),
-    }
 
 
 def grey(inputs):

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from common.errors import WeightsError
 from fusion.color import rgb_to_ycbcr
 from fusion.fusers.mambadfuse import Config, build
+from tests.fusion.fusers.pairs import pair
 from tests.fusion.network.mambadfuse import drawn
 
 
@@ -20,14 +21,6 @@ def weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "10000_E.pth"
     torch.save(network.state_dict(), path)
     return str(path)
-
-
-def pair(height=9, width=12):
-    generator = torch.Generator().manual_seed(0)
-    return {
-        "ir": torch.rand(2, 1, height, width, generator=generator),
-        "vis": torch.rand(2, 3, height, width, generator=generator),
-    }
 
 
 def test_grey_is_the_clamped_output_of_the_network(weights):
