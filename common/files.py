@@ -20,6 +20,7 @@ from common.errors import DataError, cut, shown
 MEGABYTE = 1 << 20
 LARGEST = 1024 * MEGABYTE  # of a file that is read into memory at once
 _XML_ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})""")
+_DRAFT = re.compile(r"\..+\.\d+\.draft")  # name of the file and of the process, see write_text
 _MULTI_BYTE = (
     "gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "cp949", "cp950", "cp932", "euc_kr",
     "johab", "shift_jis", "euc_jp", "iso2022_jp", "iso2022_kr",
@@ -72,6 +73,18 @@ def write_text(path: Path, text: str) -> None:
             draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Remove what writers that were killed left in a folder and below it.
+
+    Raises:
+        DataError: A file can't be removed.
+    """
+    with writing(folder):
+        for path in folder.rglob(".*.draft"):
+            if _DRAFT.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: object, indent: int | None = None) -> None:

@@ -11,7 +11,15 @@ import yaml
 from filelock import BaseFileLock, FileLock, Timeout
 
 from common.errors import ConfigError, DataError
-from common.files import MEGABYTE, load_json, load_yaml, write_json, write_text, writing
+from common.files import (
+    MEGABYTE,
+    load_json,
+    load_yaml,
+    remove_drafts,
+    write_json,
+    write_text,
+    writing,
+)
 from pipeline.config.sections import RunConfig
 from pipeline.run_folder.names import (
     CONFIG,
@@ -193,6 +201,7 @@ def _resume(config: Work) -> RunFolder:
         )
     lock = _lock(partial)
     check_same(partial, config)
+    remove_drafts(partial)
     final = partial.with_name(partial.name.removesuffix(PARTIAL_SUFFIX))
     return RunFolder(partial, final, lock, done_pairs(partial), resumed=True)
 

@@ -12,6 +12,17 @@ from common.errors import DataError
 from common.files import check_file, decode_xml, load_json, load_yaml, parse_yaml, read_text
 
 
+def test_only_drafts_are_removed(tmp_path):
+    (tmp_path / "below").mkdir()
+    drafts = [".a.json.17.draft", "below/.b.csv.4.draft"]
+    kept = [".draft", ".a.json.draft", "a.17.draft", ".a.17.draft.txt", "below/c.draft"]
+    for name in (*drafts, *kept):
+        (tmp_path / name).write_text("")
+    files.remove_drafts(tmp_path)
+    left = (p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file())
+    assert sorted(left) == sorted(kept)
+
+
 def test_only_regular_files_are_read(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)

@@ -1,10 +1,12 @@
 """Runs that break off, and go on."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from common.errors import ConfigError
+from common.files import write_text
 from tests.helpers import toys
 from tests.helpers.runs import execute, files, read_json
 
@@ -40,6 +42,25 @@ def test_a_resumed_run_ends_as_an_unbroken_one(pairs, here, batch, stop):
     ours, theirs = files(resumed.folder), files(whole.folder)
     ours.pop("config.yaml"), theirs.pop("config.yaml")  # they differ in the run's name
     assert ours == theirs
+
+
+@pytest.mark.usefixtures("frequent_checkpoints")
+def test_what_a_kill_left_half_written_is_gone_after_a_resume(pairs, here, monkeypatch):
+    """A file is written beside its place and then renamed: the kill comes in between."""
+    whole = execute(toys.settings(pairs, run={"name": "whole"}))
+    with pytest.raises(KeyboardInterrupt):
+        execute(toys.settings(pairs), stop_after(1))
+    partial = here / "runs" / "toy.partial"
+    (partial / "predictions").mkdir(exist_ok=True)
+    with monkeypatch.context() as killed:
+        killed.setattr(Path, "replace", lambda self, target: self)
+        killed.setattr(Path, "unlink", lambda self, missing_ok=False: None)
+        for name in ("said.json", "results.json", "predictions/ir.json"):
+            write_text(partial / name, "half")
+    left = [path.name for path in partial.rglob("*.draft")]
+    assert [name.split(".")[1] for name in sorted(left)] == ["ir", "results", "said"]
+    resumed = execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
+    assert files(resumed.folder).keys() == files(whole.folder).keys()
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")
