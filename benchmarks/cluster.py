@@ -9,7 +9,8 @@
 ``python benchmarks/cluster.py overhead``
     CPU seconds that a worker needs for a shard beyond its pairs: small images, no detector.
 ``python benchmarks/cluster.py merge [--pairs 1000 4000 16000] [--detections 80] [--arms 6]``
-    seconds and memory of the driver, from shards that are done to the results, on made detections.
+    seconds and memory of the driver, from shards that are done to the results, on made detections;
+    ``--draws`` of the bootstrap, 2,000 by default.
     Claim: the seconds grow with an exponent of at most 1.1.
 
 Each run is a process of its own; times are of the wall, CPU seconds beside them where another
@@ -18,7 +19,6 @@ program may keep the machine busy.
 
 import argparse
 import json
-import math
 import os
 import random
 import resource
@@ -30,6 +30,8 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from pipeline.run_folder.folder import partial_of
 from pipeline.run_folder.shard_folder import SHARDS, done_numbers
@@ -167,7 +169,9 @@ def merge(arguments):
     points = []
     for pairs in arguments.pairs:
         command = [sys.executable, __file__, "merge-one", str(pairs)]
-        command += [f"--detections={arguments.detections}", f"--arms={arguments.arms}"]
+        command += [
+            f"--{name}={getattr(arguments, name)}" for name in ("detections", "arms", "draws")
+        ]
         out = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
         found = json.loads(out.stdout.splitlines()[-1])
         points.append((pairs, found["cpu_s"]))
@@ -177,8 +181,8 @@ def merge(arguments):
         )
     if len(points) < 2:
         return 0
-    (a, first), (b, last) = points[0], points[-1]
-    exponent = math.log(last / first) / math.log(b / a)
+    sizes, seconds = np.log(np.array(points)).T
+    exponent, _ = np.polyfit(sizes, seconds, 1)
     print(f"exponent {exponent:.2f}, at most {LIMIT}")
     return 1 if exponent > LIMIT else 0
 
@@ -194,7 +198,8 @@ def merge_one(arguments):
     """Write shards as workers do, and let a run join and score them."""
     from cluster_shards import run_on_made_shards
 
-    print(json.dumps(run_on_made_shards(arguments.pairs[0], arguments.detections, arguments.arms)))
+    wanted = arguments.pairs[0], arguments.detections, arguments.arms, arguments.draws
+    print(json.dumps(run_on_made_shards(*wanted)))
     return 0
 
 
@@ -217,6 +222,7 @@ def main():
         part.add_argument("--pairs" if work is merge else "pairs", type=int, **many)
         part.add_argument("--detections", type=int, default=80)
         part.add_argument("--arms", type=int, default=6)
+        part.add_argument("--draws", type=int, default=2000)
         part.set_defaults(work=work)
     part = parts.add_parser("overhead")
     part.add_argument("--pairs", type=int, default=256)

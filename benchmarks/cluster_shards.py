@@ -4,7 +4,9 @@ import os
 import resource
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -12,6 +14,7 @@ import torch
 from common.component import EngineConfig
 from common.files import write_json
 from detection.boxes import Detections
+from eval.bootstrap import bootstrap
 from eval.labels import Labels
 from pipeline.config import config
 from pipeline.engine import runner
@@ -89,11 +92,9 @@ class Writers:
         path.mkdir(parents=True)
         count = min(SHARD, MADE["pairs"] - shard.start)
         with ShardLog(path, Kept()) as log:
+            results = made(shard.start, count, self._arms)
             for first in range(0, count, BATCH):
-                log.write([
-                    made(shard.start + n, n, self._arms)
-                    for n in range(first, min(first + BATCH, count))
-                ])  # fmt: skip
+                log.write(results[first : first + BATCH])
         (path / LEDGER).write_text("key,status,ir_frame,vis_frame,reason\r\n")
         frames = {"paired": count, "unpaired": 0, "dropped": 0, "failed": 0, "fallback": 0}
         write_json(path / OUTCOME, {
@@ -113,36 +114,40 @@ class Writers:
         pass
 
 
-def made(number, in_shard, arms):
-    """Labels at random places, and detections of which some hit them."""
-    random = np.random.default_rng(number)
-    boxes = places(random, LABELS)
-    classes = random.choice([0, 2], LABELS)
-    detections = {}
+def made(first, count, arms):
+    """The pairs of a shard: labels at random places, and detections of which some hit them."""
+    random = np.random.default_rng(first)
+    boxes = places(random, (count, LABELS))
+    classes = random.choice([0, 2], (count, LABELS))
+    found = {}
     for arm in arms:
-        found = np.concatenate([
-            boxes + random.normal(0, 3, boxes.shape), places(random, MADE["detections"] - LABELS)
-        ])  # fmt: skip
-        ids = np.concatenate([classes, random.choice([0, 2], len(found) - LABELS)])
-        score = np.sort(random.random(len(found), np.float32))[::-1].copy()
-        detections[arm] = Detections(found.astype(np.float32), score, ids)
-    frame = Frame(np.broadcast_to(np.uint8(0), SIZE), None, number)
-    pair = FramePair(f"{number:08d}", frame, frame, index=number)
-    item = Item(pair, Labels(boxes, classes, np.zeros((0, 4))), {}, "day")
-    return Result(in_shard, item, {}, detections)
+        near, others = random.normal(boxes, 3), places(random, (count, MADE["detections"] - LABELS))
+        xyxy = np.concatenate([near, others], axis=1).astype(np.float32)
+        ids = np.concatenate([classes, random.choice([0, 2], others.shape[:2])], axis=1)
+        score = np.sort(random.random(ids.shape, np.float32))[:, ::-1].copy()
+        found[arm] = xyxy, score, ids
+    results = []
+    for n in range(count):
+        frame = Frame(np.broadcast_to(np.uint8(0), SIZE), None, first + n)
+        pair = FramePair(f"{first + n:08d}", frame, frame, index=first + n)
+        item = Item(pair, Labels(boxes[n], classes[n], np.zeros((0, 4))), {}, "day")
+        detections = {arm: Detections(*(part[n] for part in parts)) for arm, parts in found.items()}
+        results.append(Result(n, item, {}, detections))
+    return results
 
 
-def places(random, count):
-    corner = random.random((count, 2)) * (560, 400)
-    return np.concatenate([corner, corner + 8 + random.random((count, 2)) * 70], axis=1)
+def places(random, shape):
+    corner = random.random((*shape, 2)) * (560, 400)
+    return np.concatenate([corner, corner + 8 + random.random((*shape, 2)) * 70], axis=-1)
 
 
-def run_on_made_shards(pairs, detections, arms):
+def run_on_made_shards(pairs, detections, arms, draws):
     """CPU seconds of the driver, those until the evaluation, and the peak of its memory."""
     os.chdir(Path(__file__).parent)  # where a kind of this file's name is found
     MADE.update(pairs=pairs, detections=detections, arms=arms)
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
+    fewer = patch("eval.comparison.bootstrap", partial(bootstrap, draws=draws))
+    with tempfile.TemporaryDirectory() as folder, fewer:
         settings = {
             "run": {"dir": str(Path(folder) / "run"), "on_bad_pair": "skip"},
             "source": {"kind": "cluster_shards"},

@@ -19,13 +19,18 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 from evaluation import draw
 
 from common.files import write_json
+from detection.boxes import Detections
 from eval.class_names import COCO_NAMES
+from eval.predictions import Predictions
+from eval.truth import edges
 from pipeline.commands.evaluate import evaluate, read_inputs
 from pipeline.engine.evaluation import evaluate as evaluate_run
 from pipeline.interfaces import RunContext, Summary
+from pipeline.run_folder.detection_log import DetectionLog
 from pipeline.run_folder.names import PAIR_LOG
 
 SIZE = {"images": 8_000, "labels": 48_000, "detections": 400_000}
@@ -47,10 +52,10 @@ def write(folder, size):
         write_json(folder / "predictions" / f"{arm}.json", items)
     truth["categories"] = [{"id": i, "name": COCO_NAMES[i]} for i in CLASSES]
     write_json(folder / "ground_truth.json", truth)
-    write_log(folder / "run" / PAIR_LOG, truth, predictions)
+    write_log(folder / "run", truth, predictions)
 
 
-def write_log(path, truth, predictions):
+def write_log(folder, truth, predictions):
     """Write what a run's sink of kind results logs."""
     lines = {
         image["id"]: {
@@ -58,7 +63,7 @@ def write_log(path, truth, predictions):
             "size": [image["height"], image["width"]],
             "light": None, "dead": None, "shift": None,
             "xyxy": [], "class_id": [], "ignore": [],
-            "detections": {arm: [] for arm in predictions}, "quality": {},
+            "detections": {}, "quality": {},
         }
         for image in truth["images"]
     }  # fmt: skip
@@ -67,9 +72,16 @@ def write_log(path, truth, predictions):
         lines[item["image_id"]]["xyxy"].append([x, y, x + width, y + height])
         lines[item["image_id"]]["class_id"].append(item["category_id"])
     for arm, items in predictions.items():
-        for item in items:
-            lines[item["image_id"]]["detections"][arm].append(item)
-    with path.open("w") as file:
+        log = DetectionLog(folder, arm, 0)
+        found = Predictions.of(items)
+        mine = found.by_image(list(lines))
+        for line, rows in zip(lines.values(), mine, strict=True):
+            xyxy = edges(found.bbox[rows]).astype(np.float32)
+            score = found.score[rows].astype(np.float32)
+            log.write(Detections(xyxy, score, found.category_id[rows]))
+            line["detections"][arm] = len(rows)
+        log.close()
+    with (folder / PAIR_LOG).open("w") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines.values())
 
 

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.boxes import Detections
+from eval.columns import Columns
 from eval.labels import Labels
-from eval.matching import area, drop_ignored, match
+from eval.matching import area
 
 STATISTICS = ("precision", "recall", "map50", "map50_95")  # of a ``YoloResult``
 CurveEnd = Literal["one", "last_recall"]
@@ -71,10 +72,10 @@ class Matches:
         hit: bool (n, 10), at each of ``IOU_THRESHOLDS``; n detections, best score first over all
             images, equal scores in the images' order.
         score: float64 (n,).
-        class_id: int64 (n,).
-        image: int64 (n,), index of the detection's image.
+        class_id: int32 (n,).
+        image: int32 (n,), index of the detection's image.
         label_class: int64 (m,), class of each label.
-        label_image: int64 (m,), index of its image.
+        label_image: int32 (m,), index of its image.
         label_area: float64 (m,), square pixels.
         label_score: float64 (m,), score of the detection that hits it at IoU 0.5; -1 for none. At
             a confidence c the label is found where this is at least c.
@@ -83,10 +84,10 @@ class Matches:
 
     hit: NDArray[np.bool_]
     score: NDArray[np.float64]
-    class_id: NDArray[np.int64]
-    image: NDArray[np.int64]
+    class_id: NDArray[np.int32]
+    image: NDArray[np.int32]
     label_class: NDArray[np.int64]
-    label_image: NDArray[np.int64]
+    label_image: NDArray[np.int32]
     label_area: NDArray[np.float64]
     label_score: NDArray[np.float64]
     images: int
@@ -98,7 +99,7 @@ class Matches:
 
     def of_images(self, chosen: NDArray[np.bool_]) -> "Matches":
         """The matches of some images alone, those ``chosen`` (images,), numbered anew."""
-        number = np.cumsum(chosen) - 1
+        number = (np.cumsum(chosen) - 1).astype(np.int32)
         mine, labels = chosen[self.image], chosen[self.label_image]
         return Matches(
             hit=self.hit[mine],
@@ -135,29 +136,56 @@ def match_images(detections: Sequence[Detections], labels: Sequence[Labels]) -> 
     Raises:
         ValueError: The lengths differ.
     """
-    hits = [np.zeros((0, len(IOU_THRESHOLDS)), np.bool_)]
-    label_scores = [np.zeros(0)]
-    counted = []
-    for found, truth in zip(detections, labels, strict=True):
-        kept = drop_ignored(found[np.argsort(-found.score, kind="stable")], truth)
-        label = match(kept, truth, IOU_THRESHOLDS)  # (n, 10)
-        at_half = label[:, 0]
-        label_score = np.full(len(truth), -1.0)
-        label_score[at_half[at_half >= 0]] = kept.score[at_half >= 0]
-        counted.append(kept)
-        hits.append(label >= 0)
-        label_scores.append(label_score)
-    every = Detections.concatenate(counted)
-    order = np.argsort(-every.score, kind="stable")
+    return match_columns(Columns.of(detections, labels))
+
+
+def match(
+    columns: Columns, thresholds: NDArray[np.float64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which label each detection hits, as yolov5 v7's ``val.py`` decides it.
+
+    In each image and at each threshold, of all pairs of equal class with at least that IoU: each
+    detection keeps the label of highest IoU (the first of equals), then each label keeps its most
+    confident detection. The second step goes by confidence, not by IoU; and a detection whose label
+    is taken stays a miss, even where another label was in reach.
+
+    Args:
+        columns: n detections and m labels.
+        thresholds: IoU thresholds (t,).
+
+    Returns:
+        Which detections hit, bool (n, t); and the label that each asks for, int64 (n,), -1 where it
+        reaches no threshold. It is the same at every threshold.
+    """
+    # imported now: numba would delay the first pair of a run with a report
+    from eval.match_kernel import match_labels
+
+    found, labels = columns.found, columns.labels
+    hit = np.empty((len(found), len(thresholds)), np.bool_)
+    label = np.empty(len(found), np.int64)
+    match_labels(
+        found.xyxy, found.class_id, columns.start, labels.xyxy, labels.class_id, labels.start,
+        thresholds, hit, label,
+    )  # fmt: skip
+    return hit, label
+
+
+def match_columns(columns: Columns) -> Matches:
+    """What ``match_images`` gives, of columns."""
+    found, labels = columns.found, columns.labels
+    hit, label = match(columns, IOU_THRESHOLDS)
+    label_score = np.full(len(labels.class_id), -1.0)
+    label_score[label[hit[:, 0]]] = found.score[hit[:, 0]]
+    order = np.argsort(-found.score, kind="stable")
     return Matches(
-        hit=np.concatenate(hits)[order],
-        score=every.score[order].astype(np.float64),
-        class_id=every.class_id[order],
-        image=np.repeat(np.arange(len(labels)), [len(kept) for kept in counted])[order],
-        label_class=np.concatenate([np.zeros(0, np.int64), *(truth.class_id for truth in labels)]),
-        label_image=np.repeat(np.arange(len(labels)), [len(truth) for truth in labels]),
-        label_area=np.concatenate([np.zeros(0), *(area(truth.xyxy) for truth in labels)]),
-        label_score=np.concatenate(label_scores),
+        hit=hit[order],
+        score=found.score[order].astype(np.float64),
+        class_id=found.class_id[order].astype(np.int32),
+        image=columns.image[order],
+        label_class=labels.class_id,
+        label_image=labels.image,
+        label_area=area(labels.xyxy),
+        label_score=label_score,
         images=len(labels),
     )
 
@@ -176,12 +204,11 @@ def summarize(matches: Matches, *, curve_end: CurveEnd = "one") -> YoloResult:
     recall = np.zeros_like(precision)
     ap = np.zeros((len(classes), len(IOU_THRESHOLDS)))
     for row, class_id in enumerate(classes):
-        curve = class_curve(matches, class_id)
-        precision[row], recall[row] = at_confidences(curve, CONFIDENCES)
-        ap[row] = [
-            average_precision(curve.recall[:, t], curve.precision[:, t], curve_end=curve_end)
-            for t in range(len(IOU_THRESHOLDS))
-        ]
+        for t in range(len(IOU_THRESHOLDS)):
+            curve = class_curve(matches, class_id, t)
+            ap[row, t] = average_precision(curve.recall, curve.precision, curve_end=curve_end)
+            if t == 0:
+                precision[row], recall[row] = at_confidences(curve, CONFIDENCES)
     best = best_f1(precision, recall)
     per_class = {}
     for row, class_id in enumerate(classes):
@@ -207,12 +234,12 @@ def summarize(matches: Matches, *, curve_end: CurveEnd = "one") -> YoloResult:
 
 
 class Curve(NamedTuple):
-    """A labelled class after its 1, 2, ... k best detections.
+    """A labelled class after its 1, 2, ... k best detections, at one IoU threshold.
 
     Attributes:
         score: (k,), of the last of them.
-        precision: (k, 10), at each of ``IOU_THRESHOLDS``.
-        recall: (k, 10).
+        precision: (k,).
+        recall: (k,).
     """
 
     score: NDArray[np.float64]
@@ -220,22 +247,21 @@ class Curve(NamedTuple):
     recall: NDArray[np.float64]
 
 
-def class_curve(matches: Matches, class_id: int) -> Curve:
-    """The curve of a labelled class."""
-    mine = matches.class_id == class_id
-    hits = matches.hit[mine].cumsum(axis=0)  # (k, 10)
+def class_curve(matches: Matches, class_id: int, threshold: int = 0) -> Curve:
+    """The curve of a labelled class; ``threshold`` is a place in ``IOU_THRESHOLDS``."""
+    mine = np.flatnonzero(matches.class_id == class_id)
+    hits = matches.hit[mine, threshold].cumsum()  # (k,)
     labels = (matches.label_class == class_id).sum()
-    precision = hits / np.arange(1, len(hits) + 1)[:, None]
-    return Curve(matches.score[mine], precision, hits / labels)
+    return Curve(matches.score[mine], hits / np.arange(1, len(hits) + 1), hits / labels)
 
 
 def at_confidences(
     curve: Curve, confidences: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Precision and recall of a labelled class at IoU 0.5, straight between the scores.
+    """Precision and recall of a labelled class, straight between the scores.
 
     Args:
-        curve: The class's.
+        curve: The class's, at IoU 0.5.
         confidences: (n,), rising.
 
     Returns:
@@ -244,8 +270,8 @@ def at_confidences(
     if len(curve.score) == 0:
         return np.zeros(len(confidences)), np.zeros(len(confidences))
     # Scores fall and np.interp wants rising abscissae: both axes change sign.
-    precision = np.interp(-confidences, -curve.score, curve.precision[:, 0], left=1)
-    recall = np.interp(-confidences, -curve.score, curve.recall[:, 0], left=0)
+    precision = np.interp(-confidences, -curve.score, curve.precision, left=1)
+    recall = np.interp(-confidences, -curve.score, curve.recall, left=0)
     return precision, recall
 
 

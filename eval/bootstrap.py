@@ -162,10 +162,14 @@ def _ranked(matches: Matches) -> Ranked:
     classes = np.unique(matches.label_class)
     order = [np.flatnonzero(matches.class_id == class_id) for class_id in classes]
     every = np.concatenate(order)
-    hits = [column.nonzero()[0] for mine in order for column in matches.hit[mine].T]
+    hits = [
+        np.flatnonzero(matches.hit[mine, t]).astype(np.int32)
+        for mine in order
+        for t in range(matches.hit.shape[1])
+    ]
     where = [matches.label_image[matches.label_class == class_id] for class_id in classes]
     return Ranked(
-        image=matches.image[every],
+        image=matches.image[every].astype(np.int32),
         score=matches.score[every],
         start=np.cumsum([0, *map(len, order)]),
         passed=np.stack(

@@ -19,26 +19,26 @@ class Ranked(NamedTuple):
     There are c classes, t thresholds, k confidences.
 
     Attributes:
-        image: int64 (n,), index of each detection's image.
+        image: int32 (n,), index of each detection's image.
         score: float64 (n,).
         start: int64 (c + 1,), where each class begins in these two.
         passed: int64 (c, k), how many scores of a class reach each confidence.
-        hits: int64 (h,), place within its class of each hit, threshold after threshold.
+        hits: int32 (h,), place within its class of each hit, threshold after threshold.
         hits_start: int64 (c * t + 1,), where each class and threshold begins in ``hits``.
         labels: int64 (c, images), how many labels.
     """
 
-    image: NDArray[np.int64]
+    image: NDArray[np.int32]
     score: NDArray[np.float64]
     start: NDArray[np.int64]
     passed: NDArray[np.int64]
-    hits: NDArray[np.int64]
+    hits: NDArray[np.int32]
     hits_start: NDArray[np.int64]
     labels: NDArray[np.int64]
 
 
 @compiled()
-def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int64], at: NDArray[np.int64]) -> int:
+def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int32], at: NDArray[np.int64]) -> int:
     """Write the rank, from 1, of each copy of each hit into ``at``; how many there are.
 
     ``at`` has room for one more.
@@ -88,7 +88,7 @@ def _average_precision(
 def _at_confidences(
     rank: NDArray[np.int64],
     score: NDArray[np.float64],
-    hits: NDArray[np.int64],
+    hits: NDArray[np.int32],
     passed: NDArray[np.int64],
     labelled: int,
     confidences: NDArray[np.float64],

@@ -13,6 +13,7 @@ from detection.boxes import Detections
 from eval.coco_files import AnnotationEntry, GroundTruth, ImageEntry, Prediction
 from eval.labels import Labels
 from eval.predictions import Predictions
+from eval.truth import edges
 
 
 def ground_truth_json(
@@ -61,25 +62,6 @@ def ground_truth_json(
     }
 
 
-def detections_json(image_id: int, detections: Detections) -> list[Prediction]:
-    """The detections of one image as COCO predictions, in their order.
-
-    Scores are the shortest decimals that give the same float32 back, boxes are rounded to a
-    thousandth of a pixel.
-    """
-    return [
-        {
-            "image_id": image_id,
-            "category_id": class_id,
-            "bbox": _xywh(xyxy.astype(np.float64), decimals=3),
-            "score": float(str(score)),
-        }
-        for xyxy, score, class_id in zip(
-            detections.xyxy, detections.score, detections.class_id.tolist(), strict=True
-        )
-    ]
-
-
 def labels_of(ground_truth: GroundTruth) -> list[Labels]:
     """One ``Labels`` an image, in the order of ``ground_truth["images"]``."""
     boxes: dict[int, list[list[float]]] = {image["id"]: [] for image in ground_truth["images"]}
@@ -107,7 +89,7 @@ def detections_of(
 ) -> list[Detections]:
     """One ``Detections`` an image, in the order of ``ground_truth["images"]``, order kept."""
     found = Predictions.of(predictions)
-    xyxy, score = _xyxy(found.bbox).astype(np.float32), found.score.astype(np.float32)
+    xyxy, score = edges(found.bbox).astype(np.float32), found.score.astype(np.float32)
     return [
         Detections(xyxy[mine], score[mine], found.category_id[mine])
         for mine in found.by_image([image["id"] for image in ground_truth["images"]])
@@ -120,7 +102,6 @@ def _xywh(xyxy: NDArray[np.float64], decimals: int) -> list[float]:
     return [round(value, decimals) + 0.0 for value in (x1, y1, x2 - x1, y2 - y1)]
 
 
-def _xyxy(xywh: Sequence[Sequence[float]] | NDArray[np.float64]) -> NDArray[np.float64]:
+def _xyxy(xywh: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     """Edges (n, 4) of boxes given by left, top, width, height."""
-    boxes = np.array(xywh, np.float64).reshape(-1, 4)
-    return np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    return edges(np.array(xywh, np.float64).reshape(-1, 4))

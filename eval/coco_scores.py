@@ -18,9 +18,10 @@ import numpy as np
 from faster_coco_eval import COCOeval_faster
 from numpy.typing import NDArray
 
-from eval.coco_files import AnnotationEntry, GroundTruth, Prediction
+from eval.coco_files import GroundTruth, Prediction
 from eval.coco_kernel import class_curves, match_class
 from eval.predictions import Predictions
+from eval.truth import Annotations, Truth
 
 _LOG = logging.getLogger(__name__)
 
@@ -57,32 +58,8 @@ class CocoResult:
     per_class: dict[int, CocoClassResult] = field(kw_only=True)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Labels:
-    """m annotations as columns: ids (m,), ``bbox`` (m, 4), ``area`` (m,), ``crowd`` (m,)."""
-
-    image_id: NDArray[np.int64]
-    category_id: NDArray[np.int64]
-    bbox: NDArray[np.float64]
-    area: NDArray[np.float64]
-    crowd: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, entries: Sequence[AnnotationEntry]) -> "_Labels":
-        return cls(
-            np.array([item["image_id"] for item in entries], np.int64),
-            np.array([item["category_id"] for item in entries], np.int64),
-            np.array([item["bbox"] for item in entries], np.float64).reshape(-1, 4),
-            np.array([item["area"] for item in entries], np.float64),
-            np.array([item["iscrowd"] for item in entries], np.bool_),
-        )
-
-    def __getitem__(self, rows: NDArray[np.intp]) -> "_Labels":
-        return _Labels(*(getattr(self, name)[rows] for name in self.__slots__))
-
-
 def evaluate_coco(
-    ground_truth: GroundTruth, predictions: Predictions | Sequence[Prediction]
+    ground_truth: GroundTruth | Truth, predictions: Predictions | Sequence[Prediction]
 ) -> CocoResult:
     """Pycocotools' numbers over all images and categories of the ground truth.
 
@@ -90,15 +67,17 @@ def evaluate_coco(
         ground_truth: The data set; left as it is.
         predictions: Detections of its images and categories, left as they are.
     """
-    if all(item["iscrowd"] for item in ground_truth["annotations"]):
+    truth = Truth.of(ground_truth)
+    if truth.annotations.crowd.all():
         return CocoResult(*[None] * 12, per_class={})
     found = Predictions.of(predictions)
     evaluation = COCOeval_faster(iouType="bbox", print_function=_LOG.debug)
     params = evaluation.params
-    params.imgIds = sorted(image["id"] for image in ground_truth["images"])
-    params.catIds = sorted(entry["id"] for entry in ground_truth["categories"])
-    labels = _Labels.of(ground_truth["annotations"])
-    parts = [_class_curves(labels, found, class_id, params) for class_id in params.catIds]
+    params.imgIds = np.sort(truth.image_ids)
+    params.catIds = sorted(truth.names)
+    parts = [
+        _class_curves(truth.annotations, found, class_id, params) for class_id in params.catIds
+    ]
     evaluation.eval = {
         "precision": np.stack([precision for precision, _ in parts], axis=2),
         "recall": np.stack([recall for _, recall in parts], axis=1),
@@ -119,7 +98,7 @@ def evaluate_coco(
 
 
 def _class_curves(
-    truth: _Labels,
+    truth: Annotations,
     found: Predictions,
     class_id: int,
     params: Any,  # noqa: ANN401  (the library's)
@@ -157,7 +136,7 @@ def _class_curves(
 
 
 def _by_image(
-    image_ids: Sequence[int], image_id: NDArray[np.int64], *keys: NDArray[np.float64]
+    image_ids: NDArray[np.int64], image_id: NDArray[np.int64], *keys: NDArray[np.float64]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
     """The order (n,) that sorts rows by image, then by ``keys``, and where each image begins.
 

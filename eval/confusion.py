@@ -5,14 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.boxes import Detections
-from eval.labels import Labels
-from eval.matching import drop_ignored, iou
+from eval.columns import Columns
+from eval.match_kernel import find_partners
 
 
 def confusion_matrix(
-    detections: Sequence[Detections],
-    labels: Sequence[Labels],
+    columns: Columns,
     classes: Sequence[int],
     *,
     confidence: float = 0.25,
@@ -26,9 +24,7 @@ def confusion_matrix(
     leaves out the unmatched detections of images in which nothing matches; here they count.)
 
     Args:
-        detections: One entry an image, in any order within it. Ignored ones
-            (``eval.matching.ignored``) don't count.
-        labels: One entry an image, the same images in the same order.
+        columns: Detections and labels of all images.
         classes: Class ids in the order of the matrix, each once.
         confidence: Detections that score more than this count.
         iou_threshold: Pairs match with more than this IoU.
@@ -39,37 +35,29 @@ def confusion_matrix(
         counts once, in its row: in the last column where it has no label.
 
     Raises:
-        ValueError: The lengths differ.
         KeyError: A label, or a detection that counts, is of none of the classes.
     """
+    sure, labels = columns.chosen(columns.found.score > confidence), columns.labels
+    row, column = (_places(part.class_id, classes) for part in (sure.found, labels))
+    partner = np.empty(len(column), np.int64)  # of each label
+    find_partners(
+        sure.found.xyxy, sure.start, labels.xyxy, labels.start, iou_threshold, partner
+    )  # fmt: skip
+    taken = partner >= 0
+    alone = np.ones(len(row), np.bool_)
+    alone[partner[taken]] = False
+    background = len(classes)
+    size = background + 1
+    cells = np.concatenate([
+        size * row[partner[taken]] + column[taken],
+        size * row[alone] + background,
+        size * background + column[~taken],
+    ])  # fmt: skip
+    return np.bincount(cells, minlength=size**2).reshape(size, size)
+
+
+def _places(class_id: NDArray[np.int64], classes: Sequence[int]) -> NDArray[np.int64]:
+    """Where each class (n,) stands in the list: (n,)."""
     place = {class_id: index for index, class_id in enumerate(classes)}
-    matrix = [[0] * (len(classes) + 1) for _ in range(len(classes) + 1)]
-    for found, truth in zip(detections, labels, strict=True):
-        sure = drop_ignored(found[found.score > confidence], truth)
-        hit = _match(sure, truth, iou_threshold)  # (n,)
-        columns = [place[class_id] for class_id in truth.class_id.tolist()]
-        missed = set(range(len(columns)))
-        columns.append(len(classes))  # a hit of -1 is the last one, the background
-        for class_id, label in zip(sure.class_id.tolist(), hit.tolist(), strict=True):
-            matrix[place[class_id]][columns[label]] += 1
-            missed.discard(label)
-        for label in missed:
-            matrix[-1][columns[label]] += 1
-    return np.array(matrix, np.int64)
-
-
-def _match(found: Detections, truth: Labels, threshold: float) -> NDArray[np.int64]:
-    """The label (n,) of each detection, -1 for none; of equal overlaps the best score is first."""
-    hit = np.full(len(found), -1)
-    if len(found) == 0 or len(truth) == 0:
-        return hit
-    overlap = iou(found.xyxy, truth.xyxy)  # (n, m)
-    label, near = overlap.argmax(axis=1), overlap.max(axis=1)
-    rows = np.flatnonzero(near > threshold)
-    rows = rows[np.lexsort((-found.score[rows], -near[rows]))]  # by IoU, then by score
-    taken = set()
-    for row, column in zip(rows.tolist(), label[rows].tolist(), strict=True):
-        if column not in taken:
-            taken.add(column)
-            hit[row] = column
-    return hit
+    there, inverse = np.unique(class_id, return_inverse=True)
+    return np.array([place[number] for number in there.tolist()], np.int64)[inverse]

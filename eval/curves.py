@@ -30,7 +30,7 @@ def to_json(matches: Matches, names: Mapping[int, str]) -> dict[str, dict[str, l
         total = precision + recall
         f1 = np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)
         curves[names[class_id]] = {
-            "precision": _rounded(envelope(curve.recall[:, 0], curve.precision[:, 0])),
+            "precision": _rounded(envelope(curve.recall, curve.precision)),
             "precision_at": _rounded(precision),
             "recall_at": _rounded(recall),
             "f1_at": _rounded(f1),

@@ -15,19 +15,20 @@ from eval.average_precision import (
     ClassResult,
     Matches,
     YoloResult,
-    match_images,
+    match_columns,
     summarize,
 )
-from eval.coco import detections_of, labels_of
-from eval.coco_files import GroundTruth, ImageEntry, Prediction, image_key
+from eval.coco_files import GroundTruth, Prediction
 from eval.coco_scores import CocoClassResult, CocoResult, evaluate_coco
+from eval.columns import Columns, places
 from eval.confusion import confusion_matrix
-from eval.labels import Labels
-from eval.light import Light, named_light
+from eval.light import Light
 from eval.miss_rate import log_average_miss_rate, pedestrian_miss_rate
 from eval.operating_points import OperatingPoint, at_confidence, confidence_at
 from eval.predictions import Predictions
 from eval.tide import TideResult, tide
+from eval.truth import Truth, edges
+from eval.truth import key_of as key_of
 
 Row = dict[str, str | int | float | None]
 
@@ -66,7 +67,7 @@ class ArmResult:
 
 
 def evaluate_arm(
-    ground_truth: GroundTruth,
+    ground_truth: GroundTruth | Truth,
     predictions: Predictions | Sequence[Prediction],
     classes: Collection[int] | None = None,
     *,
@@ -75,21 +76,20 @@ def evaluate_arm(
     """Score one arm.
 
     Args:
-        ground_truth: As ``eval.coco_files.read_ground_truth`` gives it.
+        ground_truth: As ``eval.coco_files.read_ground_truth`` gives it, or as columns.
         predictions: As columns, or as ``eval.coco_files.read_predictions`` gives them.
-        classes: Ids of the classes that count; None for all of the ground truth's.
+        classes: Ids of the classes that count; None for all of the ground truth's. Columns have
+            only these already.
         reasonable: Whether the ground truth is KAIST's reasonable subset, for its miss rate.
     """
-    counted, names = _counted(ground_truth, classes)
-    found = Predictions.of(predictions)
-    mine = found[np.isin(found.category_id, list(names))]
-    labels = labels_of(counted)
-    detections = detections_of(counted, mine)
-    matches = match_images(detections, labels)
-    lights = [_light(image) for image in counted["images"]]
+    truth, found = Truth.of(ground_truth, classes), Predictions.of(predictions)
+    counts = np.isin(found.category_id, list(truth.names))
+    mine = found if counts.all() else found[counts]
+    columns = _columns(truth, mine)
+    matches, lights = match_columns(columns), truth.lights
     return ArmResult(
         yolo=summarize(matches),
-        coco=evaluate_coco(counted, mine),
+        coco=evaluate_coco(truth, mine),
         light={
             light: summarize(matches.of_images(np.array([mine == light for mine in lights])))
             for light in ("day", "night")
@@ -100,35 +100,45 @@ def evaluate_arm(
             class_id: log_average_miss_rate(matches, class_id)
             for class_id in np.unique(matches.label_class).tolist()
         },
-        errors=tide(detections, labels),
-        confusion=confusion_matrix(detections, labels, tuple(names)),
-        names=names,
+        errors=tide(columns),
+        confusion=confusion_matrix(columns, tuple(truth.names)),
+        names=dict(truth.names),
         matches=matches,
         label_light=[lights[image] for image in matches.label_image],
-        reasonable=_reasonable(detections, labels, lights, names) if reasonable else None,
+        reasonable=_reasonable(truth, mine) if reasonable else None,
     )
 
 
-def _reasonable(
-    detections: Sequence[Detections],
-    labels: Sequence[Labels],
-    lights: Sequence[Light | None],
-    names: Mapping[int, str],
-) -> dict[int, dict[str, float | None]]:
+def _columns(truth: Truth, found: Predictions) -> Columns:
+    """The detections as columns, in the float32 of the detector."""
+    boxes = edges(found.bbox).astype(np.float32)
+    return Columns.sort(
+        Detections(boxes, found.score.astype(np.float32), found.category_id),
+        places(truth.image_ids, found.image_id),
+        truth.labels,
+    )
+
+
+def _reasonable(truth: Truth, found: Predictions) -> dict[int, dict[str, float | None]]:
     """The pedestrian benchmarks' miss rate by class, of all images and of each light."""
+    boxes, score = edges(found.bbox).astype(np.float32), found.score.astype(np.float32)
+    detections = [
+        Detections(boxes[mine], score[mine], found.category_id[mine])
+        for mine in found.by_image(truth.image_ids)
+    ]
     chosen = {
-        "all": list(range(len(labels))),
-        **{light: [i for i, mine in enumerate(lights) if mine == light]
+        "all": list(range(len(detections))),
+        **{light: [i for i, mine in enumerate(truth.lights) if mine == light]
            for light in ("day", "night")},
     }  # fmt: skip
     return {
         class_id: {
             name: pedestrian_miss_rate(
-                [detections[i] for i in images], [labels[i] for i in images], class_id
+                [detections[i] for i in images], [truth.labels[i] for i in images], class_id
             )
             for name, images in chosen.items()
         }
-        for class_id in names
+        for class_id in truth.names
     }
 
 
@@ -203,32 +213,6 @@ def content_hash(ground_truth: GroundTruth) -> str:
     )
     text = json.dumps(content, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _counted(
-    ground_truth: GroundTruth, classes: Collection[int] | None
-) -> tuple[GroundTruth, dict[int, str]]:
-    """The ground truth without the classes that don't count, and the names of those that do."""
-    names = {
-        entry["id"]: entry["name"]
-        for entry in ground_truth["categories"]
-        if classes is None or entry["id"] in classes
-    }
-    counted: GroundTruth = {
-        "images": ground_truth["images"],
-        "annotations": [a for a in ground_truth["annotations"] if a["category_id"] in names],
-        "categories": [c for c in ground_truth["categories"] if c["id"] in names],
-    }
-    return counted, names
-
-
-def _light(image: ImageEntry) -> Light | None:
-    return image.get("light") or named_light(key_of(image))
-
-
-def key_of(image: ImageEntry) -> str:
-    """The key of an image's pair; where it isn't written, its file name says it."""
-    return image.get("key", image_key(image["file_name"]))
 
 
 def _row(

@@ -1,4 +1,4 @@
-"""Which detections hit which labels: the YOLO rule, and the one rule for ignore regions."""
+"""Overlaps of boxes, and the one rule for ignore regions."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,46 +22,6 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     shared = _intersection(a, b)
     union = area(a)[:, None] + area(b)[None, :] - shared
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-
-
-def match(
-    detections: Detections, labels: Labels, thresholds: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """Which label each detection of one image hits, as yolov5 v7's ``val.py`` decides it.
-
-    At each threshold, of all pairs of equal class with at least that IoU: each detection keeps the
-    label of highest IoU (the first of equals), then each label keeps its most confident detection.
-    The second step goes by confidence, not by IoU; and a detection whose label is taken stays a
-    miss, even where another label was in reach.
-
-    Args:
-        detections: n detections, best score first.
-        labels: m labels.
-        thresholds: IoU thresholds (t,).
-
-    Returns:
-        int64 (n, t): the label's index, -1 for a miss.
-
-    Raises:
-        ValueError: The detections aren't sorted.
-    """
-    if (np.diff(detections.score) > 0).any():
-        raise ValueError("detections must be sorted, best score first")
-    hits = np.full((len(detections), len(thresholds)), -1, np.int64)
-    if len(detections) == 0 or len(labels) == 0:
-        return hits
-    overlap = _same_class_iou(detections, labels)  # (n, m)
-    # A detection's best label is the same at every threshold that it reaches.
-    best_iou = overlap.max(axis=1)
-    near = np.flatnonzero(best_iou >= thresholds.min())  # few
-    best, best_iou = overlap[near].argmax(axis=1).tolist(), best_iou[near].tolist()
-    for column, threshold in enumerate(thresholds.tolist()):
-        taken = set()
-        for row, label, value in zip(near.tolist(), best, best_iou, strict=True):
-            if value >= threshold and label not in taken:
-                taken.add(label)
-                hits[row, column] = label
-    return hits
 
 
 def ignored(detections: Detections, labels: Labels) -> NDArray[np.bool_]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.coco_files import Prediction
+from eval.columns import places
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +45,15 @@ class Predictions:
             np.array(score, np.float64),
         )
 
+    @classmethod
+    def concatenate(cls, parts: "Sequence[Predictions]") -> "Predictions":
+        """Several sets one after the other."""
+        image_id = np.concatenate([np.zeros(0, np.int64), *(part.image_id for part in parts)])
+        category_id = np.concatenate([np.zeros(0, np.int64), *(part.category_id for part in parts)])
+        bbox = np.concatenate([np.zeros((0, 4)), *(part.bbox for part in parts)])
+        score = np.concatenate([np.zeros(0), *(part.score for part in parts)])
+        return cls(image_id, category_id, bbox, score)
+
     def __len__(self) -> int:
         return len(self.score)
 
@@ -53,13 +63,12 @@ class Predictions:
             self.image_id[index], self.category_id[index], self.bbox[index], self.score[index]
         )
 
-    def by_image(self, image_ids: Sequence[int]) -> list[NDArray[np.intp]]:
+    def by_image(self, image_ids: Sequence[int] | NDArray[np.int64]) -> list[NDArray[np.intp]]:
         """Indices of the detections of each image, order kept.
 
         Raises:
             KeyError: A detection is of none of these images.
         """
-        place = {image_id: number for number, image_id in enumerate(image_ids)}
-        image = np.array([place[image_id] for image_id in self.image_id.tolist()], np.int64)
-        ends = np.bincount(image, minlength=len(place)).cumsum()
+        image = places(np.asarray(image_ids, np.int64), self.image_id)
+        ends = np.bincount(image, minlength=len(image_ids)).cumsum()
         return np.split(image.argsort(kind="stable"), ends[:-1])

@@ -27,17 +27,22 @@ The numbers are those of tidecv 1.0.1, the authors' code, but for these:
   comes before everything, as in both conventions.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detection.boxes import Detections
-from eval.labels import Labels
-from eval.matching import drop_ignored, iou
+from eval.columns import Columns
+from eval.match_kernel import (
+    BACKGROUND,
+    BOTH,
+    CLASSIFICATION,
+    DUPLICATE,
+    HIT,
+    LOCALIZATION,
+    judge_errors,
+)
 
-_HIT, _LOCALIZATION, _CLASSIFICATION, _DUPLICATE, _BACKGROUND, _BOTH = range(6)
 _FOREGROUND = 0.5  # t_f
 _CLEAR = 0.1  # t_b
 _MOST = 100  # detections an image
@@ -83,32 +88,24 @@ class _Judged:
 
     Attributes:
         class_id: int64 (n,).
-        kind: int64 (n,), ``_HIT`` or which error.
+        kind: int8 (n,), ``HIT`` or which error.
         label: int64 (n,), which label the detection hits or its error points at; -1 for none.
         label_class: int64 (m,).
     """
 
     class_id: NDArray[np.int64]
-    kind: NDArray[np.int64]
+    kind: NDArray[np.int8]
     label: NDArray[np.int64]
     label_class: NDArray[np.int64]
 
 
-def tide(detections: Sequence[Detections], labels: Sequence[Labels]) -> TideResult:
-    """Sort an arm's errors by kind and say what each kind costs.
-
-    Args:
-        detections: One entry an image, in any order within it.
-        labels: One entry an image, the same images in the same order.
-
-    Raises:
-        ValueError: The lengths differ.
-    """
-    judged = _judge(detections, labels)
-    hit = judged.kind == _HIT
+def tide(columns: Columns) -> TideResult:
+    """Sort an arm's errors by kind and say what each kind costs."""
+    judged = _judge(columns)
+    hit = judged.kind == HIT
     taken = _marked(judged.label[hit], len(judged.label_class))  # (m,)
     # Which errors point at a label that is free, and which is the best one of its label.
-    points = np.isin(judged.kind, (_LOCALIZATION, _CLASSIFICATION))
+    points = np.isin(judged.kind, (LOCALIZATION, CLASSIFICATION))
     points[points] = ~taken[judged.label[points]]
     _, first = np.unique(judged.label[points], return_index=True)
     best = _marked(np.flatnonzero(points)[first], len(hit))
@@ -125,75 +122,28 @@ def tide(detections: Sequence[Detections], labels: Sequence[Labels]) -> TideResu
 
     return TideResult(
         ap=now,
-        classification=kind(_CLASSIFICATION),
-        localization=kind(_LOCALIZATION),
-        both=kind(_BOTH),
-        duplicate=kind(_DUPLICATE),
-        background=kind(_BACKGROUND),
+        classification=kind(CLASSIFICATION),
+        localization=kind(LOCALIZATION),
+        both=kind(BOTH),
+        duplicate=kind(DUPLICATE),
+        background=kind(BACKGROUND),
         missed=cost(missed, _mean_ap(judged, hit, labels_gone=missed)),
         false_positive=cost(~hit, _mean_ap(judged, hit, gone=~hit)),
         false_negative=cost(~taken, _mean_ap(judged, hit, labels_gone=~taken)),
     )
 
 
-def _judge(detections: Sequence[Detections], labels: Sequence[Labels]) -> _Judged:
+def _judge(columns: Columns) -> _Judged:
     """Match each image's best detections and name the errors."""
-    kinds, pointed = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-    kept, seen = [], 0  # seen: labels of the images before
-    for found, truth in zip(detections, labels, strict=True):
-        counted = drop_ignored(found, truth)
-        counted = counted[np.argsort(-counted.score, kind="stable")[:_MOST]]
-        kind, label = _judge_image(counted, truth)
-        kept.append(counted)
-        kinds.append(kind)
-        pointed.append(np.where(label >= 0, label + seen, -1))
-        seen += len(truth)
-    every = Detections.concatenate(kept)
-    order = np.argsort(-every.score, kind="stable")
-    return _Judged(
-        class_id=every.class_id[order],
-        kind=np.concatenate(kinds)[order],
-        label=np.concatenate(pointed)[order],
-        label_class=np.concatenate([np.zeros(0, np.int64), *(truth.class_id for truth in labels)]),
-    )
-
-
-def _judge_image(found: Detections, truth: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Kind (n,) of each detection, best first, and the label (n,) that it speaks of, or -1."""
-    if len(found) == 0 or len(truth) == 0:
-        return np.full(len(found), _BACKGROUND), np.full(len(found), -1)
-    overlap = iou(found.xyxy, truth.xyxy)  # (n, m)
-    same = found.class_id[:, None] == truth.class_id
-    own, other = np.where(same, overlap, 0.0), np.where(same, 0.0, overlap)
-    hit = _match(own)
-    near, wrong = own.max(axis=1), other.max(axis=1)
-    kind = np.full(len(found), _BOTH)  # from the last kind that is asked for to the first
-    kind[np.maximum(near, wrong) <= _CLEAR] = _BACKGROUND
-    kind[near > _FOREGROUND] = _DUPLICATE
-    kind[wrong >= _FOREGROUND] = _CLASSIFICATION
-    kind[(near >= _CLEAR) & (near <= _FOREGROUND)] = _LOCALIZATION
-    kind[hit >= 0] = _HIT
-    label = np.where(kind == _CLASSIFICATION, other.argmax(axis=1), hit)
-    label[kind == _LOCALIZATION] = own.argmax(axis=1)[kind == _LOCALIZATION]
-    return kind, label
-
-
-def _match(own: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The label (n,) that each detection hits, -1 for none; IoU (n, m), 0 between classes.
-
-    In order of score, each takes the label of highest IoU that is still free.
-    """
-    hit = np.full(len(own), -1)
-    reached = own >= _FOREGROUND
-    if not reached.any():
-        return hit
-    free = np.where(reached, own, 0.0)
-    for row in np.flatnonzero(reached.any(axis=1)):
-        column = free[row].argmax()
-        if free[row, column] > 0:
-            hit[row] = column
-            free[:, column] = 0.0
-    return hit
+    best = columns.chosen(columns.place < _MOST)
+    found, labels = best.found, best.labels
+    kind, label = np.empty(len(found), np.int8), np.empty(len(found), np.int64)
+    judge_errors(
+        found.xyxy, found.class_id, best.start, labels.xyxy, labels.class_id, labels.start,
+        _FOREGROUND, _CLEAR, kind, label,
+    )  # fmt: skip
+    order = np.argsort(-found.score, kind="stable")
+    return _Judged(found.class_id[order], kind[order], label[order], labels.class_id)
 
 
 def _marked(indices: NDArray[np.int64], length: int) -> NDArray[np.bool_]:

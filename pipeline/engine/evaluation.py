@@ -1,9 +1,5 @@
-"""The evaluation of a run: turns the log of its results sink into COCO files and scores.
+"""The evaluation of a run: turns the log of its results sink into COCO files and scores."""
 
-It scores the COCO files as written, so that other tools get the same numbers from them.
-"""
-
-import json
 import math
 from array import array
 from collections.abc import Mapping
@@ -13,26 +9,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from common.cells import cell
 from common.files import write_json, write_text
 from common.modality import CAMERA, Modality
 from eval.average_precision import STATISTICS
-from eval.class_names import COCO_NAMES
 from eval.class_reading import ENOUGH
 from eval.coco_files import ImageEntry
 from eval.comparison import judge, warnings
-from eval.evaluation import ArmResult, curves_json, evaluate_arm, table_rows
+from eval.evaluation import ArmResult, curves_json, table_rows
 from eval.fingerprint import fingerprint
 from eval.labels import Labels
-from eval.predictions import Predictions
 from eval.quality.summary import correlations, means
+from pipeline.engine.scoring import counted_names, score_arms
 from pipeline.interfaces import RunContext, Summary
-from pipeline.run_folder.coco_writer import (
-    GroundTruthFile,
-    PredictionsFile,
-    read_predictions_file,
-)
+from pipeline.run_folder.coco_writer import GroundTruthFile
 from pipeline.run_folder.misalignment_file import MisalignmentFile
 from pipeline.run_folder.names import (
     CURVES,
@@ -42,7 +34,6 @@ from pipeline.run_folder.names import (
     RESULTS,
     RESULTS_TABLE,
     ground_truth_file,
-    predictions_file,
 )
 from pipeline.run_folder.results_file import SCHEMA
 from pipeline.run_folder.sink_files import read_lines
@@ -55,11 +46,21 @@ COLUMNS = (
 
 
 class _Written(NamedTuple):
-    """What the pass over the log yields besides the files that it writes."""
+    """What the pass over the log yields besides the files that it writes.
 
-    truths: dict[Modality | None, GroundTruthFile]  # by the camera whose own labels they hold
+    Attributes:
+        truths: By the camera whose own labels they hold.
+        alignment: The misalignment of all pairs.
+        quality: By arm: a row a pair, a column a metric, NaN where it isn't defined.
+        detections: By arm, how many each pair has, (pairs,).
+        scored: Whether a pair is scored, bool (pairs,).
+    """
+
+    truths: dict[Modality | None, GroundTruthFile]
     alignment: MisalignmentFile
-    quality: dict[str, pd.DataFrame]  # by arm: a row a pair, a column a metric, NaN: not defined
+    quality: dict[str, pd.DataFrame]
+    detections: dict[str, NDArray[np.int64]]
+    scored: NDArray[np.bool_]
 
 
 def evaluate(context: RunContext, summary: Summary) -> None:
@@ -72,9 +73,10 @@ def evaluate(context: RunContext, summary: Summary) -> None:
     Raises:
         errors.DataError: A file can't be written.
     """
-    truths, alignment, quality = _unpack(context)
-    scored = _score(context)
-    protocol = _protocol(context, truths)
+    written = _unpack(context)
+    alignment, quality = written.alignment, written.quality
+    scored = score_arms(context, written.detections, written.scored)
+    protocol = _protocol(context, written.truths)
     parts, comparisons, attribution = judge(scored, context.baselines, context.truths)
     results = {
         "schema": SCHEMA,
@@ -112,27 +114,30 @@ def evaluate(context: RunContext, summary: Summary) -> None:
 
 
 def _unpack(context: RunContext) -> _Written:
-    """Read the log once and write ground truth, predictions and misalignment to their files."""
-    names = _names(context)
+    """Read the log once and write ground truth and misalignment to their files."""
+    names = counted_names(context)
     keys: list[str] = []
     columns: dict[str, dict[str, array[float]]] = {}  # 8 bytes a value, by arm and metric
     arms = context.arms if context.detector is not None else ()
+    counts, scored = {arm: array("q") for arm in arms}, array("b")
     with ExitStack() as stack:
         truths: dict[Modality | None, GroundTruthFile] = {
-            camera: stack.enter_context(GroundTruthFile(_ground_truth(context, camera), names))
+            camera: stack.enter_context(
+                GroundTruthFile(context.folder / ground_truth_file(camera), names)
+            )
             for camera in (None, *context.own_labels)
         }
-        files = {a: stack.enter_context(PredictionsFile(_predictions(context, a))) for a in arms}
         alignment = stack.enter_context(MisalignmentFile(context.folder / MISALIGNMENT))
         for number, line in enumerate(read_lines(context.folder / PAIR_LOG), 1):
             alignment.add(line["key"], line["dead"], line["shift"])
-            if line["dead"] and context.labelled:
+            for arm, count in counts.items():
+                count.append(line["detections"].get(arm, 0))
+            scored.append(not (line["dead"] and context.labelled))
+            if not scored[-1]:
                 continue  # fallback pairs are not scored
             for camera, truth in truths.items():
                 labels = line if camera is None else line["own_labels"][camera]
                 truth.add(_image(number, line), _labels(labels))
-            for arm, entries in line["detections"].items():
-                files[arm].extend(entry for entry in entries if entry["category_id"] in names)
             if line["quality"]:
                 keys.append(line["key"])
             for arm, row in line["quality"].items():
@@ -144,41 +149,8 @@ def _unpack(context: RunContext) -> _Written:
         arm: pd.DataFrame({name: np.array(c) for name, c in metrics.items()}, index, dtype=float)
         for arm, metrics in columns.items()
     }
-    return _Written(truths, alignment, quality)
-
-
-def _score(context: RunContext) -> dict[str, ArmResult]:
-    """The scores of every arm; empty without labels or detector."""
-    if context.detector is None or not context.labelled:
-        return {}
-    truths = {
-        camera: json.loads(_ground_truth(context, camera).read_text(encoding="utf-8"))
-        for camera in {context.truths.get(arm) for arm in context.arms}
-    }
-    return {
-        arm: evaluate_arm(
-            truths[context.truths.get(arm)],
-            Predictions.of(read_predictions_file(_predictions(context, arm))),
-            context.classes,
-            reasonable=context.protocol.get("subset") == "reasonable",
-        )
-        for arm in context.arms
-    }
-
-
-def _ground_truth(context: RunContext, camera: Modality | None) -> Path:
-    return context.folder / ground_truth_file(camera)
-
-
-def _predictions(context: RunContext, arm: str) -> Path:
-    return context.folder / predictions_file(arm)
-
-
-def _names(context: RunContext) -> dict[int, str]:
-    """The scored classes, name by id."""
-    names = COCO_NAMES if context.detector is None else context.detector.names
-    classes = context.classes
-    return {i: name for i, name in names.items() if classes is None or i in classes}
+    detections = {arm: np.array(count, np.int64) for arm, count in counts.items()}
+    return _Written(truths, alignment, quality, detections, np.array(scored, np.bool_))
 
 
 def _warnings(context: RunContext, summary: Summary, scored: Mapping[str, ArmResult]) -> list[str]:

@@ -1,52 +1,19 @@
-"""Writers of COCO files, entry by entry in constant memory."""
+"""The writer of `ground_truth.json`, entry by entry."""
 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Self
+from typing import Self
 
 from common.files import writing
 from eval.coco import ground_truth_json
-from eval.coco_files import ImageEntry, Prediction
+from eval.coco_files import ImageEntry
 from eval.evaluation import key_of
 from eval.labels import Labels
-
-
-class PredictionsFile:
-    """Writes a JSON list, one entry per line; a context manager."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        with writing(path):
-            path.parent.mkdir(exist_ok=True)
-            self._file = path.open("w", encoding="utf-8")
-        self._separator = "["
-
-    def extend(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Append entries."""
-        with writing(self._path):
-            for entry in entries:
-                self._file.write(self._separator + json.dumps(entry, allow_nan=False))
-                self._separator = ",\n"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        with writing(self._path), self._file:
-            self._file.write("[]\n" if self._separator == "[" else "]\n")
-
-
-def read_predictions_file(path: Path) -> Iterator[Prediction]:
-    """The entries that a ``PredictionsFile`` wrote, one at a time."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if entry := line.strip("[],\n"):
-                yield json.loads(entry)
 
 
 class GroundTruthFile:

@@ -29,6 +29,7 @@ from pipeline.run_folder.names import (
     PARTIAL_SUFFIX,
     PROGRESS,
     SAID,
+    detections_file,
 )
 from pipeline.run_folder.shard_folder import PLAN, SHARDS, done_numbers
 from pipeline.run_folder.state import done_pairs
@@ -103,6 +104,8 @@ class RunFolder:
             shutil.rmtree(self.path / SHARDS)
         for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID, PLAN):
             (self.path / name).unlink(missing_ok=True)
+        for path in self.path.glob(detections_file("*")):
+            path.unlink()
         self.path.rename(self.final)
         self.lock.release()
 

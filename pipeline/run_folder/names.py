@@ -38,3 +38,8 @@ def ground_truth_file(camera: str | None) -> str:
 def predictions_file(arm: str) -> str:
     """The path in a run folder of an arm's predictions."""
     return f"{PREDICTIONS}/{arm}.json"
+
+
+def detections_file(arm: str) -> str:
+    """The path in a partial folder of the log of an arm's detections."""
+    return f"{PREDICTIONS}/{arm}.log"

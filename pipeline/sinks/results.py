@@ -1,7 +1,8 @@
 """The log of a run for its evaluation: labels, detections and quality of each pair.
 
-During the run one JSON line per pair is appended to `frames.jsonl`, from which
-``pipeline.engine.evaluation`` makes `results.json` and the other files. Detections in ignore
+During the run one JSON line per pair is appended to `frames.jsonl`, and each arm's detections to a
+file of its own, from which ``pipeline.engine.evaluation`` makes `results.json` and the other files.
+The line has the number of detections. Detections in ignore
 regions are left out, since COCO's own rule for them differs.
 """
 
@@ -13,11 +14,11 @@ from pydantic import BaseModel, Field
 
 from common.component import SinkConfig
 from common.modality import Modality
-from eval.coco import detections_json
 from eval.labels import Labels
 from eval.matching import drop_ignored
 from pipeline.frames import Item, Misalignment, Result
 from pipeline.interfaces import RunContext, Sink
+from pipeline.run_folder.detection_log import DetectionLog
 from pipeline.run_folder.names import PAIR_LOG
 from pipeline.run_folder.sink_files import Lines
 
@@ -41,15 +42,6 @@ def build(config: Config, context: RunContext, name: str) -> "ResultsSink":
 _Box = Annotated[list[float], Field(min_length=4, max_length=4)]
 
 
-class _Entry(BaseModel):
-    """A detection, as in COCO's files."""
-
-    image_id: int
-    category_id: int
-    bbox: _Box
-    score: float
-
-
 class _Labels(BaseModel):
     xyxy: list[_Box]
     class_id: list[int]
@@ -64,7 +56,7 @@ class _Line(_Labels):
     light: str | None
     dead: str | None
     shift: list[float | None] | None
-    detections: dict[str, list[_Entry]]
+    detections: dict[str, Annotated[int, Field(ge=0)]]  # how many, by arm
     quality: dict[str, dict[str, float | None]]
     own_labels: dict[str, _Labels] = {}
 
@@ -74,12 +66,23 @@ class ResultsSink(Sink):
 
     def __init__(self, context: RunContext, name: str) -> None:
         self._truths, self._cameras = context.truths, set(context.own_labels)
+        arms = () if context.detector is None else context.arms
+        self._logged = dict.fromkeys(arms, 0)  # detections of the interrupted run
         self._lines = Lines(context.folder / PAIR_LOG, name, context.done, self._check)
+        self._logs = {
+            arm: DetectionLog(context.folder, arm, count) for arm, count in self._logged.items()
+        }
 
     def write(self, result: Result) -> None:
         """Append one pair's labels and detections."""
         item, truths = result.item, self._truths
         height, width = item.size
+        kept = {
+            arm: drop_ignored(detections, _truth(item, truths.get(arm)))
+            for arm, detections in result.detections.items()
+        }
+        for arm, detections in kept.items():
+            self._logs[arm].write(detections)
         line = {
             "key": item.pair.key,
             "size": [height, width],
@@ -87,12 +90,7 @@ class ResultsSink(Sink):
             "dead": item.dead,
             "shift": _plain(item.misalignment),
             **_listed(_truth(item)),
-            "detections": {
-                arm: detections_json(
-                    result.number + 1, drop_ignored(detections, _truth(item, truths.get(arm)))
-                )
-                for arm, detections in result.detections.items()
-            },
+            "detections": {arm: len(detections) for arm, detections in kept.items()},
             "quality": {
                 arm: {name: value if math.isfinite(value) else None for name, value in row.items()}
                 for arm, row in result.quality.items()
@@ -109,11 +107,18 @@ class ResultsSink(Sink):
         Raises:
             ValueError: It is damaged.
         """
-        if _Line.model_validate(line).own_labels.keys() != self._cameras:
+        found = _Line.model_validate(line)
+        if found.own_labels.keys() != self._cameras:
             raise ValueError("its own_labels are of other cameras")
+        if not found.detections.keys() <= self._logged.keys():
+            raise ValueError("its detections are of other arms")
+        for arm, count in found.detections.items():
+            self._logged[arm] += count
 
     def __exit__(self, *error: object) -> None:
         self._lines.close()
+        for log in self._logs.values():
+            log.close()
 
 
 def _truth(item: Item, camera: Modality | None = None) -> Labels:

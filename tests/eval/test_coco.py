@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from detection.boxes import Detections
-from eval.coco import detections_json, detections_of, ground_truth_json, labels_of
+from eval.coco import detections_of, ground_truth_json, labels_of
 from eval.coco_scores import evaluate_coco
 from eval.labels import Labels
+from tests.eval.predictions import detections_json
 
 NUMBERS = (
     *("map50_95", "map50", "map75", "map_small", "map_medium", "map_large"),
@@ -81,23 +81,6 @@ def test_ground_truth_form(labels):
         {"id": 2, "category_id": 0, **box},
         {"id": 3, "category_id": 2, **box},
     ]
-
-
-def test_detections_form(detections):
-    found = detections((2, 0.9, 1.00049, 2, 11.5, 22), (0, 1e-3, 0, 0, 0, 0))
-    assert detections_json(7, found) == [
-        {"image_id": 7, "category_id": 2, "bbox": [1.0, 2.0, 10.5, 20.0], "score": 0.9},
-        {"image_id": 7, "category_id": 0, "bbox": [0.0, 0.0, 0.0, 0.0], "score": 0.001},
-    ]
-
-
-@given(st.floats(0, 1, width=32))
-def test_scores_come_back_bit_for_bit(score):
-    found = Detections(
-        np.zeros((1, 4), np.float32), np.array([score], np.float32), np.zeros(1, np.int64)
-    )
-    (entry,) = json.loads(json.dumps(detections_json(1, found)))
-    assert np.float32(entry["score"]) == found.score[0]
 
 
 def test_round_trip(detections, labels, ground_truth):

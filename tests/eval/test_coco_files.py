@@ -7,9 +7,9 @@ import re
 import pytest
 
 from common.errors import DataError
-from eval.coco import detections_json
 from eval.coco_files import read_ground_truth, read_predictions
 from eval.coco_labels import read_coco_labels
+from tests.eval.predictions import detections_json
 
 GOOD = {"image_id": 1, "category_id": 0, "bbox": [0, 0, 5, 5], "score": 0.5}
 GOOD_TEXT = json.dumps(GOOD)

@@ -6,11 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.boxes import Detections
+from eval.columns import Columns
 from eval.confusion import confusion_matrix
 from eval.labels import Labels
 
 BOX = (0, 0, 10, 10)
 FAR = (50, 50, 60, 60)
+
+
+def counted(found, truth, classes, **settings):
+    return confusion_matrix(Columns.of(found, truth), classes, **settings)
 
 
 def test_every_kind_of_pair(detections, labels):
@@ -21,7 +26,7 @@ def test_every_kind_of_pair(detections, labels):
         (2, 0.9, *FAR),  # a false alarm
     )
     truth = labels((2, *BOX), (2, 20, 0, 30, 10), (0, 80, 80, 90, 90))
-    matrix = confusion_matrix([found], [truth], [2, 0])
+    matrix = counted([found], [truth], [2, 0])
     assert matrix.dtype == np.int64
     assert matrix.tolist() == [[1, 0, 1], [1, 0, 0], [0, 1, 0]]
 
@@ -31,12 +36,12 @@ def test_images_add_up(detections, labels):
     hit = detections((0, 0.5, *BOX))
     found = [hit, hit, detections(), hit, detections()]
     truth = [labels((0, *BOX))] * 3 + [labels(), labels()]
-    assert confusion_matrix(found, truth, [0]).tolist() == [[2, 1], [1, 0]]
+    assert counted(found, truth, [0]).tolist() == [[2, 1], [1, 0]]
 
 
 def test_nothing_at_all():
-    assert confusion_matrix([], [], [0, 2]).tolist() == [[0] * 3] * 3
-    assert confusion_matrix([Detections.empty()], [Labels.empty()], []).tolist() == [[0]]
+    assert counted([], [], [0, 2]).tolist() == [[0] * 3] * 3
+    assert counted([Detections.empty()], [Labels.empty()], []).tolist() == [[0]]
 
 
 @pytest.mark.parametrize(
@@ -49,25 +54,25 @@ def test_nothing_at_all():
 )
 def test_thresholds_must_be_exceeded(detections, labels, score, top, expected):
     found = [detections((0, score, 0, 0, 10, top))]
-    assert confusion_matrix(found, [labels((0, *BOX))], [0]).tolist() == expected
+    assert counted(found, [labels((0, *BOX))], [0]).tolist() == expected
 
 
 def test_other_thresholds(detections, labels):
     found = [detections((0, 0.1, 0, 0, 10, 5))]
-    matrix = confusion_matrix(found, [labels((0, *BOX))], [0], confidence=0.05, iou_threshold=0.45)
+    matrix = counted(found, [labels((0, *BOX))], [0], confidence=0.05, iou_threshold=0.45)
     assert matrix.tolist() == [[1, 0], [0, 0]]
 
 
 def test_overlap_goes_before_class_and_score(detections, labels):
     """The car's box is the person's, so the person's own, surer detection has no partner."""
     found = [detections((0, 0.9, 0, 0, 10, 9), (2, 0.3, *BOX))]
-    matrix = confusion_matrix(found, [labels((0, *BOX))], [0, 2])
+    matrix = counted(found, [labels((0, *BOX))], [0, 2])
     assert matrix.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 0]]
 
 
 def test_of_equal_overlaps_the_surer_detection_has_the_label(detections, labels):
     found = [detections((0, 0.3, *BOX), (2, 0.9, *BOX))]
-    matrix = confusion_matrix(found, [labels((0, *BOX))], [0, 2])
+    matrix = counted(found, [labels((0, *BOX))], [0, 2])
     assert matrix.tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 0]]
 
 
@@ -75,26 +80,26 @@ def test_detection_asks_for_one_label_only(detections, labels):
     """The second one's best label is taken; the other label, in reach of it, is missed."""
     truth = labels((0, *BOX), (0, 0, 3, 10, 13))
     found = [detections((0, 0.9, *BOX), (0, 0.8, 0, 1, 10, 11))]
-    assert confusion_matrix(found, [truth], [0]).tolist() == [[1, 1], [1, 0]]
+    assert counted(found, [truth], [0]).tolist() == [[1, 1], [1, 0]]
 
 
 def test_ignored_detections_do_not_count(detections, labels):
     found = [detections((0, 0.9, *BOX), (0, 0.9, *FAR))]
     truth = [labels((0, *BOX), ignore=[(45, 45, 90, 90)])]
-    assert confusion_matrix(found, truth, [0]).tolist() == [[1, 0], [0, 0]]
+    assert counted(found, truth, [0]).tolist() == [[1, 0], [0, 0]]
 
 
 def test_unknown_class(detections, labels):
     with pytest.raises(KeyError, match="7"):
-        confusion_matrix([detections((7, 0.9, *BOX))], [labels()], [0])
+        counted([detections((7, 0.9, *BOX))], [labels()], [0])
     with pytest.raises(KeyError, match="7"):
-        confusion_matrix([detections()], [labels((7, *BOX))], [0])
-    assert confusion_matrix([detections((7, 0.2, *BOX))], [labels()], [0]).sum() == 0
+        counted([detections()], [labels((7, *BOX))], [0])
+    assert counted([detections((7, 0.2, *BOX))], [labels()], [0]).sum() == 0
 
 
 def test_lengths_must_agree(detections, labels):
-    with pytest.raises(ValueError, match="zip"):
-        confusion_matrix([detections()], [labels(), labels()], [0])
+    with pytest.raises(ValueError, match="2 labels"):
+        counted([detections()], [labels(), labels()], [0])
 
 
 def shared(a, b):
@@ -145,7 +150,7 @@ def test_agrees_with_the_slow_reference(detections, labels, images):
         )
         for found, truth in images
     ]
-    matrix = confusion_matrix(
+    matrix = counted(
         [detections(*found) for found, _ in images],
         [labels(*truth) for _, truth in images],
         [5, 0, 2],

@@ -5,10 +5,11 @@ import json
 
 import pytest
 
-from eval.coco import detections_json, ground_truth_json
+from eval.coco import ground_truth_json
 from eval.coco_files import read_ground_truth, read_predictions
 from eval.evaluation import content_hash, evaluate_arm, table_rows, to_json
 from eval.labels import Labels
+from tests.eval.predictions import detections_json
 
 
 @pytest.fixture

@@ -6,11 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.boxes import Detections
+from eval import average_precision
 from eval.average_precision import IOU_THRESHOLDS
+from eval.columns import Columns
 from eval.labels import Labels
-from eval.matching import drop_ignored, ignored, iou, match
+from eval.matching import drop_ignored, ignored, iou
 
 HALF = np.array([0.5])
+
+
+def match(found, truth, thresholds):
+    """The label (n, t) of each detection of one image, -1 for a miss."""
+    hit, label = average_precision.match(Columns.of([found], [truth]), thresholds)
+    return np.where(hit, label[:, None], -1)
 
 
 def test_iou_of_hand_worked_pairs():
@@ -64,9 +72,18 @@ def test_detection_keeps_its_best_label_and_misses_where_that_is_taken(detection
     assert match(found, truth, HALF).tolist() == [[0], [-1]]
 
 
-def test_unsorted_detections_are_refused(detections, labels):
-    with pytest.raises(ValueError, match="sorted"):
-        match(detections((0, 0.1, 0, 0, 1, 1), (0, 0.2, 0, 0, 1, 1)), labels(), HALF)
+def test_detections_may_come_in_any_order_and_labels_of_other_images_are_out_of_reach(
+    detections, labels
+):
+    found = [
+        detections((0, 0.1, 0, 0, 9, 9), (0, 0.2, 0, 0, 9, 8)), detections((0, 0.9, 50, 50, 60, 60))
+    ]  # fmt: skip
+    truth = [labels((0, 0, 0, 9, 9)), labels((0, 70, 70, 80, 80), (0, 50, 50, 60, 60))]
+    columns = Columns.of(found, truth)
+    assert columns.found.score.tolist() == pytest.approx([0.2, 0.1, 0.9])
+    assert (columns.image.tolist(), columns.place.tolist()) == ([0, 0, 1], [0, 1, 0])
+    hit, label = average_precision.match(columns, HALF)
+    assert (hit[:, 0].tolist(), label.tolist()) == ([True, False, True], [0, 0, 2])
 
 
 def slow_match(found: Detections, truth: Labels, threshold: float) -> list[int]:

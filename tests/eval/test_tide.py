@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.boxes import Detections
+from eval.columns import Columns
 from eval.labels import Labels
 from eval.tide import ErrorType, TideResult, tide
 
@@ -25,6 +26,10 @@ LABEL = (0, 0, 0, 10, 10)
 FAR = (0, 100, 100, 110, 110)
 
 
+def judged(found, truth):
+    return tide(Columns.of(found, truth))
+
+
 def counts(result):
     """The kinds that there are, with their numbers."""
     every = {kind: getattr(result, kind).count for kind in KINDS}
@@ -32,7 +37,7 @@ def counts(result):
 
 
 def test_perfect(detections, labels):
-    result = tide([detections(HIT)], [labels(LABEL)])
+    result = judged([detections(HIT)], [labels(LABEL)])
     assert result.ap == 1
     assert all(getattr(result, kind) == ErrorType(0.0, 0) for kind in KINDS)
 
@@ -53,7 +58,7 @@ def test_perfect(detections, labels):
 )
 def test_one_false_alarm_of_each_kind(detections, labels, detection, kind):
     """A label is hit with a score of 0.5, another one isn't there to be found."""
-    result = tide([detections(HIT, detection)], [labels(LABEL)])
+    result = judged([detections(HIT, detection)], [labels(LABEL)])
     assert counts(result) == {kind: 1, "false_positive": 1}
     if detection[1] == 0.4 or detection[0] == 2:
         # It costs nothing: it comes after the hit, or is of a class that has no labels.
@@ -67,7 +72,7 @@ def test_one_false_alarm_of_each_kind(detections, labels, detection, kind):
 
 def test_badly_placed_detection_becomes_a_hit(detections, labels):
     """One of two labels is found: precision 1 up to recall 0.5, which is 51 of 101 points."""
-    result = tide([detections(HIT, (0, 0.4, 100, 100, 110, 104))], [labels(LABEL, FAR)])
+    result = judged([detections(HIT, (0, 0.4, 100, 100, 110, 104))], [labels(LABEL, FAR)])
     assert counts(result) == {"localization": 1, "false_positive": 1, "false_negative": 1}
     assert result.ap == pytest.approx(51 / 101)
     assert result.localization.gain == pytest.approx(50 / 101)
@@ -79,7 +84,7 @@ def test_badly_placed_detection_becomes_a_hit(detections, labels):
 def test_wrong_class_becomes_a_hit_of_the_right_one(detections, labels):
     """It then counts among the right class's, with its own score."""
     truth = labels(LABEL, (2, 100, 100, 110, 110))
-    result = tide([detections(HIT, (0, 0.9, 100, 100, 110, 110))], [truth])
+    result = judged([detections(HIT, (0, 0.9, 100, 100, 110, 110))], [truth])
     assert counts(result) == {"classification": 1, "false_positive": 1, "false_negative": 1}
     assert result.ap == pytest.approx((1 / 2 + 0) / 2)
     assert result.classification.gain == pytest.approx(1 - 1 / 4)
@@ -89,7 +94,7 @@ def test_wrong_class_becomes_a_hit_of_the_right_one(detections, labels):
 def test_only_the_best_error_of_a_label_becomes_a_hit(detections, labels):
     """Mended, the better one is a hit and the other one is gone."""
     found = detections((0, 0.9, 0, 0, 10, 4), (0, 0.8, 0, 6, 10, 10), (2, 0.7, 0, 0, 10, 10))
-    result = tide([found], [labels(LABEL)])
+    result = judged([found], [labels(LABEL)])
     assert (result.localization.count, result.classification.count) == (2, 1)
     assert (result.missed.count, result.false_negative.count) == (0, 1)
     assert result.ap == 0
@@ -99,14 +104,14 @@ def test_only_the_best_error_of_a_label_becomes_a_hit(detections, labels):
 
 
 def test_missed_labels_and_images_without_detections(detections, labels):
-    result = tide([detections(HIT), detections()], [labels(LABEL), labels(LABEL, FAR)])
+    result = judged([detections(HIT), detections()], [labels(LABEL), labels(LABEL, FAR)])
     assert counts(result) == {"missed": 2, "false_negative": 2}
     assert result.ap == pytest.approx(34 / 101)  # recalls up to 1/3
     assert result.missed.gain == result.false_negative.gain == pytest.approx(67 / 101)
 
 
 def test_images_without_labels(detections, labels):
-    result = tide([detections(HIT), detections((0, 0.9, 0, 0, 9, 9))], [labels(LABEL), labels()])
+    result = judged([detections(HIT), detections((0, 0.9, 0, 0, 9, 9))], [labels(LABEL), labels()])
     assert counts(result) == {"background": 1, "false_positive": 1}
     assert result.ap == pytest.approx(1 / 2)
     assert result.background.gain == pytest.approx(1 / 2)
@@ -114,16 +119,16 @@ def test_images_without_labels(detections, labels):
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_no_labels_at_all(detections, labels, n):
-    result = tide([detections(*[HIT] * n)], [labels()])
+    result = judged([detections(*[HIT] * n)], [labels()])
     assert result.ap is None
     assert result.background == result.false_positive == ErrorType(None, n)
     assert result.missed == result.false_negative == ErrorType(None, 0)
-    assert tide([], []).ap is None
+    assert judged([], []).ap is None
 
 
 def test_nothing_left_to_score(detections, labels):
     """Without the missed label there is neither label nor detection, so no AP."""
-    result = tide([detections()], [labels(LABEL)])
+    result = judged([detections()], [labels(LABEL)])
     assert result.ap == 0
     assert result.missed == result.false_negative == ErrorType(None, 1)
     assert result.background == ErrorType(0.0, 0)
@@ -131,29 +136,29 @@ def test_nothing_left_to_score(detections, labels):
 
 def test_class_without_labels_takes_no_part_in_the_mean(detections, labels):
     """tidecv counts it with an AP of 0."""
-    result = tide([detections(HIT, (2, 0.9, 50, 50, 60, 60))], [labels(LABEL)])
+    result = judged([detections(HIT, (2, 0.9, 50, 50, 60, 60))], [labels(LABEL)])
     assert result.ap == 1
     assert result.background == ErrorType(0.0, 1)
 
 
 def test_ignored_detections_are_no_errors(detections, labels):
     truth = labels(LABEL, ignore=[(50, 50, 90, 90)])
-    result = tide([detections(HIT, (0, 0.9, 50, 50, 60, 60))], [truth])
+    result = judged([detections(HIT, (0, 0.9, 50, 50, 60, 60))], [truth])
     assert result.ap == 1
     assert counts(result) == {}
 
 
 def test_the_hundred_best_detections_of_an_image_count(detections, labels):
     better = [(0, 0.9 - i / 1000, 50, 50, 60, 60) for i in range(100)]
-    assert tide([detections(HIT, *better[1:])], [labels(LABEL)]).ap == pytest.approx(1 / 100)
-    result = tide([detections(HIT, *better)], [labels(LABEL)])
+    assert judged([detections(HIT, *better[1:])], [labels(LABEL)]).ap == pytest.approx(1 / 100)
+    result = judged([detections(HIT, *better)], [labels(LABEL)])
     assert result.ap == 0
     assert (result.background.count, result.missed.count) == (100, 1)
 
 
 def test_lengths_must_agree(detections, labels):
-    with pytest.raises(ValueError, match="zip"):
-        tide([detections()], [labels(), labels()])
+    with pytest.raises(ValueError, match="2 labels"):
+        judged([detections()], [labels(), labels()])
 
 
 def theirs(found, truth):
@@ -197,7 +202,7 @@ def theirs(found, truth):
 
 def check(found, truth):
     ap, gains, counts = theirs(found, truth)
-    result = tide(found, truth)
+    result = judged(found, truth)
     assert result.ap == pytest.approx(ap, abs=1e-9, rel=0)
     for kind in KINDS:
         mine = getattr(result, kind)
@@ -295,6 +300,6 @@ def test_agrees_with_tidecv_on_many_images():
 def test_equal_scores_keep_the_images_order(detections, labels):
     """A hit in the first image, a false alarm in the second: mended or not, in that order."""
     found = [detections(HIT), detections((0, 0.5, 50, 50, 60, 60), (0, 0.4, 0, 0, 9, 9))]
-    result = tide(found, [labels(LABEL), labels(LABEL, FAR)])
+    result = judged(found, [labels(LABEL), labels(LABEL, FAR)])
     assert result.ap == pytest.approx((34 + 33 * 2 / 3) / 101)
     assert result.missed.gain == pytest.approx((51 + 50 * 2 / 3) / 101 - result.ap)

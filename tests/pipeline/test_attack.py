@@ -86,6 +86,7 @@ def test_a_dangling_link_as_runs(pairs, capsys):
         ("config.yaml", b"sinks: 1"),
         ("frames.jsonl", b"{}\n" * 4),
         ("frames.jsonl", b'{"key": \xff\n' * 4),
+        ("predictions/ir.log", b"\0"),
         ("table.parts/000000-000003.parquet", b"PAR1"),
         ("video/film.parts/000000-000003.mp4", b"\0\0\0\x20ftypisom"),
         ("mot/detections.jsonl", b"{}\n" * 4),

@@ -1,20 +1,13 @@
 import json
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import DataError
 from eval.coco import ground_truth_json
 from eval.evaluation import content_hash
 from eval.labels import Labels
-from pipeline.run_folder.coco_writer import (
-    GroundTruthFile,
-    PredictionsFile,
-    read_predictions_file,
-)
-from tests.helpers.stand import full_disk
+from pipeline.run_folder.coco_writer import GroundTruthFile
 
 NAMES = {2: "car", 0: 'a "person" 🚶'}
 
@@ -57,23 +50,3 @@ def test_bytes_and_hash_are_those_of_the_whole_data_set(tmp_path_factory, pairs)
     assert file.images == len(images)
     assert file.sizes == {(height, 64) for _, height, _, _ in pairs}
     assert [path.name for path in path.parent.iterdir()] == ["ground_truth.json"]
-
-
-@pytest.mark.parametrize("entries", [[], [{"a": 1}], [{"a": 1}, {"b": "🚗"}]])
-def test_predictions_are_a_list(tmp_path, entries):
-    path = tmp_path / "predictions" / "ir.json"
-    with PredictionsFile(path) as file:
-        file.extend(entries)
-    assert json.loads(path.read_text()) == entries
-    assert path.read_text().count("\n") == max(1, len(entries))
-    assert list(read_predictions_file(path)) == entries
-
-
-def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
-    path = tmp_path / "ir.json"
-    with (
-        full_disk(1000),
-        pytest.raises(DataError, match=r"ir\.json: cannot be written"),
-        PredictionsFile(path) as file,
-    ):
-        file.extend({"image_id": i} for i in range(1000))
