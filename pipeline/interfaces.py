@@ -44,11 +44,13 @@ class Source:
             beside those. By the pair's key.
         register: Maps a pair's infrared image to the visible grid; None without a calibration. The
             run sets it before ``check`` and applies it to the pairs that are iterated.
+        masks: The true label of each pixel (H, W) of the pair of a key; None without masks.
     """
 
     labels_on: Modality = "vis"
     own_labels: Mapping[Modality, NamedLabels] = {}
     register: Callable[[FramePair], FramePair] | None = None
+    masks: Callable[[str], NDArray[np.integer]] | None = None
 
     @property
     def count(self) -> int | None:

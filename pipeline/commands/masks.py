@@ -9,11 +9,11 @@ from rich.table import Table
 
 from common.errors import ConfigError, DataError, shown
 from common.files import write_json
+from eval.mask_files import find_masks, read_mask
 from eval.report.tables import NONE
 from eval.segmentation import REGIONS, STATISTICS, RegionCounts, Regions, count
 from eval.segmentation_comparison import MEAN, judge_masks, warnings
 from pipeline.commands import _terminal
-from pipeline.commands._mask_files import find_masks, read_mask
 from pipeline.commands._terminal import console, print_lines
 
 _NAMES = {"iou": "IoU", "dice": "Dice", "sensitivity": "sensitivity", "image_dice": "Dice by image",

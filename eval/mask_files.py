@@ -1,6 +1,6 @@
 """Reading masks of labels: images of one channel, and NIfTI."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from common.errors import DataError, DeviceError
+from common.errors import DataError, DeviceError, shown
 from eval.segmentation import Labels
 
 _NIFTI = (".nii.gz", ".nii")
@@ -60,6 +60,22 @@ def read_mask(path: Path) -> Mask:
             return Mask(np.asarray(file).astype(np.int64), None)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: no readable image: {error}") from error
+
+
+def mask_reader(folder: Path) -> Callable[[str], Labels]:
+    """A function that reads the labels (H, W) of the mask with a name.
+
+    Raises:
+        errors.DataError: There is no such folder; later, a mask is missing or damaged.
+    """
+    files = find_masks(folder)
+
+    def read(key: str) -> Labels:
+        if key not in files:
+            raise DataError(f"{folder}: has no mask {shown(key)} (.png, .nii.gz)")
+        return read_mask(files[key]).labels
+
+    return read
 
 
 def _keys(folder: Path) -> Iterator[tuple[Path, str]]:
