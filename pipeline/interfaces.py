@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from detection.boxes import Detections
 from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
+from eval.masks import MaskTask
 from eval.named_labels import NamedLabels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 from pipeline.shard import Shard
@@ -142,12 +142,7 @@ class Source:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Release all resources."""
 
 
@@ -205,6 +200,8 @@ class RunContext:
         baselines: By modality, the first arm that shows it alone; None if there is none.
         own_labels: The cameras that have labels of their own.
         truths: By arm, the camera whose own labels it is scored on; the pair's for all others.
+        masks: What the arms' masks are scored against; None where boxes are.
+        segmenters: By arm, what its segmenter's masks depend on.
     """
 
     folder: Path
@@ -219,6 +216,8 @@ class RunContext:
     baselines: Mapping[str, str | None]
     own_labels: tuple[Modality, ...] = ()
     truths: Mapping[str, Modality] = field(default_factory=dict)
+    masks: MaskTask | None = None
+    segmenters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +290,5 @@ class Sink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the files, also after an error."""

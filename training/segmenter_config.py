@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from common.errors import ConfigError, shown
+from common.errors import ConfigError
 from pipeline.config import components
 from pipeline.config import config as run_config
 from pipeline.config.config import read_settings
@@ -92,8 +92,7 @@ def check(settings: Mapping[str, Any]) -> SegmenterConfig:
     for name, arm in pairs.arms.items():
         if not arm.as_arm.has_image:
             raise ConfigError(
-                f"arms.{shown(name)}: merges detections, it has no image; remove it with "
-                f"arms.{name}=null"
+                f"arms.{name}: merges detections, it has no image; remove it with arms.{name}=null"
             )
     if file.data.ignore in file.network.names:
         raise ConfigError(

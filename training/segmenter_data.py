@@ -14,9 +14,9 @@ from torch import Tensor
 
 from common.errors import ConfigError, DataError
 from eval.class_names import COCO_NAMES
-from eval.mask_files import mask_reader
 from pipeline.engine.building import build_source
 from pipeline.engine.compute import Arms, Compute, batches
+from pipeline.engine.segmenters import true_masks
 from pipeline.frames import Dropped, FramePair, Item
 from pipeline.images import pair_id, to_grey, to_rgb
 from training.pairs import checked
@@ -49,7 +49,7 @@ def read_pairs(config: SegmenterConfig) -> MaskedPairs:
     pairs, ids, targets = [], [], []
     with build_source(config.pairs, COCO_NAMES) as source:
         source.check()
-        find = source.masks if config.data.masks is None else mask_reader(config.data.masks)
+        find = true_masks(source, config.data.masks)
         if find is None:
             raise ConfigError(
                 f"source.kind: {config.pairs.source.kind} has no masks; give their folder, "
@@ -60,7 +60,7 @@ def read_pairs(config: SegmenterConfig) -> MaskedPairs:
                 continue
             pair = checked(given)
             key, ir, vis = pair.whole()
-            mask = find(key)
+            mask = find(key).labels
             if mask.shape != vis.size:
                 raise DataError(
                     f"pair {key}: its mask has {mask.shape[1]}x{mask.shape[0]} pixels, its image "
