@@ -201,7 +201,6 @@ class RunContext:
         own_labels: The cameras that have labels of their own.
         truths: By arm, the camera whose own labels it is scored on; the pair's for all others.
         masks: What the arms' masks are scored against; None where boxes are.
-        segmenters: By arm, what its segmenter's masks depend on.
     """
 
     folder: Path
@@ -217,7 +216,6 @@ class RunContext:
     own_labels: tuple[Modality, ...] = ()
     truths: Mapping[str, Modality] = field(default_factory=dict)
     masks: MaskTask | None = None
-    segmenters: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def main():
         n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()
     }
     arms["late"] = late.LateArm(late.Config())
-    compute = Compute(arms, detector, device=device, batch=1)
+    compute = Compute(arms, dict.fromkeys(arms, detector), device=device, batch=1)
     detections, truth = {name: [] for name in arms}, []
     overrides = [f"detectors.yolov5s.weights={arguments.detector}"]
     for item in labelled(overrides):

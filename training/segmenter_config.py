@@ -90,7 +90,7 @@ def check(settings: Mapping[str, Any]) -> SegmenterConfig:
         {"source": file.source, "arms": file.arms, "compute": file.compute.model_dump()}
     )
     for name, arm in pairs.arms.items():
-        if not arm.as_arm.has_image:
+        if not arm.as_arm.is_shown:
             raise ConfigError(
                 f"arms.{name}: merges detections, it has no image; remove it with arms.{name}=null"
             )

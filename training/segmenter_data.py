@@ -144,7 +144,7 @@ def examples_of(
 ) -> Examples:
     """Make an arm's image of every pair, as a run does."""
     one = {arm: arms[arm]}
-    compute = Compute(one, None, device=device, batch=batch)
+    compute = Compute(one, {}, device=device, batch=batch)
     items = (_item(one, pair) for pair in masked.pairs)
     groups = batches(items, batch)
     images = [result.images[arm].cpu() for group in groups for result in compute(group, 0)]

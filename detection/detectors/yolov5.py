@@ -110,6 +110,8 @@ class YoloDetector:
         self.network = network
         names = cast("dict[int, str]", network.names)
         self.names: Mapping[int, str] = names
+        first: nn.Conv2d = next(m for m in network.modules() if isinstance(m, nn.Conv2d))
+        self.channels = first.in_channels  # of its images: 3, or 6 of two stacked ones
         unknown = sorted(set(config.classes or ()) - set(names))
         if unknown:
             raise ConfigError(
@@ -200,7 +202,29 @@ def new_network(model: str, names: Mapping[int, str]) -> nn.Module:
     return network.train()
 
 
-def _detection_model(model: str, names: Mapping[int, str]) -> nn.Module:
+def network_to_train(path: Path, *, stacked: bool = False) -> nn.Module:
+    """Load the network of a weights file, to train it further.
+
+    In training mode an anchor-based network returns the logits of its head; an anchor-free one has
+    a ``loss`` as ``new_network``.
+
+    Args:
+        path: The weights.
+        stacked: Whether its input shall be two images stacked to six channels. Its first layer then
+            has half of its weights for each, so that at first it sees their mean.
+
+    Raises:
+        WeightsError: As ``load_network``.
+    """
+    stored = _weights_file.read(path)
+    if stacked and stored.channels == 3:
+        stored = stored.stacked()
+    network = _network(stored)[0]
+    network.args = DEFAULT_CFG  # type: ignore[assignment]  # the loss's gains
+    return network.train().requires_grad_(True)
+
+
+def _detection_model(model: str, names: Mapping[int, str], channels: int = 3) -> nn.Module:
     """Build a network from one of the package's descriptions, e.g. ``yolov5n.yaml``.
 
     The file is read here because the package would first take a file of that name from the working
@@ -209,7 +233,9 @@ def _detection_model(model: str, names: Mapping[int, str]) -> nn.Module:
     Raises:
         ValueError: The package has no description of this name.
     """
-    network: nn.Module = DetectionModel(_description(model), nc=len(names), verbose=False)  # type: ignore[no-untyped-call]
+    network: nn.Module = DetectionModel(  # type: ignore[no-untyped-call]
+        _description(model), ch=channels, nc=len(names), verbose=False
+    )
     network.names = dict(names)  # type: ignore[assignment]
     return network
 
@@ -248,8 +274,7 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
         WeightsError: The file is no checkpoint, holds code, or is of an unknown network.
     """
     try:
-        stored = _weights_file.read(path)
-        return _anchor_network(stored) if stored.has_anchors else _anchor_free_network(stored)
+        return _network(_weights_file.read(path))
     except WeightsError:
         raise
     except Exception as error:  # a malformed checkpoint can raise anything
@@ -259,10 +284,14 @@ def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
         ) from error
 
 
+def _network(stored: WeightsFile) -> tuple[nn.Module, dict[str, object]]:
+    return _anchor_network(stored) if stored.has_anchors else _anchor_free_network(stored)
+
+
 def _anchor_network(stored: WeightsFile) -> tuple[nn.Module, dict[str, object]]:
     """The package's YOLOv5 with its head replaced by the anchor head."""
     size = stored.anchor_size()
-    network = _detection_model(f"yolov5{size}.yaml", stored.names)
+    network = _detection_model(f"yolov5{size}.yaml", stored.names, stored.channels)
     for module in network.modules():
         if isinstance(module, SPPF):
             module.cv1.act = nn.SiLU()  # the original has this activation, the package omits it
@@ -275,6 +304,6 @@ def _anchor_network(stored: WeightsFile) -> tuple[nn.Module, dict[str, object]]:
 
 
 def _anchor_free_network(stored: WeightsFile) -> tuple[nn.Module, dict[str, object]]:
-    network = _detection_model(stored.model, stored.names)
+    network = _detection_model(stored.model, stored.names, stored.channels)
     stored.load_into(network)
     return network, {"network": Path(stored.model).stem, "head": "anchor-free"}

@@ -21,9 +21,10 @@ from pipeline.config.sections import (
     RunConfig,
     Section,
 )
-from pipeline.run_folder.names import GALLERY, PREDICTIONS, VIDEO
+from pipeline.config.segmenters import load_segmenters
+from pipeline.run_folder.names import GALLERY, MASKS, PREDICTIONS, VIDEO
 
-RESERVED = (GALLERY, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
+RESERVED = (GALLERY, MASKS, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
 # What a preset says to the detector, by the detector's own names.
 DETECTOR_SETTINGS = (
     "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
@@ -41,6 +42,7 @@ class File(Section):
     perturb: PerturbConfig = PerturbConfig()
     arms: dict[str, dict[str, Any] | None]
     detector: dict[str, Any] | None = None
+    segmenter: dict[str, Any] | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
     compute: ComputeConfig = ComputeConfig()
     sinks: dict[str, dict[str, Any] | None] = {}
@@ -62,20 +64,30 @@ class Config:
     engine: Component
     sinks: Mapping[str, Component]
     given_detector: Mapping[str, Any] | None  # without the preset's settings
+    own_detectors: Mapping[str, Component]  # of arms that have one of their own
+    given_segmenter: Mapping[str, Any] | None  # without what arms override
+    segmenters: Mapping[str, Component]  # of every arm; empty where boxes are scored
     counted: tuple[int, ...] | None = None  # once the detector's classes are known
     counts_as_preset: bool = False  # whether ``counted`` are the preset's classes by name
 
     @property
     def modified(self) -> list[str]:
-        """Settings of the detector that differ from the preset."""
+        """Settings of the detector, and of arms' own ones, that differ from the preset."""
         if self.detector is None:
             return []
-        settings = self.detector.config
+        own = (
+            f"arms.{arm}.detector.{name}"
+            for arm, detector in self.own_detectors.items()
+            for name in self._modified(detector)
+        )
+        return [*self._modified(self.detector), *own]
+
+    def _modified(self, detector: Component) -> list[str]:
         expected = {name: getattr(self.preset, name) for name in DETECTOR_SETTINGS}
         if self.counts_as_preset:
             expected["classes"] = self.counted
-        given = {name: getattr(settings, name, None) for name in expected}
-        given["dtype"] = getattr(settings, "dtype", WITHOUT_DTYPE)
+        given = {name: getattr(detector.config, name, None) for name in expected}
+        given["dtype"] = getattr(detector.config, "dtype", WITHOUT_DTYPE)
         return [name for name in expected if given[name] != expected[name]]
 
     @property
@@ -106,14 +118,14 @@ class Config:
         ids = ids_of(wanted, names)
         as_preset = given is None and len(ids) == len(wanted)
         ids = ids or tuple(sorted(names))
-        detector = self.detector
-        if detector is not None and hasattr(detector.config, "classes"):
-            if "classes" not in (self.given_detector or {}):
-                settings = detector.config.model_copy(update={"classes": ids})
-                detector = replace(detector, config=settings)
-            else:
-                check_kept(ids, detector.config.classes)
-        return replace(self, detector=detector, counted=ids, counts_as_preset=as_preset)
+        given_ids = "classes" in (self.given_detector or {})
+        detector = self.detector and _keeping(self.detector, ids, given=given_ids)
+        own = {
+            arm: _keeping(mine, ids, given=given_ids) for arm, mine in self.own_detectors.items()
+        }
+        return replace(
+            self, detector=detector, own_detectors=own, counted=ids, counts_as_preset=as_preset
+        )
 
     @property
     def shard(self) -> int:
@@ -139,6 +151,7 @@ class Config:
             "perturb": self.perturb.changes,
             "arms": {name: arm.dump() for name, arm in self.arms.items()},
             "detector": None if self.given_detector is None else dict(self.given_detector),
+            **({} if self.given_segmenter is None else {"segmenter": dict(self.given_segmenter)}),
             "evaluation": self.evaluation.model_dump(mode="json"),
             "compute": {**self.compute.model_dump(mode="json"), "engine": self.engine.dump()},
             "sinks": {name: sink.dump() for name, sink in self.sinks.items()},
@@ -182,13 +195,14 @@ def check(settings: Mapping[str, Any]) -> Config:
     sinks = {name: sink for name, sink in file.sinks.items() if sink is not None}
     _check_names("sinks", sinks)
     protocol = preset(file.evaluation.preset)
+    loaded = {name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()}
     config = Config(
         run=file.run,
         source=components.load("source", file.source, "source"),
         registration=file.registration,
         perturb=file.perturb,
-        arms={name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()},
-        detector=_detector(file, protocol),
+        arms=loaded,
+        detector=_detector(file, protocol, {}, "detector"),
         evaluation=file.evaluation,
         preset=protocol,
         compute=file.compute,
@@ -197,6 +211,9 @@ def check(settings: Mapping[str, Any]) -> Config:
         ),
         sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
         given_detector=file.detector,
+        own_detectors=_own_detectors(file, protocol, loaded),
+        given_segmenter=file.segmenter,
+        segmenters=load_segmenters(file, loaded),
     )
     _check_references(config)
     _check_classes(config)
@@ -205,14 +222,52 @@ def check(settings: Mapping[str, Any]) -> Config:
     return config
 
 
-def _detector(file: File, protocol: Preset) -> Component | None:
-    """The detector with the preset's settings, overridden by those of the file."""
+def _detector(file: File, protocol: Preset, own: Mapping[str, Any], key: str) -> Component | None:
+    """The detector with the preset's settings, overridden by those of the file, then by ``own``."""
     if file.detector is None:
         return None
     settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
     if file.evaluation.classes is not None:
         settings["classes"] = ids_of(file.evaluation.classes, COCO_NAMES) or None
-    return components.load("detector", file.detector, "detector", defaults=settings)
+    return components.load("detector", {**file.detector, **own}, key, defaults=settings)
+
+
+def _own_detectors(
+    file: File, protocol: Preset, arms: Mapping[str, Component]
+) -> dict[str, Component]:
+    """The detectors of arms that have one of their own.
+
+    Raises:
+        ConfigError: An arm can't have one, or a setting is wrong.
+    """
+    detectors = {}
+    for name, arm in arms.items():
+        own, key = arm.as_arm.detector, f"arms.{name}.detector"
+        if own is None:
+            continue
+        if not arm.as_arm.has_image:
+            raise ConfigError(f"{key}: the arm merges detections of others; remove it")
+        if "classes" in own:
+            raise ConfigError(f"{key}.classes: all arms have the same; set detector.classes")
+        detector = _detector(file, protocol, own, key)
+        if detector is None:
+            raise ConfigError(f"{key}: there is no detector whose settings it overrides; set one")
+        detectors[name] = detector
+    return detectors
+
+
+def _keeping(detector: Component, ids: tuple[int, ...], *, given: bool) -> Component:
+    """The detector that keeps the classes of these ids, unless the file gives it others.
+
+    Raises:
+        ConfigError: Those that are given lack one.
+    """
+    if not hasattr(detector.config, "classes"):
+        return detector
+    if given:
+        check_kept(ids, detector.config.classes)
+        return detector
+    return replace(detector, config=detector.config.model_copy(update={"classes": ids}))
 
 
 def _check_classes(config: Config) -> None:

@@ -17,6 +17,7 @@ from eval.quality.metrics import quality
 from pipeline.frames import Item, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.interfaces import Arm
+from segmentation.segmenter import Segmenter
 
 MOST_PIXELS = 1 << 24  # of a batch
 
@@ -40,7 +41,7 @@ class Clock:
 
 
 Arms = Mapping[str, Arm]
-STAGES = ("fuse", "detect", "merge")  # of an arm
+STAGES = ("fuse", "detect", "segment", "merge")  # of an arm
 
 
 class Compute:
@@ -54,13 +55,24 @@ class Compute:
     def __init__(
         self,
         arms: Arms,
-        detector: Detector | None,
+        detectors: Mapping[str, Detector],
         *,
         device: torch.device,
         batch: int,
         quality: bool = False,
+        segmenters: Mapping[str, Segmenter] | None = None,
     ) -> None:
-        self._arms, self._detector = arms, detector
+        """Begin.
+
+        Args:
+            arms: Every arm.
+            detectors: By arm with an image; empty to only fuse.
+            device: Where all compute.
+            batch: Pairs of a batch.
+            quality: Whether the arms' images are measured.
+            segmenters: By arm; none where no masks are wanted.
+        """
+        self._arms, self._detectors, self._segmenters = arms, detectors, segmenters or {}
         self.device, self._batch, self._quality = device, batch, quality
         self._uploads: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -77,6 +89,7 @@ class Compute:
         """Run all arms on items and the batch that ``upload`` returned for them."""
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
+        masks: dict[str, NDArray[np.uint8]] = {}
         for name, arm in self._arms.items():
             if not arm.config.has_image:
                 continue
@@ -84,20 +97,29 @@ class Compute:
             with self.clock.measure(f"fuse {name}"):
                 image = batch.ready[name] if arm.config.reads_images else arm(batch)
                 images[name] = _with_fallback(image, modality, batch, items)
-            if self._detector is not None:
+            if name in self._detectors:
                 with self.clock.measure(f"detect {name}"):
                     detections[name] = [
                         Detections.empty() if item.dead and item.dead == modality else boxes
                         # the batch is padded
-                        for item, boxes in zip(items, self._detector(images[name]), strict=False)
+                        for item, boxes in zip(
+                            items, self._detectors[name](images[name]), strict=False
+                        )
                     ]
+            if name in self._segmenters:
+                with self.clock.measure(f"segment {name}"):
+                    masks[name] = self._segmenters[name](images[name]).cpu().numpy()  # [B, H, W]
+        images = {name: mine for name, mine in images.items() if self._arms[name].config.is_shown}
         metrics = self._measure(batch, images) if self._quality else {}
         results = []
         for i, item in enumerate(items):
             item_images = {name: image[i] for name, image in images.items()}
             item_detections = self._merge({name: d[i] for name, d in detections.items()})
             item_metrics = {name: values[i] for name, values in metrics.items()}
-            results.append(Result(first + i, item, item_images, item_detections, item_metrics))
+            item_masks = {name: mask[i] for name, mask in masks.items()}
+            results.append(
+                Result(first + i, item, item_images, item_detections, item_metrics, item_masks)
+            )
         if self._pairs == 0:
             self._first_pairs, self._first_busy = len(items), self._busy()
         self._pairs += len(items)
@@ -189,7 +211,7 @@ class Compute:
 def _with_fallback(
     images: Tensor, modality: Modality | None, batch: PairBatch, items: list[Item]
 ) -> Tensor:
-    """Replace the images of items with a dead camera, uint8 [B, 3, H, W].
+    """Replace the images of items with a dead camera, uint8 [B, 3 or 6, H, W].
 
     A fused image becomes the other camera's image; the image of the dead modality becomes black.
     """
@@ -200,7 +222,8 @@ def _with_fallback(
         if item.dead is not None and modality == item.dead:
             images[i] = 0
         elif item.dead is not None:
-            images[i] = batch.vis[i] if item.dead == "ir" else batch.ir[i]  # [3, H, W], [1, H, W]
+            other = batch.vis[i] if item.dead == "ir" else batch.ir[i]  # [3, H, W], [1, H, W]
+            images[i].view(-1, 3, *other.shape[1:])[:] = other  # both halves of a stacked image
     return images
 
 

@@ -60,10 +60,9 @@ def evaluate_masks(context: RunContext) -> MaskScores | None:
     keys = [line["key"] for line in lines if not line["dead"]]
     truth = _Hashed(context.masks)
     task = MaskTask(truth, context.masks.regions, context.masks.ignore)
-    finds = {arm: mask_reader(_folder(context, arm)) for arm in context.segmenters}
+    finds = {arm: mask_reader(_folder(context, arm)) for arm in context.image_arms}
     scores = score_masks(task, keys, finds)
     protocol = {
-        "segmenters": dict(context.segmenters),
         "masks": {
             "regions": scores["regions"],
             "ignore": task.ignore,

@@ -155,7 +155,7 @@ def test_ignored_labels_have_no_class(here):
         ({"task": "detection"}, ConfigError, "task"),
         ({"arms": {"a": {"kind": "ir_only"}, "b": {"kind": "vis_only"},
                    "m": {"kind": "late", "arms": ["a", "b"]}}},
-         ConfigError, "arms.m: merges detections, it has no image; remove it with arms.m=null"),
+         ConfigError, "arms.m: has no image of three channels to segment; remove it with"),
     ],
 )  # fmt: skip
 def test_what_is_refused(here, changes, error, text):
