@@ -19,7 +19,7 @@ from pipeline.engine.compute import Arms, Compute, batches
 from pipeline.engine.segmenters import true_masks
 from pipeline.frames import Dropped, FramePair, Item
 from pipeline.images import pair_id, to_grey, to_rgb
-from training.pairs import checked
+from training.decoding import checked
 from training.segmenter_config import SegmenterConfig
 from training.segmenter_loss import IGNORED
 
