@@ -22,7 +22,7 @@ from fusion.fusers import average, ir_only, vis_only
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms import late
 from pipeline.arms._fuser import FuserArm
-from pipeline.config.config import DETECTOR_SETTINGS
+from pipeline.config.detectors import DETECTOR_SETTINGS
 from pipeline.engine.compute import Compute
 from pipeline.frames import Frame, FramePair, Item
 from training import config

@@ -20,7 +20,7 @@ from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.arms.late import Config as LateConfig
 from pipeline.arms.late import LateArm
-from pipeline.config.config import DETECTOR_SETTINGS
+from pipeline.config.detectors import DETECTOR_SETTINGS
 from pipeline.engine.compute import Arms, Compute
 from pipeline.frames import Item
 from training.config import Config

@@ -40,31 +40,30 @@ def run(parsed: argparse.Namespace) -> None:
 
 def print_report(summary: Mapping[str, Any]) -> None:
     """Print the scores before and after training, and the trained arms against the others."""
-    table = Table(
-        title=f"{summary['pairs']} test pairs; after training: mean of {summary['seeds']} seed(s), "
-        "95% interval over images and seeds",
-        title_justify="left",
-    )
-    for name in ("arm", "detector", *MAPS.values(), "ms/pair"):
+    seeds = "1 seed" if summary["seeds"] == 1 else f"the mean of {summary['seeds']} seeds"
+    title = f"{summary['pairs']} test pairs; trained: {seeds}, 95% intervals of images and seeds"
+    table = Table(title=title, title_justify="left")
+    for name in ("arm", "detector", "P", "R", *MAPS.values(), "ms/pair"):
         table.add_column(name, justify="left" if name in ("arm", "detector") else "right")
     for arm, part in summary["arms"].items():
         for detector in ("frozen", "trained"):
             scores = part[detector]
             if scores is not None:
-                cells = [_score(scores[name]) for name in MAPS]
+                values = [number(scores[name]["value"]) for name in ("precision", "recall")]
+                cells = [*map(Text, values), *(_score(scores[name]) for name in MAPS)]
                 table.add_row(Text(arm), detector, *cells, f"{part['ms']:.0f}")
         table.add_section()
     console().print(table)
     best = max(
         summary["arms"], key=lambda arm: summary["arms"][arm]["trained"]["map50_95"]["value"]
     )
-    differences = Table(title=f"after training, {best} less the others", title_justify="left")
+    differences = Table(title=f"trained, {best} less the others", title_justify="left")
     for name in ("less", *MAPS.values(), "verdict"):
         differences.add_column(name, justify="left" if name == "less" else "right")
     for other, part in summary["differences"][best].items():
         cells = [_difference(part[name]) for name in MAPS]
         verdict = ", ".join(dict.fromkeys(str(part[name]["verdict"]) for name in MAPS))
-        differences.add_row(Text(other), *cells, verdict)
+        differences.add_row(Text(other), *cells, Text(verdict))
     console().print(differences)
 
 

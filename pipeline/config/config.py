@@ -12,6 +12,13 @@ from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
 from pipeline.config.class_ids import check_given, check_kept, ids_of
 from pipeline.config.components import Component
+from pipeline.config.detectors import (
+    DETECTOR_SETTINGS,
+    default_settings,
+    keeping,
+    load_detector,
+    load_own_detectors,
+)
 from pipeline.config.overrides import Overrides, apply_overrides
 from pipeline.config.sections import (
     ComputeConfig,
@@ -25,11 +32,6 @@ from pipeline.config.segmenters import load_segmenters
 from pipeline.run_folder.names import GALLERY, MASKS, PREDICTIONS, VIDEO
 
 RESERVED = (GALLERY, MASKS, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
-# What a preset says to the detector, by the detector's own names.
-DETECTOR_SETTINGS = (
-    "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
-    "dtype",
-)  # fmt: skip
 DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 
@@ -119,10 +121,8 @@ class Config:
         as_preset = given is None and len(ids) == len(wanted)
         ids = ids or tuple(sorted(names))
         given_ids = "classes" in (self.given_detector or {})
-        detector = self.detector and _keeping(self.detector, ids, given=given_ids)
-        own = {
-            arm: _keeping(mine, ids, given=given_ids) for arm, mine in self.own_detectors.items()
-        }
+        detector = self.detector and keeping(self.detector, ids, given=given_ids)
+        own = {arm: keeping(mine, ids, given=given_ids) for arm, mine in self.own_detectors.items()}
         return replace(
             self, detector=detector, own_detectors=own, counted=ids, counts_as_preset=as_preset
         )
@@ -195,6 +195,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     sinks = {name: sink for name, sink in file.sinks.items() if sink is not None}
     _check_names("sinks", sinks)
     protocol = preset(file.evaluation.preset)
+    defaults = default_settings(protocol, file.evaluation.classes)
     loaded = {name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()}
     config = Config(
         run=file.run,
@@ -202,7 +203,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         registration=file.registration,
         perturb=file.perturb,
         arms=loaded,
-        detector=_detector(file, protocol, {}, "detector"),
+        detector=load_detector(file.detector, {}, defaults, "detector"),
         evaluation=file.evaluation,
         preset=protocol,
         compute=file.compute,
@@ -211,7 +212,7 @@ def check(settings: Mapping[str, Any]) -> Config:
         ),
         sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
         given_detector=file.detector,
-        own_detectors=_own_detectors(file, protocol, loaded),
+        own_detectors=load_own_detectors(file.detector, defaults, loaded),
         given_segmenter=file.segmenter,
         segmenters=load_segmenters(file, loaded),
     )
@@ -220,54 +221,6 @@ def check(settings: Mapping[str, Any]) -> Config:
     _check_sinks(config)
     _check_perturb(config)
     return config
-
-
-def _detector(file: File, protocol: Preset, own: Mapping[str, Any], key: str) -> Component | None:
-    """The detector with the preset's settings, overridden by those of the file, then by ``own``."""
-    if file.detector is None:
-        return None
-    settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
-    if file.evaluation.classes is not None:
-        settings["classes"] = ids_of(file.evaluation.classes, COCO_NAMES) or None
-    return components.load("detector", {**file.detector, **own}, key, defaults=settings)
-
-
-def _own_detectors(
-    file: File, protocol: Preset, arms: Mapping[str, Component]
-) -> dict[str, Component]:
-    """The detectors of arms that have one of their own.
-
-    Raises:
-        ConfigError: An arm can't have one, or a setting is wrong.
-    """
-    detectors = {}
-    for name, arm in arms.items():
-        own, key = arm.as_arm.detector, f"arms.{name}.detector"
-        if own is None:
-            continue
-        if not arm.as_arm.has_image:
-            raise ConfigError(f"{key}: the arm merges detections of others; remove it")
-        if "classes" in own:
-            raise ConfigError(f"{key}.classes: all arms have the same; set detector.classes")
-        detector = _detector(file, protocol, own, key)
-        if detector is None:
-            raise ConfigError(f"{key}: there is no detector whose settings it overrides; set one")
-        detectors[name] = detector
-    return detectors
-
-
-def _keeping(detector: Component, ids: tuple[int, ...], *, given: bool) -> Component:
-    """The detector that keeps the classes of these ids, unless the file gives it others.
-
-    Raises:
-        ConfigError: Those that are given lack one.
-    """
-    if not hasattr(detector.config, "classes"):
-        return detector
-    if given:
-        check_kept(ids, detector.config.classes)
-        return detector
-    return replace(detector, config=detector.config.model_copy(update={"classes": ids}))
 
 
 def _check_classes(config: Config) -> None:

@@ -125,8 +125,8 @@ def _check_tested(config: Config, sources: Mapping[str, Pairs]) -> None:
             for name, pairs in sources.items():
                 if content in pairs.ids:
                     raise DataError(
-                        f"data.sources.{name}: contains {key} of source, which is tested on; leave "
-                        "it out with exclude or exclude_last"
+                        f"data.sources.{name}: contains {key} of source, which is tested on; "
+                        "leave it out of one of them"
                     )
 
 

@@ -12,7 +12,7 @@ from common.errors import ConfigError, DataError
 from detection.detectors import yolov5
 from fusion.network import checkpoint
 from pipeline.cli import main
-from tests.helpers import toys
+from tests.helpers import layouts, toys
 from tests.helpers.recipes import killed_at
 from tests.helpers.runs import read_json, silent
 from training.finetune import config, experiment, job
@@ -90,10 +90,9 @@ def equal(a, b):
 def test_every_arm_is_trained_and_scored_with_each_seed(here):
     arms = {
         "ir": {"kind": "ir_only"},
-        "vis": {"kind": "vis_only"},
         "net": {"kind": "gate_unet"},
         "stacked": {"kind": "stacked"},
-        "late": {"kind": "late", "arms": ["ir", "vis"]},
+        "late": {"kind": "late", "arms": ["ir", "net"]},
     }
     given = make(arms=arms, seeds=2, joint={"arm": "net"}, schedule={"epochs": 1, "batch": 4})
     outcome = experiment.finetune(given, quiet)
@@ -102,7 +101,7 @@ def test_every_arm_is_trained_and_scored_with_each_seed(here):
         "config.yaml", "finetune.csv", "finetune.json", "scored", "trainings"
     }  # fmt: skip
     assert read_json(folder / "finetune.json") == summary
-    names = ("ir", "vis", "net", "stacked", "joint", "late")
+    names = ("ir", "net", "stacked", "joint", "late")
     assert set(summary["arms"]) == set(names)
     assert summary["arms"]["stacked"]["frozen"] is None
     assert summary["pairs"] == 3
@@ -169,6 +168,29 @@ def test_a_test_pair_is_not_trained_on(here):
     with pytest.raises(DataError, match=r"data\.sources\.pairs: contains 004 of source, which is"):
         experiment.finetune(make(), quiet)
     assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize("layout", ["llvip", "m3fd"])
+def test_a_data_set_can_be_trained_on(here, layout):
+    getattr(layouts, layout)(here / "set")
+    source = {"kind": "dataset", "layout": layout, "root": "set", "split": "train"}
+    given = make()
+    data = {**given.settings["data"], "sources": {"set": {"kind": "labelled", "source": source}}}
+    given = make(data=data)
+    for _ in range(2):  # decoded, and from the cache
+        pairs = decoded_sources(given.sources, given.file.data.cache)["set"].labelled()
+        assert pairs.keys == (("010001",) if layout == "llvip" else ("00000", "00002"))
+        # people, and of M3FD's classes those that COCO has too
+        assert pairs.truth[0].class_id.tolist() == ([0] if layout == "llvip" else [0, 3])
+        assert pairs.truth[0].xyxy[0, :2].tolist() == [3, 4]
+
+
+def test_a_data_set_without_labels_cannot_be_trained_on(here):
+    source = {"kind": "image_folder", "ir": "train/ir", "vis": "train/vi"}
+    data = {**make().settings["data"], "sources": {"a": {"kind": "labelled", "source": source}}}
+    given = make(data=data)
+    with pytest.raises(ConfigError, match=r"data\.sources\.a\.source: must be labelled images"):
+        experiment.finetune(given, quiet)
 
 
 def test_pairs_without_labels_are_left_out(here):
