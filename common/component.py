@@ -56,6 +56,9 @@ class ArmConfig(ComponentConfig):
     detector: dict[str, Any] | None = Field(
         None, description="settings of a detector of the arm's own, over those of `detector`"
     )
+    segmenter: dict[str, Any] | None = Field(
+        None, description="likewise of a segmenter, over those of `segmenter`"
+    )
 
     def merged_arms(self) -> tuple[str, ...]:
         """The arms whose detections it merges; then its ``build`` returns an arm with ``merge``."""

@@ -11,36 +11,18 @@ and in scene segmentation. ``image_dice`` is the mean over images of each one's 
 of its distance, as in MONAI and in medical segmentation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 from common.errors import DataError
+from eval.masks import Labels, Regions
 
 STATISTICS = ("iou", "dice", "sensitivity", "image_dice", "hd95")
 LOWER_IS_BETTER = frozenset({"hd95"})
-
-Regions = Mapping[str, frozenset[int]]  # the labels of each region, by its name
-Labels = NDArray[np.integer]  # of each pixel or voxel
-
-_MSRS = (
-    "background", "car", "person", "bike", "curve", "car_stop", "guardrail", "color_cone", "bump",
-)  # fmt: skip
-REGIONS: Mapping[str, Regions] = MappingProxyType(
-    {
-        "msrs": {name: frozenset({label}) for label, name in enumerate(_MSRS)},
-        # the enhancing tumour is label 4 until BraTS 2021, 3 since 2023; 3 was not used before
-        "brats": {
-            "WT": frozenset({1, 2, 3, 4}),
-            "TC": frozenset({1, 3, 4}),
-            "ET": frozenset({3, 4}),
-        },
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

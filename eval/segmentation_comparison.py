@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.bootstrap import DRAWS, FEW_IMAGES, Interval, draw, interval95, verdict_of
+from eval.masks import MEAN
 from eval.segmentation import LOWER_IS_BETTER, STATISTICS, RegionCounts, statistics
-
-MEAN = "mean"  # over the regions, in place of a region's name
 
 Json = dict[str, Any]
 

@@ -203,6 +203,7 @@ class Result:
         images: The detector's input, by arm, uint8 [3, H, W] on the compute device.
         detections: By arm; empty without a detector.
         quality: By arm and metric, NaN where not defined; empty if not configured.
+        masks: By arm, the label of each pixel, uint8 [H, W]; empty without segmenters.
     """
 
     number: int
@@ -210,6 +211,7 @@ class Result:
     images: Mapping[str, Tensor]
     detections: Mapping[str, Detections]
     quality: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     _host: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
 
     def image(self, arm: str) -> NDArray[np.uint8]:

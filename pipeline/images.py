@@ -162,14 +162,13 @@ def natural(text: str) -> tuple[tuple[int, str], ...]:
 
 
 def write_png(path: Path, image: NDArray[np.uint8]) -> None:
-    """Write HWC RGB uint8 as a PNG; light compression, since speed matters more here.
+    """Write HWC RGB or HW uint8 as a PNG; light compression, since speed matters more here.
 
     Raises:
         OSError: The file cannot be written.
     """
-    encoded = cv2.imencode(
-        ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1]
-    )[1]
+    stored = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    encoded = cv2.imencode(".png", stored, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
     path.write_bytes(encoded.tobytes())
 
 

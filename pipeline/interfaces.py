@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -17,6 +16,7 @@ from detection.boxes import Detections
 from detection.detector import Detector
 from eval.label_report import Counted, LabelReport
 from eval.labels import Labels
+from eval.masks import MaskTask
 from eval.named_labels import NamedLabels
 from pipeline.frames import BadPair, Dropped, FramePair, PairBatch, Result
 from pipeline.shard import Shard
@@ -44,11 +44,13 @@ class Source:
             beside those. By the pair's key.
         register: Maps a pair's infrared image to the visible grid; None without a calibration. The
             run sets it before ``check`` and applies it to the pairs that are iterated.
+        masks: The true label of each pixel (H, W) of the pair of a key; None without masks.
     """
 
     labels_on: Modality = "vis"
     own_labels: Mapping[Modality, NamedLabels] = {}
     register: Callable[[FramePair], FramePair] | None = None
+    masks: Callable[[str], NDArray[np.integer]] | None = None
 
     @property
     def count(self) -> int | None:
@@ -140,12 +142,7 @@ class Source:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Release all resources."""
 
 
@@ -203,6 +200,7 @@ class RunContext:
         baselines: By modality, the first arm that shows it alone; None if there is none.
         own_labels: The cameras that have labels of their own.
         truths: By arm, the camera whose own labels it is scored on; the pair's for all others.
+        masks: What the arms' masks are scored against; None where boxes are.
     """
 
     folder: Path
@@ -217,6 +215,7 @@ class RunContext:
     baselines: Mapping[str, str | None]
     own_labels: tuple[Modality, ...] = ()
     truths: Mapping[str, Modality] = field(default_factory=dict)
+    masks: MaskTask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,10 +288,5 @@ class Sink:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close the files, also after an error."""

@@ -13,7 +13,7 @@ from scenes.actors import Actor, Props, draw_pose
 from scenes.backdrop import Backdrop
 from scenes.canvas import Canvas, Stage
 from scenes.climate import Climate, Conditions, Moment, draw_climate
-from scenes.drawing import SUPERSAMPLING, Camera, temperature, three
+from scenes.drawing import SUPERSAMPLING, Camera, largest, temperature, three
 from scenes.ego import Ego
 from scenes.lighting import actor_light, beams, street_light
 from scenes.sensors import InfraredSensor, VisibleSensor
@@ -28,6 +28,7 @@ _TIMES = {
     "day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3, "afternoon": 4, "afternoon_to_night": 5
 }  # fmt: skip
 _KEPT = 256  # frames drawn last whose ground truth is kept: a run asks for it a little later
+_MSRS_LABELS = {0: 2, 2: 1}  # by COCO's class: person and car
 _WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 
@@ -150,6 +151,12 @@ class Clip:
         """Track id at each canvas pixel, int64 [2 H, 2 W], 0 for none."""
         stage = self._stage(index)
         return np.array([0] + [actor.track for actor in stage.actors])[stage.owner]
+
+    def classes(self, index: int) -> NDArray[np.uint8]:
+        """MSRS's label of each pixel, uint8 [H, W]: 0 background, 1 car, 2 person."""
+        stage = self._stage(index)
+        labels = [_MSRS_LABELS.get(actor.class_id, 0) for actor in stage.actors]
+        return np.array([0, *labels], np.uint8)[largest(stage.owner)]
 
     def _actors(self, seconds: float, camera: Camera, moment: Moment) -> list[Actor]:
         poses = list(self._cast.poses(seconds))

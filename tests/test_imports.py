@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["common", "detection", "eval", "fusion", "irvis", "pipeline", "scenes", "training"]
+PACKAGES = [
+    "common",
+    "detection",
+    "eval",
+    "fusion",
+    "irvis",
+    "pipeline",
+    "scenes",
+    "segmentation",
+    "training",
+]
 
 
 @pytest.mark.parametrize("name", [*PACKAGES, "run_pipeline"])

@@ -39,9 +39,10 @@ SHEET_WIDTH = 320  # pixels of each image
 class Log:
     """One line per step in ``log.csv``, and TensorBoard events if that package is installed."""
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, columns: Sequence[str] = COLUMNS) -> None:
         """Keep the lines of the first ``step`` steps, and drop later ones of a killed run."""
-        path, header = folder / LOG, ",".join(("step", *COLUMNS, "rate", "seconds"))
+        path, header = folder / LOG, ",".join(("step", *columns, "rate", "seconds"))
+        self._columns = columns
         old = read_text(path).splitlines()[1 : step + 1] if step else []
         write_text(path, "\n".join((header, *old)) + "\n")
         self._file = path.open("a", encoding="utf-8")
@@ -85,7 +86,7 @@ class Log:
                     "or schedule.clip, or set compute.dtype=float32"
                 )
             if self._events is not None:
-                for name, number in zip((*COLUMNS, "rate"), (*numbers, rate), strict=True):
+                for name, number in zip((*self._columns, "rate"), (*numbers, rate), strict=True):
                     self._events.add_scalar(name, number, self._step)
         self._file.flush()
 

@@ -17,7 +17,7 @@ Json = Mapping[str, Any]
 
 NONE = "–"
 MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
-Topic = Literal["scores", "attribution", "errors", "quality"]
+Topic = Literal["scores", "attribution", "errors", "quality", "masks"]
 
 # eval.attribution's outcomes, those that the fused arm finds first
 OUTCOMES = {

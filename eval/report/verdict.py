@@ -1,12 +1,14 @@
 """The verdict of a run: whether fusion helped, by how much, and with which interval."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from eval.masks import MEAN
 from eval.report.tables import MAPS, fused_arms, scored_arms
 
 STATISTIC = "map50_95"  # the statistic of the verdict
+OF_MASKS = "dice"  # likewise where masks are scored: its mean over the regions
 
 Tone = Literal["better", "worse", "no evidence", "none"]
 
@@ -38,13 +40,16 @@ class Verdict:
 def verdict(results: Mapping[str, Any]) -> Verdict:
     """Compare the first fused arm with the better arm of a single modality.
 
-    The better one has the higher mAP@.5:.95, which is also the statistic of the verdict. The choice
-    is fixed in advance, so that the statistic cannot be picked by its result.
+    The better one has the higher mAP@.5:.95, which is also the statistic of the verdict; where
+    masks are scored, the higher mean Dice. The choice is fixed in advance, so that the statistic
+    cannot be picked by its result.
 
     Args:
         results: Content of ``results.json``.
     """
     frames = results["frames"]["paired"]
+    if "segmentation" in results:
+        return _of_masks(results)
     if results["protocol"]["detector"] is None:
         text = f"{frames} pairs were fused; no detector ran."
         return Verdict("none", "Fused, not evaluated.", text)
@@ -62,12 +67,31 @@ def verdict(results: Mapping[str, Any]) -> Verdict:
         return Verdict("none", "No verdict.", f"The run has no arm {missing} to compare with.")
     best = max(alone, key=lambda arm: scored[arm]["yolo"][STATISTIC])
     entry = results["comparisons"][fused[0]][best][STATISTIC]
-    better = "the better single modality, " if len(alone) > 1 else "the single modality "
-    return _compared(entry, fused[0], best, better + best)
+    return _compared(entry, fused[0], best, _better(alone) + best, MAPS[STATISTIC])
 
 
-def _compared(entry: Mapping[str, Any], arm: str, other: str, baseline: str) -> Verdict:
-    value, interval, name = entry["difference"], entry["ci95"], MAPS[STATISTIC]
+def _of_masks(results: Mapping[str, Any]) -> Verdict:
+    arms = {
+        arm: part["segmentation"][MEAN][OF_MASKS]
+        for arm, part in results["arms"].items()
+        if part["segmentation"] is not None and part["segmentation"][MEAN][OF_MASKS] is not None
+    }
+    alone = [arm for arm in results["protocol"]["baselines"].values() if arm in arms]
+    fused = fused_arms(results["protocol"], arms)
+    if not alone or not fused:
+        text = "There are no regions in the true masks, or no arms of one modality and that fuse."
+        return Verdict("none", "No verdict.", text)
+    best = max(alone, key=lambda arm: arms[arm])
+    entry = results["segmentation"]["comparisons"][fused[0]][best][MEAN][OF_MASKS]
+    return _compared(entry, fused[0], best, _better(alone) + best, "mean Dice")
+
+
+def _better(alone: Sequence[str]) -> str:
+    return "the better single modality, " if len(alone) > 1 else "the single modality "
+
+
+def _compared(entry: Mapping[str, Any], arm: str, other: str, baseline: str, name: str) -> Verdict:
+    value, interval = entry["difference"], entry["ci95"]
     if interval is None:
         text = f"{arm} less {baseline}: {signed(value)} {name}; too few images for an interval."
         return Verdict("none", "No verdict.", text, arm, other)

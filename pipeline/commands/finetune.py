@@ -9,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from eval.report.tables import MAPS, number
-from pipeline.commands import _terminal
+from pipeline.commands import _finetune_masks, _terminal
 from pipeline.commands._arguments import KEYS
 from pipeline.commands._terminal import console, print_lines, with_interval
+from pipeline.config.config import read_settings
 from training.finetune import config, experiment
 
 
@@ -24,8 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(parsed: argparse.Namespace) -> None:
-    """Train, score, and print the tables."""
-    outcome = experiment.finetune(config.load(parsed.config, parsed.overrides), _terminal.progress)
+    """Train detectors, score them and print the tables; or train segmenters."""
+    settings = read_settings(parsed.config, parsed.overrides)
+    if settings.get("task") == "segmentation":
+        _finetune_masks.run(settings)
+        return
+    outcome = experiment.finetune(config.check(settings), _terminal.progress)
     print_report(outcome.summary)
     print_lines(
         f"Folder: {outcome.folder} ({experiment.SUMMARY} has all differences, "

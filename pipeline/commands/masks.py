@@ -5,19 +5,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from common.errors import ConfigError, DataError, shown
 from common.files import write_json
-from eval.report.tables import NONE
-from eval.segmentation import REGIONS, STATISTICS, RegionCounts, Regions, count
-from eval.segmentation_comparison import MEAN, judge_masks, warnings
+from eval.mask_files import find_masks, read_mask
+from eval.mask_scores import score_masks
+from eval.masks import MEAN, REGIONS, FindMask, MaskTask, Regions
+from eval.report.mask_tables import differences, scores
 from pipeline.commands import _terminal
-from pipeline.commands._mask_files import find_masks, read_mask
-from pipeline.commands._terminal import console, print_lines
-
-_NAMES = {"iou": "IoU", "dice": "Dice", "sensitivity": "sensitivity", "image_dice": "Dice by image",
-          "hd95": "HD95"}  # fmt: skip
+from pipeline.commands._sections import print_section
+from pipeline.commands._terminal import print_lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +68,7 @@ def score(
         on_progress: Called with the number of finished masks and of all.
 
     Returns:
-        ``images``, ``regions``, ``arms`` and ``comparisons`` as ``eval.segmentation_comparison``
-        gives them, and ``warnings``. Distances are in pixels, of NIfTI in its unit, millimetres.
+        What ``eval.mask_scores.score_masks`` gives.
 
     Raises:
         errors.DataError: Masks are missing or damaged, or differ in size from their labels.
@@ -88,28 +83,13 @@ def score(
                 f"{arm}: {len(missing)} of {len(truths)} labels have no mask of their name, such "
                 f"as {shown(missing[0])}"
             )
-    rows: dict[str, list[RegionCounts]] = {arm: [] for arm in arms}
-    for done, (key, path) in enumerate(truths.items()):
-        truth = read_mask(path)
-        for number, (arm, files) in enumerate(arms.items(), 1):
-            found = read_mask(files[key])
-            if found.labels.shape != truth.labels.shape:
-                raise DataError(
-                    f"{files[key]}: {_size(found.labels.shape)}, but {path} has "
-                    f"{_size(truth.labels.shape)}"
-                )
-            one = [(found.labels, truth.labels)]
-            rows[arm].append(count(one, regions, ignore=ignore, spacing=[truth.spacing]))
-            on_progress(done * len(arms) + number, len(truths) * len(arms))
-    counts = {arm: RegionCounts.joined(parts) for arm, parts in rows.items()}
-    parts, comparisons = judge_masks(counts, list(regions))
-    return {
-        "images": len(truths),
-        "regions": {name: sorted(values) for name, values in regions.items()},
-        "arms": parts,
-        "comparisons": comparisons,
-        "warnings": warnings(counts, list(regions)),
-    }
+    task = MaskTask(lambda key: read_mask(truths[key]), regions, ignore)
+    finds = {arm: _reader(files) for arm, files in arms.items()}
+    return score_masks(task, list(truths), finds, on_progress)
+
+
+def _reader(files: Mapping[str, Path]) -> FindMask:
+    return lambda key: read_mask(files[key])
 
 
 def parse_regions(text: str) -> Regions:
@@ -140,27 +120,11 @@ def parse_regions(text: str) -> Regions:
 
 def print_report(results: Mapping[str, Any]) -> None:
     """Print each arm's regions and mean, the differences of the means, and warnings."""
-    table = Table(title=f"{results['images']} images")
-    table.add_column("arm")
-    table.add_column("region")
-    for name in (*_NAMES.values(), "images", "missed"):
-        table.add_column(name, justify="right")
-    for arm, part in results["arms"].items():
-        for region, values in part.items():
-            cells = [_cell(values[key], values["ci95"][key], region) for key in STATISTICS]
-            table.add_row(
-                arm, region, *cells, *(str(values.get(k, "")) for k in ("images", "missed"))
-            )
-    console().print(table)
-    if len(results["arms"]) > 1:
-        differences = Table(title="differences of the means, 95% intervals")
-        for name in ("arm", "less", *_NAMES.values()):
-            differences.add_column(name)
-        for arm, others in results["comparisons"].items():
-            for other, by_region in others.items():
-                entries = by_region[MEAN]
-                differences.add_row(arm, other, *(_difference(entries[key]) for key in STATISTICS))
-        console().print(differences)
+    arms = results["arms"]
+    print_lines(f"{results['images']} images")
+    print_section(scores(arms))
+    if len(arms) > 1:
+        print_section(differences(results["comparisons"], list(arms)))
     print_lines(*(f"warning: {text}" for text in results["warnings"]))
 
 
@@ -175,23 +139,3 @@ def _arms(predictions: Path) -> dict[str, dict[str, Path]]:
     if not arms:
         raise DataError(f"{predictions}: no masks (.png, .nii.gz), nor folders with any")
     return arms
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _cell(value: float | None, ci95: list[float] | None, region: str) -> str:
-    if value is None:
-        return NONE
-    interval = f" ({ci95[0]:.3f} to {ci95[1]:.3f})" if ci95 and region == MEAN else ""
-    return f"{value:.3f}{interval}"
-
-
-def _difference(entry: Mapping[str, Any]) -> str:
-    if entry["difference"] is None:
-        return NONE
-    ci95, verdict = entry["ci95"], entry["verdict"]
-    interval = f" ({ci95[0]:+.3f} to {ci95[1]:+.3f})" if ci95 else ""
-    said = f" {verdict}" if verdict in ("better", "worse") else ""
-    return f"{entry['difference']:+.3f}{interval}{said}"

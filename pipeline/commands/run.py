@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from eval.report.mask_tables import mask_sections, scored_masks
 from eval.report.tables import own_labels_notes
 from eval.report.verdict import verdict
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
+from pipeline.commands._sections import print_section
 from pipeline.commands._terminal import (
     console,
     detector_text,
@@ -29,6 +31,7 @@ sections of a configuration, each with an override:
   perturb       disturbs all pairs alike      perturb.shift=[4,0]
   arms          what the detector sees        arms.lap.kind=laplacian    arms.late=null
   detector      finds the objects             detector.weights=yolov5n.pt    detector=null
+  segmenter     finds the class of pixels     segmenter.kind=unet arms.ir.segmenter.weights=FILE
   evaluation    how they are scored           evaluation.classes=[person,car]
   compute       device, batch, dtype          compute.device=cuda
   sinks         what is written               sinks.detections.kind=parquet
@@ -62,7 +65,11 @@ def print_report(outcome: Outcome) -> None:
     out.print(headline(outcome), highlight=False, markup=False)
     if outcome.results is not None:
         arms, times = outcome.results["arms"], outcome.timing["arms_ms_per_pair"]
-        if any(part["detection"] for part in arms.values()):
+        if scored_masks(outcome.results):
+            for section in mask_sections(outcome.results):
+                print_section(section)
+            print_lines("", verdict(outcome.results).text)
+        elif any(part["detection"] for part in arms.values()):
             for table in score_tables(outcome.results, times):
                 out.print(table)
             print_lines(verdict(outcome.results).text)

@@ -12,6 +12,7 @@ from typing import Any
 from common.files import write_text
 from pipeline.config.schema import DIALECT, of_runs
 from training.schema import of_training
+from training.segmenter_schema import of_segmentation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +30,17 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of configurations of runs and of trainings; the latter have a section ``data``."""
+    """The schema of configurations: of runs, of trainings, which have a section ``data``, of tasks.
+
+    That of ``irvis finetune`` with segmenters has a ``task``.
+    """
     runs, definitions = of_runs()
     training = of_training(definitions)
     return {
         "$schema": DIALECT,
         "title": "irvis configuration",
-        "if": {"required": ["data"]},
-        "then": training,
-        "else": runs,
+        "if": {"required": ["task"]},
+        "then": of_segmentation(definitions),
+        "else": {"if": {"required": ["data"]}, "then": training, "else": runs},
         "$defs": definitions,
     }

@@ -3,17 +3,16 @@
 import argparse
 import json
 from collections.abc import Iterator, Mapping
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from eval.fingerprint import fingerprint
-from eval.report.tables import Section, own_labels_notes, scored_arms, sections
+from eval.report.mask_tables import mask_sections, scored_masks
+from eval.report.tables import own_labels_notes, scored_arms, sections
+from pipeline.commands._sections import section_table
 from pipeline.commands._terminal import (
     console,
     detector_text,
@@ -86,8 +85,8 @@ def _printed(results: Json) -> Iterator[RenderableType]:
     """The tables below the introduction."""
     if scored_arms(results):
         yield from score_tables(results, {})
-    for section in sections(results):
-        yield from ("", Text(section.title, "bold"), _table(section))
+    for section in (*mask_sections(results), *sections(results)):
+        yield from ("", Text(section.title, "bold"), section_table(section))
         if section.note:
             yield Text(section.note, "dim")
 
@@ -107,24 +106,11 @@ def introduction(results: Json) -> Iterator[str]:
     yield f"{text}; fingerprint {fingerprint(protocol)}"
     if protocol["perturb"]:
         yield f"Perturbed: {json.dumps(protocol['perturb'])}"
+    if scored_masks(results):
+        return
     if protocol["detector"] is None:
         yield "The run had no detector: no scores."
         return
     yield f"Detector: {detector_text(protocol['detector'], digest=True)}"
     if not scored_arms(results):
         yield "The source has no labels: no scores."
-
-
-def _table(section: Section) -> Table:
-    """The table of a section; the name of a group is only in its first row."""
-    names = 2 if section.grouped else 1
-    table = Table()
-    for index, name in enumerate(section.columns):
-        table.add_column(Text(name), justify="left" if index < names else "right")
-    for _, rows in groupby(section.rows, itemgetter(0)):
-        for index, (first, *rest) in enumerate(rows):
-            # Text, because rich would take [ir,vis] for a style
-            table.add_row(*map(Text, ["" if index else first, *rest]))
-        if section.grouped:
-            table.add_section()
-    return table

@@ -4,8 +4,8 @@ A component module has a `Config` (a frozen pydantic model that forbids unknown 
 function. Modules whose names begin with `_` are helpers. Only the named module is imported. A kind
 with a dot is the import path of the user's own module, as is the name of a file in the working
 folder (`own_fuser` for `own_fuser.py`). An installed package adds kinds by entry points of the
-groups `irvis.source`, `irvis.arms`, `irvis.detector`, `irvis.sinks` and `irvis.engine`, each the
-name of a kind and its module.
+groups `irvis.source`, `irvis.arms`, `irvis.detector`, `irvis.segmenter`, `irvis.sinks` and
+`irvis.engine`, each the name of a kind and its module.
 """
 
 import difflib
@@ -32,6 +32,7 @@ FOLDERS = {
     "source": ("pipeline.sources",),
     "arms": ("fusion.fusers", "pipeline.arms"),
     "detector": ("detection.detectors",),
+    "segmenter": ("segmentation.segmenters",),
     "sinks": ("pipeline.sinks",),
     "engine": ("pipeline.engine.engines",),
 }

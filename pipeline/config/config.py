@@ -28,9 +28,10 @@ from pipeline.config.sections import (
     RunConfig,
     Section,
 )
-from pipeline.run_folder.names import GALLERY, PREDICTIONS, VIDEO
+from pipeline.config.segmenters import load_segmenters
+from pipeline.run_folder.names import GALLERY, MASKS, PREDICTIONS, VIDEO
 
-RESERVED = (GALLERY, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
+RESERVED = (GALLERY, MASKS, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
 DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 
@@ -43,6 +44,7 @@ class File(Section):
     perturb: PerturbConfig = PerturbConfig()
     arms: dict[str, dict[str, Any] | None]
     detector: dict[str, Any] | None = None
+    segmenter: dict[str, Any] | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
     compute: ComputeConfig = ComputeConfig()
     sinks: dict[str, dict[str, Any] | None] = {}
@@ -65,6 +67,8 @@ class Config:
     sinks: Mapping[str, Component]
     given_detector: Mapping[str, Any] | None  # without the preset's settings
     own_detectors: Mapping[str, Component]  # of arms that have one of their own
+    given_segmenter: Mapping[str, Any] | None  # without what arms override
+    segmenters: Mapping[str, Component]  # of every arm; empty where boxes are scored
     counted: tuple[int, ...] | None = None  # once the detector's classes are known
     counts_as_preset: bool = False  # whether ``counted`` are the preset's classes by name
 
@@ -147,6 +151,7 @@ class Config:
             "perturb": self.perturb.changes,
             "arms": {name: arm.dump() for name, arm in self.arms.items()},
             "detector": None if self.given_detector is None else dict(self.given_detector),
+            **({} if self.given_segmenter is None else {"segmenter": dict(self.given_segmenter)}),
             "evaluation": self.evaluation.model_dump(mode="json"),
             "compute": {**self.compute.model_dump(mode="json"), "engine": self.engine.dump()},
             "sinks": {name: sink.dump() for name, sink in self.sinks.items()},
@@ -208,6 +213,8 @@ def check(settings: Mapping[str, Any]) -> Config:
         sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
         given_detector=file.detector,
         own_detectors=load_own_detectors(file.detector, defaults, loaded),
+        given_segmenter=file.segmenter,
+        segmenters=load_segmenters(file, loaded),
     )
     _check_references(config)
     _check_classes(config)

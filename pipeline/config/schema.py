@@ -29,9 +29,15 @@ def of_runs() -> tuple[Schema, Schema]:
         "source": one["source"],
         "arms": {"type": "object", "additionalProperties": removable["arms"]},
         "detector": removable["detector"],
+        "segmenter": {"anyOf": [_partial(definitions["segmenter"]), {"type": "null"}]},
         "sinks": {"type": "object", "additionalProperties": removable["sinks"]},
     }
     return schema, definitions
+
+
+def _partial(component: Schema) -> Schema:
+    """The schema of a component without what its kind needs, which arms may give."""
+    return {name: part for name, part in component.items() if name != "allOf"}
 
 
 def by_kind(

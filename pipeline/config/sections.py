@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from common.device import Dtype
 from common.files import expand
+from eval.masks import MEAN, REGIONS
 from pipeline.run_folder.names import PARTIAL_SUFFIX
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"  # safe as a file name
@@ -55,7 +56,29 @@ class RunConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How detections are scored."""
+    """How detections or masks are scored."""
+
+    task: Literal["detection", "segmentation"] = Field(
+        "detection", description="whether boxes of the detector or masks of segmenters are scored"
+    )
+    masks: Path | None = Field(
+        None, description="folder of true masks, called as the pairs; default the source's own"
+    )
+    regions: str | dict[str, tuple[int, ...]] | None = Field(
+        None, description="brats, msrs, or labels by name; default the segmenters' classes"
+    )
+    ignore: int | None = Field(None, ge=0, description="true label of pixels that do not count")
+
+    @field_validator("regions")
+    @classmethod
+    def _known(
+        cls, given: str | dict[str, tuple[int, ...]] | None
+    ) -> str | dict[str, tuple[int, ...]] | None:
+        if isinstance(given, str) and given not in REGIONS:
+            raise ValueError(f"must be {' or '.join(REGIONS)}, or labels by name: {{WT: [1, 2]}}")
+        if isinstance(given, dict) and (not given or MEAN in given):
+            raise ValueError(f"must name regions, none of them {MEAN}")
+        return given
 
     preset: str = Field("paper-msrs", description="protocol; see eval/presets.py")
     classes: tuple[int | str, ...] | None = Field(

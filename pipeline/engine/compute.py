@@ -17,6 +17,7 @@ from eval.quality.metrics import quality
 from pipeline.frames import Item, PairBatch, Result
 from pipeline.images import to_grey, to_rgb
 from pipeline.interfaces import Arm
+from segmentation.segmenter import Segmenter
 
 MOST_PIXELS = 1 << 24  # of a batch
 
@@ -40,7 +41,7 @@ class Clock:
 
 
 Arms = Mapping[str, Arm]
-STAGES = ("fuse", "detect", "merge")  # of an arm
+STAGES = ("fuse", "detect", "segment", "merge")  # of an arm
 
 
 class Compute:
@@ -59,6 +60,7 @@ class Compute:
         device: torch.device,
         batch: int,
         quality: bool = False,
+        segmenters: Mapping[str, Segmenter] | None = None,
     ) -> None:
         """Begin.
 
@@ -68,8 +70,9 @@ class Compute:
             device: Where all compute.
             batch: Pairs of a batch.
             quality: Whether the arms' images are measured.
+            segmenters: By arm; none where no masks are wanted.
         """
-        self._arms, self._detectors = arms, detectors
+        self._arms, self._detectors, self._segmenters = arms, detectors, segmenters or {}
         self.device, self._batch, self._quality = device, batch, quality
         self._uploads: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -86,6 +89,7 @@ class Compute:
         """Run all arms on items and the batch that ``upload`` returned for them."""
         images: dict[str, Tensor] = {}
         detections: dict[str, list[Detections]] = {}
+        masks: dict[str, NDArray[np.uint8]] = {}
         for name, arm in self._arms.items():
             if not arm.config.has_image:
                 continue
@@ -102,6 +106,9 @@ class Compute:
                             items, self._detectors[name](images[name]), strict=False
                         )
                     ]
+            if name in self._segmenters:
+                with self.clock.measure(f"segment {name}"):
+                    masks[name] = self._segmenters[name](images[name]).cpu().numpy()  # [B, H, W]
         images = {name: mine for name, mine in images.items() if self._arms[name].config.is_shown}
         metrics = self._measure(batch, images) if self._quality else {}
         results = []
@@ -109,7 +116,10 @@ class Compute:
             item_images = {name: image[i] for name, image in images.items()}
             item_detections = self._merge({name: d[i] for name, d in detections.items()})
             item_metrics = {name: values[i] for name, values in metrics.items()}
-            results.append(Result(first + i, item, item_images, item_detections, item_metrics))
+            item_masks = {name: mask[i] for name, mask in masks.items()}
+            results.append(
+                Result(first + i, item, item_images, item_detections, item_metrics, item_masks)
+            )
         if self._pairs == 0:
             self._first_pairs, self._first_busy = len(items), self._busy()
         self._pairs += len(items)

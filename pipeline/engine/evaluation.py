@@ -22,6 +22,7 @@ from eval.evaluation import ArmResult, curves_json, table_rows
 from eval.fingerprint import fingerprint
 from eval.labels import Labels
 from eval.quality.summary import correlations, means
+from pipeline.engine.mask_evaluation import MaskScores, evaluate_masks
 from pipeline.engine.scoring import counted_names, score_arms
 from pipeline.interfaces import RunContext, Summary
 from pipeline.run_folder.coco_writer import GroundTruthFile
@@ -76,15 +77,21 @@ def evaluate(context: RunContext, summary: Summary) -> None:
     written = _unpack(context)
     alignment, quality = written.alignment, written.quality
     scored = score_arms(context, written.detections, written.scored)
-    protocol = _protocol(context, written.truths)
+    masks = evaluate_masks(context)
+    protocol = _protocol(context, written.truths, masks)
     parts, comparisons, attribution = judge(scored, context.baselines, context.truths)
     results = {
         "schema": SCHEMA,
         "protocol": protocol,
         "arms": {
-            arm: {"detection": parts.get(arm), "quality": means(quality.get(arm))}
+            arm: {
+                "detection": parts.get(arm),
+                "quality": means(quality.get(arm)),
+                **({} if masks is None else {"segmentation": masks.scores["arms"].get(arm)}),
+            }
             for arm in context.arms
         },
+        **({} if masks is None else {"segmentation": masks.summary}),
         "comparisons": comparisons,
         "attribution": attribution,
         "quality_correlation": correlations(quality, scored, context.baselines),
@@ -98,6 +105,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         "warnings": [
             *alignment.warnings(),
             *_warnings(context, summary, scored),
+            *([] if masks is None else masks.scores["warnings"]),
             *summary.warnings,
         ],
     }
@@ -109,7 +117,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
         table = pd.concat(quality, names=["arm"]).reset_index()
         _write_csv(context.folder / QUALITY, table)
     rows = [r for arm in scored for r in table_rows(arm, scored[arm], parts[arm]["ci95"])]
-    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS)) if masks is None else masks.table()
     _write_csv(context.folder / RESULTS_TABLE, table.assign(fingerprint=protocol["fingerprint"]))
 
 
@@ -200,7 +208,9 @@ def _confused(scored: Mapping[str, ArmResult]) -> list[str]:
 
 
 def _protocol(
-    context: RunContext, truths: Mapping[Modality | None, GroundTruthFile]
+    context: RunContext,
+    truths: Mapping[Modality | None, GroundTruthFile],
+    masks: MaskScores | None,
 ) -> dict[str, Any]:
     """The ``protocol`` of ``results.json``: all that the numbers depend on."""
     detector, truth = context.detector, truths[None]
@@ -214,6 +224,7 @@ def _protocol(
         "images": truth.images,
         "ground_truth_sha256": truth.content_hash(),
         **({"own_labels": own} if own else {}),
+        **({} if masks is None else masks.protocol),
     }
     return {**protocol, "fingerprint": fingerprint(protocol)}
 

@@ -12,6 +12,7 @@ from detection.detector import Detector
 from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.geometry.registration import Calibration
+from segmentation.segmenter import Segmenter
 
 
 def describe(
@@ -63,15 +64,20 @@ def truths(config: Config, own_labels: Collection[Modality]) -> dict[str, Modali
     return {name: camera for name, camera in shown.items() if camera and camera in own_labels}
 
 
-def identities(config: Config, detectors: Mapping[str, Detector]) -> dict[str, dict[str, Any]]:
-    """Each arm's settings, the sha256 of its weights if it has any, and a detector of its own.
+def identities(
+    config: Config, detectors: Mapping[str, Detector], segmenters: Mapping[str, Segmenter]
+) -> dict[str, dict[str, Any]]:
+    """Each arm's settings, the sha256 of its weights if it has any, and what is its own.
 
     Args:
         config: The run's.
         detectors: By arm, its own one or the run's.
+        segmenters: By arm.
     """
     found = {name: _identity(arm) for name, arm in config.arms.items()}
     own = {name: {"detector": dict(detectors[name].fingerprint)} for name in config.own_detectors}
+    for name, segmenter in segmenters.items():
+        own[name] = {**own.get(name, {}), "segmenter": dict(segmenter.fingerprint)}
     return {name: {**arm, **own.get(name, {})} for name, arm in found.items()}
 
 

@@ -18,6 +18,7 @@ from pipeline.geometry.perturb import Perturb
 from pipeline.geometry.registration import Register, read
 from pipeline.run_folder.names import CONFIG
 
+OWN = ("detector", "segmenter")  # of an arm, which its image does not depend on
 LABELS = ("labels", "labels_ir", "labels_vis", "class_map")  # settings of sources
 
 
@@ -80,7 +81,7 @@ def _without_detector(folder: Path) -> Config:
         raise DataError(f"{path}: is no configuration; it was edited")
     whole = check(settings)
     images = {
-        name: {key: value for key, value in arm.dump().items() if key != "detector"}
+        name: {key: value for key, value in arm.dump().items() if key not in OWN}
         for name, arm in whole.arms.items()
         if arm.as_arm.is_shown
     }

@@ -15,6 +15,7 @@ from common.files import load_json, write_json
 from common.threads import computing_in
 from detection.detector import Detector
 from eval.class_names import COCO_NAMES
+from eval.masks import MaskTask
 from pipeline.config.config import Config
 from pipeline.engine.building import build_arms, build_source
 from pipeline.engine.compute import Arms, Clock, Compute
@@ -23,12 +24,14 @@ from pipeline.engine.flow import CHECKPOINT
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.protocol import baselines, describe, identities, truths
 from pipeline.engine.said import Said, listening
+from pipeline.engine.segmenters import build_segmenters, mask_task
 from pipeline.engine.stream import Engine, Stream, Task
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
 from pipeline.interfaces import RunContext, Sink, Source, Summary
 from pipeline.run_folder.folder import RunFolder, open_folder
 from pipeline.run_folder.names import RESULTS, TIMING
+from segmentation.segmenter import Segmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     config, detector = build_detector(config, device)
     names = COCO_NAMES if detector is None else detector.names
     detectors = build_detectors(config, detector, device)
+    segmenters = build_segmenters(config, device)
     arms = build_arms(config, device)
     registration = config.registration
     register = None if registration is None else Register(read(registration.calibration))
@@ -83,6 +87,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
                 arm.check(source.keys or ())
         if config.run.resume and not source.resumable:
             raise ConfigError("run.resume: live cameras can't be resumed; start a new run")
+        masks = mask_task(config, source, segmenters)
         folder = open_folder(config)
         try:
             said.keep(folder.path)
@@ -92,6 +97,8 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
                 arms,
                 detector,
                 detectors,
+                segmenters,
+                masks,
                 device,
                 folder,
                 register,
@@ -123,6 +130,8 @@ class _Job:
         arms: Arms,
         detector: Detector | None,
         detectors: Mapping[str, Detector],
+        segmenters: Mapping[str, Segmenter],
+        masks: MaskTask | None,
         device: torch.device,
         folder: RunFolder,
         register: Register | None,
@@ -139,11 +148,13 @@ class _Job:
             device=device,
             batch=config.compute.batch,
             quality=config.evaluation.quality,
+            segmenters=segmenters,
         )
+        self._masks = masks
         self._register = register
         self._calibration = None if register is None else register.calibration
         self._device = device
-        self._identities = identities(config, detectors)
+        self._identities = identities(config, detectors, segmenters)
         self._stages: dict[str, dict[str, float]] = {}
 
     def work(
@@ -240,11 +251,10 @@ class _Job:
         inputs: dict[str, Any] = {"arms": hashes}
         if self._detector is not None:
             inputs["detector"] = self._detector.fingerprint.get("weights_sha256")
-        own = {
-            arm: part["detector"] for arm, part in self._identities.items() if "detector" in part
-        }
-        if own:
-            inputs["detectors"] = {arm: mine.get("weights_sha256") for arm, mine in own.items()}
+        for name in ("detector", "segmenter"):
+            own = {arm: part[name] for arm, part in self._identities.items() if name in part}
+            if own:
+                inputs[f"{name}s"] = {a: mine.get("weights_sha256") for a, mine in own.items()}
         if self._calibration is not None:
             inputs["registration"] = [list(row) for row in self._calibration.homography]
         return inputs
@@ -268,6 +278,7 @@ class _Job:
             baselines=baselines(self._config),
             own_labels=tuple(self._source.own_labels),
             truths=truths(self._config, self._source.own_labels),
+            masks=self._masks,
         )
 
     def _build_sinks(self, context: RunContext) -> Iterator[Sink]:

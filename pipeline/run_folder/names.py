@@ -7,6 +7,7 @@ RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"  # a row per arm and class
 GROUND_TRUTH = "ground_truth.json"
 PREDICTIONS = "predictions"  # folder of <arm>.json
+MASKS = "masks"  # folder of <arm>/<key>.png
 LEDGER = "ledger.csv"
 TIMING = "timing.json"
 MISALIGNMENT = "pairs.csv"  # a row per pair

@@ -16,6 +16,7 @@ from common.files import load_json, read_text, write_text, writing
 from eval.agreement import CountsOverTime, agreement, counts_over_time
 from eval.operating_points import CONFIDENCE
 from eval.report import charts
+from eval.report.mask_tables import mask_sections
 from eval.report.page import Chart, Run, render, within_budget
 from eval.report.svg import svg
 from eval.report.tables import scored_arms, sections
@@ -106,7 +107,7 @@ def describe_run(folder: Path, final: Path, results: Json) -> Run:
             headline=coverage(results["frames"], results["objects"], results.get("labels")),
             command=command(final),
             timing=timing,
-            sections=list(sections(results)),
+            sections=[*mask_sections(results), *sections(results)],
             charts=_charts(folder, results, counts),
             moments=moments,
             objects=objects,

@@ -13,13 +13,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from common.component import SinkConfig
+from common.files import writing
 from common.modality import Modality
 from eval.labels import Labels
 from eval.matching import drop_ignored
 from pipeline.frames import Item, Misalignment, Result
+from pipeline.images import write_png
 from pipeline.interfaces import RunContext, Sink
 from pipeline.run_folder.detection_log import DetectionLog
-from pipeline.run_folder.names import PAIR_LOG
+from pipeline.run_folder.names import MASKS, PAIR_LOG
 from pipeline.run_folder.sink_files import Lines
 
 
@@ -62,9 +64,10 @@ class _Line(_Labels):
 
 
 class ResultsSink(Sink):
-    """Logs labels and detections; the evaluation scores them at the end."""
+    """Logs labels and detections and writes masks; the evaluation scores them at the end."""
 
     def __init__(self, context: RunContext, name: str) -> None:
+        self._masks = context.folder / MASKS
         self._truths, self._cameras = context.truths, set(context.own_labels)
         arms = () if context.detector is None else context.arms
         self._logged = dict.fromkeys(arms, 0)  # detections of the interrupted run
@@ -74,7 +77,7 @@ class ResultsSink(Sink):
         }
 
     def write(self, result: Result) -> None:
-        """Append one pair's labels and detections."""
+        """Append one pair's labels and detections, and write its masks."""
         item, truths = result.item, self._truths
         height, width = item.size
         kept = {
@@ -99,6 +102,11 @@ class ResultsSink(Sink):
         if item.own_labels:
             own = item.own_labels.items()
             line["own_labels"] = {camera: _listed(labels) for camera, labels in own}
+        for arm, mask in result.masks.items():
+            path = self._masks / arm / f"{item.pair.key}.png"
+            with writing(path):
+                path.parent.mkdir(parents=True, exist_ok=True)  # a key may contain folders
+                write_png(path, mask)
         self._lines.write(json.dumps(line))
 
     def _check(self, line: object) -> None:

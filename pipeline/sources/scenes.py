@@ -134,6 +134,7 @@ class ScenesSource(Source):
         self._lock = Lock()
         self._last: tuple[int, Scene] | None = None
         self._last_labels: tuple[int, Labels] | None = None
+        self.masks = self._mask
 
     @property
     def count(self) -> int:
@@ -168,6 +169,11 @@ class ScenesSource(Source):
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,)."""
         return self.labels(key, self._config.size).class_id
+
+    def _mask(self, key: str) -> NDArray[np.uint8]:
+        """MSRS's label of each pixel, uint8 [H, W]: 0 background, 1 car, 2 person."""
+        number, within = divmod(int(key.partition("_")[0]), self._config.clip)
+        return self._clip(number).classes(within)
 
     def __iter__(self) -> Iterator[FramePair | BadPair]:
         for index in range(self._config.frames):

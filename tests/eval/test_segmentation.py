@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import DataError
-from eval.segmentation import REGIONS, count, hausdorff95, statistics
+from eval.masks import REGIONS
+from eval.segmentation import count, hausdorff95, statistics
 
 THREE = {name: frozenset({label}) for label, name in enumerate("abc")}
 

@@ -137,6 +137,26 @@ def test_visibility_is_the_share_of_the_silhouette_that_is_seen():
     assert ignored > 5
 
 
+def test_the_classes_of_pixels_are_those_of_the_objects_seen_there():
+    """Of pixels that one object covers whole, and of those that none covers."""
+    seen = dict.fromkeys((0, 1, 2), 0)
+    for seed in range(3):
+        clip = clip_of(seed)
+        mask, classes = clip.mask(5), clip.classes(5)
+        assert (classes.dtype, classes.shape) == (np.uint8, SIZE)
+        labels = {a.track: {PERSON: 2, CAR: 1}.get(a.class_id, 0) for a in clip.actors(5)}
+        quarters = np.stack([mask[i::2, j::2] for i in (0, 1) for j in (0, 1)])
+        for track in np.unique(mask).tolist():
+            whole = (quarters == track).all(0)
+            if track:  # 0 is also that of props
+                assert (classes[whole] == labels[track]).all()
+                seen[labels[track]] += np.count_nonzero(whole)
+        free = (quarters == 0).all(0)
+        assert (classes[free] == 0).all()
+        seen[0] += np.count_nonzero(free)
+    assert min(seen.values()) > 100
+
+
 def test_the_nearer_hides_the_farther():
     pairs = 0
     for seed in range(6):

@@ -8,10 +8,11 @@ import pytest
 from PIL import Image
 
 from common.errors import ConfigError, DataError
-from eval.segmentation import REGIONS, count
+from eval.mask_files import read_mask
+from eval.masks import REGIONS
+from eval.segmentation import count
 from eval.segmentation_comparison import judge_masks
 from pipeline import cli
-from pipeline.commands._mask_files import read_mask
 from pipeline.commands.masks import parse_regions, score
 from tests.helpers.runs import silent
 

@@ -197,3 +197,13 @@ def test_wrong_settings_are_refused(settings):
 def test_impossible_settings_say_why(settings, reason):
     with pytest.raises(ValidationError, match=reason):
         Config(**settings)
+
+
+def test_masks_have_the_classes_of_msrs():
+    """Drawn without the paint, also of a frame whose picture was never asked for."""
+    source = build(Config(frames=3, clip=2, size=SMALL, seed=4))
+    clip = quick_clip(4, 1, size=SMALL, frame_rate=Fraction(10), conditions=Conditions("night"))
+    mask = source.masks("000002_night")
+    assert (mask.dtype, mask.shape) == (np.uint8, SMALL)
+    assert set(np.unique(mask)) <= {0, 1, 2}
+    assert np.array_equal(mask, clip.classes(0))

@@ -1,7 +1,6 @@
 """Reading masks of labels: images of one channel, and NIfTI."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from common.errors import DataError, DeviceError
-from eval.segmentation import Labels
+from common.errors import DataError, DeviceError, shown
+from eval.masks import FindMask, Mask
 
 _NIFTI = (".nii.gz", ".nii")
 _IMAGES = (".png", ".bmp", ".tif", ".tiff")  # without loss
 _MODES = ("1", "L", "P", "I", "I;16", "I;16B", "I;16L")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Mask:
-    """The labels of an image (H, W) or a volume (X, Y, Z), and a voxel's size along each axis."""
-
-    labels: Labels
-    spacing: tuple[float, ...] | None
 
 
 def find_masks(folder: Path) -> dict[str, Path]:
@@ -57,9 +48,27 @@ def read_mask(path: Path) -> Mask:
                     f"{path}: has several channels ({file.mode}); save labels as one channel, a "
                     "whole number for each class"
                 )
-            return Mask(np.asarray(file).astype(np.int64), None)
+            return Mask(np.asarray(file).astype(np.int64), None, str(path))
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: no readable image: {error}") from error
+
+
+def mask_reader(folder: Path) -> FindMask:
+    """A function that reads the mask with a name from a folder, or from those below it.
+
+    Raises:
+        errors.DataError: There is no such folder; later, a mask is missing or damaged.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of masks")
+
+    def read(key: str) -> Mask:
+        for suffix in (*_IMAGES, *_NIFTI):
+            if (path := folder / f"{key}{suffix}").is_file():
+                return read_mask(path)
+        raise DataError(f"{folder}: has no mask {shown(key)} (.png, .nii.gz)")
+
+    return read
 
 
 def _keys(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -86,4 +95,4 @@ def _nifti(path: Path) -> Mask:
     labels = values.astype(np.int64)
     if (labels != values).any():
         raise DataError(f"{path}: has values that are no whole numbers; is it a mask of labels?")
-    return Mask(labels, spacing)
+    return Mask(labels, spacing, str(path))

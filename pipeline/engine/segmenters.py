@@ -1,0 +1,81 @@
+"""Building the segmenters of a run, and what their masks are scored against."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from common.errors import ConfigError
+from eval.mask_files import mask_reader
+from eval.masks import REGIONS, FindMask, Mask, MaskTask, Regions
+from pipeline.config.config import Config
+from pipeline.interfaces import Source
+from segmentation.segmenter import Segmenter
+
+
+def build_segmenters(config: Config, device: torch.device) -> dict[str, Segmenter]:
+    """The segmenter of each arm; empty where boxes are scored.
+
+    Raises:
+        errors.IrvisError: One can't be built, or has other classes than the first one.
+    """
+    built: dict[str, Segmenter] = {}
+    for arm, component in config.segmenters.items():
+        built[arm] = component.module.build(component.config, device=device)
+        first = next(iter(built))
+        if dict(built[arm].names) != dict(built[first].names):
+            raise ConfigError(
+                f"arms.{arm}.segmenter: has other classes than that of {first}; give one with the "
+                "same"
+            )
+    return built
+
+
+def true_masks(source: Source, folder: Path | None) -> FindMask | None:
+    """A function that gives the true mask of a pair: of a folder, or the source's own.
+
+    Args:
+        source: The pairs.
+        folder: Folder of masks called as the pairs; None for those of the source.
+
+    Returns:
+        None where there are none.
+
+    Raises:
+        errors.DataError: There is no such folder.
+    """
+    if folder is not None:
+        return mask_reader(folder)
+    own = source.masks
+    return None if own is None else lambda key: Mask(own(key))
+
+
+def mask_task(
+    config: Config, source: Source, segmenters: Mapping[str, Segmenter]
+) -> MaskTask | None:
+    """What the masks of a run are scored against; None without segmenters.
+
+    Raises:
+        ConfigError: The source has no masks, and no folder is given.
+        errors.DataError: The folder is missing.
+    """
+    if not segmenters:
+        return None
+    truth = true_masks(source, config.evaluation.masks)
+    if truth is None:
+        raise ConfigError(
+            f"source.kind: {config.source.kind} has no masks; give their folder, "
+            "evaluation.masks=FOLDER"
+        )
+    names = next(iter(segmenters.values())).names
+    return MaskTask(truth, _regions(config, names), config.evaluation.ignore)
+
+
+def _regions(config: Config, names: Mapping[int, str]) -> Regions:
+    """The regions of the settings; without any, the segmenters' classes."""
+    given = config.evaluation.regions
+    if given is None:
+        return {names[label]: frozenset({label}) for label in sorted(names)}
+    if isinstance(given, str):
+        return REGIONS[given]
+    return {name: frozenset(labels) for name, labels in given.items()}

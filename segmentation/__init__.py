@@ -1,0 +1,1 @@
+"""Segmenters, which find the class of each pixel of an image."""

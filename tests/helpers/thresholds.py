@@ -1,0 +1,23 @@
+"""A segmenter that is cheap and predictable: `kind: tests.helpers.thresholds`."""
+
+from common.component import ComponentConfig
+
+
+class Config(ComponentConfig):
+    level: int
+    names: dict[int, str] = {0: "dark", 7: "bright"}
+
+
+def build(config, *, device):
+    return Threshold(config)
+
+
+class Threshold:
+    """Label 7 where the red channel is at least ``level``, else 0."""
+
+    def __init__(self, config):
+        self.names, self._level = config.names, config.level
+        self.fingerprint = {"network": "threshold", "weights_sha256": str(config.level)}
+
+    def __call__(self, images):
+        return ((images[:, 0] >= self._level) * 7).to(images.dtype)  # [B, H, W]

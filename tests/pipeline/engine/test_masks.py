@@ -1,0 +1,226 @@
+"""Runs that score masks: of each arm's segmenter, against a folder's or the source's own."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from common.errors import ConfigError, DataError, WeightsError
+from eval.masks import REGIONS
+from eval.segmentation import STATISTICS, count
+from eval.segmentation_comparison import judge_masks
+from fusion.network import checkpoint
+from pipeline.commands import masks as command
+from pipeline.commands import run as run_command
+from pipeline.commands import show
+from scenes import phantoms
+from segmentation.unet import Architecture, UNet
+from tests.helpers.runs import execute, read_csv, read_json, silent
+from tests.pipeline.engine.test_resume import stop_after
+
+OWN = "tests.helpers.thresholds"
+SIZE = (40, 48)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Six pairs and their masks, with label 7 where infrared is bright."""
+    root = tmp_path_factory.mktemp("masked")
+    rng = np.random.default_rng(0)
+    for name in ("ir", "vis", "masks"):
+        (root / name / "a").mkdir(parents=True)
+    for number in range(6):
+        ir, vis = rng.integers(0, 256, (2, *SIZE), dtype=np.uint8)
+        for name, image in (("ir", ir), ("vis", vis), ("masks", 7 * (ir >= 100).astype(np.uint8))):
+            Image.fromarray(image).save(root / name / "a" / f"{number}.png")
+    return root
+
+
+def settings(root, **more):
+    return {
+        "run": {"name": "m"},
+        "source": {"kind": "image_folder", "ir": str(root / "ir"), "vis": str(root / "vis")},
+        "arms": {
+            "ir": {"kind": "ir_only"},
+            "vis": {"kind": "vis_only"},
+            "max": {"kind": "maximum", "segmenter": {"level": 120}},
+        },
+        "segmenter": {"kind": OWN, "level": 110},
+        "evaluation": {"task": "segmentation", "masks": str(root / "masks")},
+        "compute": {"device": "cpu", "batch": 2},
+        "sinks": {"results": {"kind": "results"}},
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def outcome(root, tmp_path_factory):
+    sinks = {"results": {"kind": "results"}, "report": {"kind": "report"}}
+    folder = tmp_path_factory.mktemp("run") / "m"
+    return execute(settings(root, run={"dir": str(folder)}, sinks=sinks))
+
+
+def pixels(folder, number):
+    return np.asarray(Image.open(folder / "a" / f"{number}.png"))
+
+
+def test_the_numbers_are_those_of_the_definition(root, outcome):
+    """The masks are made here again, from the images and each arm's level."""
+    regions = {"dark": frozenset({0}), "bright": frozenset({7})}
+    found = {"ir": [], "vis": [], "max": []}
+    for number in range(6):
+        ir, vis, truth = (pixels(root / name, number) for name in ("ir", "vis", "masks"))
+        both = np.maximum(ir, vis)
+        for arm, image, level in (("ir", ir, 110), ("vis", vis, 110), ("max", both, 120)):
+            found[arm].append((7 * (image >= level), truth))
+    counts = {arm: count(masks, regions) for arm, masks in found.items()}
+    arms, comparisons = judge_masks(counts, list(regions))
+    results = outcome.results
+    assert results["arms"]["ir"]["segmentation"]["bright"]["sensitivity"] == pytest.approx(
+        146 / 156,
+        abs=0.01,  # the levels from 110 of those from 100
+    )
+    assert {arm: part["segmentation"] for arm, part in results["arms"].items()} == arms
+    assert results["segmentation"] == {
+        "images": 6, "regions": {"dark": [0], "bright": [7]}, "comparisons": comparisons,
+    }  # fmt: skip
+    assert "6 images are few: 95% intervals are too narrow" in results["warnings"]
+    assert (results["comparisons"], results["arms"]["ir"]["detection"]) == ({}, None)
+
+
+def test_the_files_score_the_same_by_the_command(root, outcome, tmp_path):
+    assert np.array_equal(
+        pixels(outcome.folder / "masks" / "ir", 0), 7 * (pixels(root / "ir", 0) >= 110)
+    )
+    for folder, name in ((outcome.folder / "masks", "arms"), (root, "labels")):
+        for path in folder.rglob("a/*.png"):
+            arm = path.parts[-3] if name == "arms" else ""
+            if arm or "masks" in path.parts:
+                (tmp_path / name / arm).mkdir(parents=True, exist_ok=True)
+                (tmp_path / name / arm / path.name).write_bytes(path.read_bytes())
+    scored = command.score(
+        tmp_path / "arms",
+        tmp_path / "labels",
+        regions=command.parse_regions("dark=0,bright=7"),
+        on_progress=silent,
+    )
+    for arm, part in scored["arms"].items():
+        assert part == outcome.results["arms"][arm]["segmentation"]
+
+
+def test_the_table_and_the_protocol(outcome):
+    rows = read_csv(outcome.folder / "results.csv")
+    assert [(row["arm"], row["region"]) for row in rows[:4]] == [
+        ("ir", "dark"), ("ir", "bright"), ("ir", "mean"), ("vis", "dark"),
+    ]  # fmt: skip
+    part = outcome.results["arms"]["vis"]["segmentation"]["dark"]
+    for name in STATISTICS:
+        values = [float(rows[3][f"{name}{end}"]) for end in ("", "_low", "_high")]
+        assert values == pytest.approx([part[name], *part["ci95"][name]])
+    protocol = outcome.results["protocol"]
+    assert protocol["arms"]["max"]["segmenter"] == {
+        "network": "threshold", "weights_sha256": "120",
+    }  # fmt: skip
+    assert protocol["masks"]["regions"] == {"dark": [0], "bright": [7]}
+    assert "segment max" in read_json(outcome.folder / "timing.json")["parts"]
+
+
+def test_what_is_shown(outcome, capsys):
+    run_command.print_report(outcome)
+    text = capsys.readouterr().out
+    assert "Scores of masks by region" in text
+    assert "Fusion hurt. max is behind the better single modality, ir, by" in text
+    assert "mean Dice" in text
+    show.print_report(outcome.folder)
+    text = capsys.readouterr().out
+    assert "Differences of the means over the regions" in text
+    assert "no scores" not in text
+    page = (outcome.folder / "report.html").read_text()
+    assert '<h2 id="masks">Masks</h2>' in page
+    assert "Fusion hurt." in page
+
+
+@pytest.mark.usefixtures("frequent_checkpoints")
+def test_a_resumed_run_ends_as_an_unbroken_one(root, outcome, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        execute(settings(root), stop_after(2))
+    changed = settings(root, run={"name": "m", "resume": True})
+    changed["arms"]["max"]["segmenter"]["level"] = 130
+    with pytest.raises(ConfigError, match=r"begun with another arms\.max\.segmenter\.level"):
+        execute(changed)
+    resumed = execute(settings(root, run={"name": "m", "resume": True}))
+    for name in ("results.json", "results.csv", "masks/max/a/5.png"):
+        assert (resumed.folder / name).read_bytes() == (outcome.folder / name).read_bytes(), name
+
+
+def test_phantoms_bring_their_masks_and_weights_their_classes(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    checkpoint.save(
+        tmp_path / "w.safetensors",
+        UNet(Architecture(names=dict(phantoms.NAMES), width=4, levels=1)),
+        metadata={"trained_on": "0123456789abcdef"},
+    )
+    more = {
+        "source": {"kind": "phantoms", "slices": 2, "size": [32, 40], "seed": 3},
+        "segmenter": {"kind": "unet", "weights": "w.safetensors"},
+        "arms": {"t2": {"kind": "vis_only"}},
+    }
+    evaluation = {"task": "segmentation", "regions": "brats"}
+    results = execute(settings(tmp_path, **more, evaluation=evaluation)).results
+    scores = results["arms"]["t2"]["segmentation"]
+    assert list(scores) == [*REGIONS["brats"], "mean"]
+    truth = [phantoms.draw(3, number, (32, 40)).labels for number in range(2)]
+    assert scores["WT"]["images"] == sum(bool(labels.any()) for labels in truth)
+    evaluation = {"task": "segmentation", "regions": {"any": [1, 2, 4]}, "ignore": 2}
+    results = execute(settings(tmp_path, **more, evaluation=evaluation)).results
+    part = results["arms"]["t2"]["segmentation"]["any"]
+    found = [np.asarray(Image.open(p)) for p in sorted((tmp_path / "runs/m/masks/t2").iterdir())]
+    right = sum(
+        int(((f > 0) & np.isin(t, (1, 4))).sum()) for f, t in zip(found, truth, strict=True)
+    )
+    wanted = sum(int(np.isin(t, (1, 4)).sum()) for t in truth)
+    assert part["sensitivity"] == pytest.approx(right / wanted)
+
+
+def test_boxes_are_scored_as_before(root, tmp_path, monkeypatch):
+    """Nothing of masks is in the results of a run without segmenters."""
+    monkeypatch.chdir(tmp_path)
+    plain = settings(root, segmenter=None, evaluation={})
+    del plain["arms"]["max"]["segmenter"]
+    outcome = execute(plain)
+    assert "segmentation" not in outcome.results
+    assert set(outcome.results["arms"]["ir"]) == {"detection", "quality"}
+    assert "masks" not in outcome.results["protocol"]
+    assert not (outcome.folder / "masks").exists()
+
+
+TASK = {"task": "segmentation"}
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "text"),
+    [
+        ({"segmenter": None}, ConfigError, "segmenter: there is none, but evaluation.task is"),
+        ({"evaluation": {}}, ConfigError, r"not scored; set evaluation\.task=segmentation"),
+        ({"evaluation": TASK}, ConfigError, r"image_folder has no masks; .* evaluation\.masks="),
+        ({"evaluation": {**TASK, "masks": "no"}}, DataError, "no: no such folder of masks"),
+        ({"evaluation": {**TASK, "regions": "x"}}, ConfigError, "must be msrs or brats, or labels"),
+        ({"evaluation": {**TASK, "regions": {"mean": [1]}}}, ConfigError, "none of them mean"),
+        ({"detector": {"kind": "tests.helpers.toys"}}, ConfigError, r"it with detector=null"),
+        ({"compute": {"engine": {"kind": "ray"}}}, ConfigError, "on this machine alone; use local"),
+        ({"segmenter": {"kind": "unet", "weights": "none.safetensors"},
+          "arms": {"ir": {"kind": "ir_only"}}}, WeightsError, "no weights at none.safetensors"),
+        ({"arms": {"a": {"kind": "ir_only"},
+                   "b": {"kind": "vis_only", "segmenter": {"names": {0: "x", 7: "y"}}}}},
+         ConfigError, r"arms\.b\.segmenter: has other classes than that of a"),
+        ({"arms": {"a": {"kind": "stacked"}}}, ConfigError, "arms.a: has no image of three"),
+        ({"arms": {"a": {"kind": "ir_only", "segmenter": {"levl": 3}}}}, ConfigError, "levl"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(root, tmp_path, monkeypatch, more, error, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=text):
+        execute(settings(root, **more))
+    assert not (tmp_path / "runs").exists()
