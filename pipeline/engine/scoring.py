@@ -57,17 +57,16 @@ def counted_names(context: RunContext) -> dict[int, str]:
 def _write(
     context: RunContext, arm: str, counts: NDArray[np.int64], scored: NDArray[np.bool_]
 ) -> Predictions:
-    """Write the detections that are scored; the numbers of the file."""
-    found = read_detections(context.folder, arm, int(counts.sum()))
-    pair = np.repeat(np.arange(len(counts)), counts)  # of each detection
-    counted = np.isin(found.class_id, list(counted_names(context)))
-    mine = np.flatnonzero(scored[pair] & counted)
+    """Write the detections that count; the numbers of the file, none without labels."""
+    names = list(counted_names(context))
     parts = []
     with PredictionsFile(context.folder / predictions_file(arm)) as file:
-        for start in range(0, len(mine), _BLOCK):
-            rows = mine[start : start + _BLOCK]
-            parts.append(as_written(found[rows], pair[rows] + 1))
-            file.extend(parts[-1])
+        for found, pair in read_detections(context.folder, arm, counts, _BLOCK):
+            mine = scored[pair] & np.isin(found.class_id, names)
+            part = as_written(found[mine], pair[mine] + 1)
+            file.extend(part)
+            if context.labelled:  # else nothing is scored
+                parts.append(part)
     return Predictions.concatenate(parts)
 
 
