@@ -75,7 +75,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
     """
     written = _unpack(context)
     alignment, quality = written.alignment, written.quality
-    scored = score_arms(context, written.detections, written.scored)
+    scored = score_arms(context, written.truths, written.detections, written.scored)
     protocol = _protocol(context, written.truths)
     parts, comparisons, attribution = judge(scored, context.baselines, context.truths)
     results = {

@@ -3,7 +3,6 @@
 Scored are the numbers that stand in the COCO files, so that other tools get the same scores.
 """
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,20 +14,25 @@ from eval.evaluation import ArmResult, evaluate_arm
 from eval.predictions import Predictions
 from eval.truth import Truth
 from pipeline.interfaces import RunContext
+from pipeline.run_folder.coco_writer import GroundTruthFile
 from pipeline.run_folder.detection_log import read_detections
-from pipeline.run_folder.names import ground_truth_file, predictions_file
+from pipeline.run_folder.names import predictions_file
 from pipeline.run_folder.predictions_file import PredictionsFile, as_written
 
 _BLOCK = 1 << 16  # detections that are text at once, 7 MB
 
 
 def score_arms(
-    context: RunContext, counts: Mapping[str, NDArray[np.int64]], scored: NDArray[np.bool_]
+    context: RunContext,
+    files: Mapping[Modality | None, GroundTruthFile],
+    counts: Mapping[str, NDArray[np.int64]],
+    scored: NDArray[np.bool_],
 ) -> dict[str, ArmResult]:
     """Write the predictions of every arm; its scores, empty without labels.
 
     Args:
-        context: The run, whose ground truth is written.
+        context: The run.
+        files: Its ground truth, written, by the camera whose own labels they hold.
         counts: By arm, how many detections each pair has, (pairs,).
         scored: Which pairs are scored, (pairs,).
     """
@@ -40,7 +44,7 @@ def score_arms(
             continue
         camera = context.truths.get(arm)
         if camera not in truths:
-            truths[camera] = _truth(context, camera)
+            truths[camera] = files[camera].truth()
         results[arm] = evaluate_arm(
             truths[camera], found, reasonable=context.protocol.get("subset") == "reasonable"
         )
@@ -68,9 +72,3 @@ def _write(
             if context.labelled:  # else nothing is scored
                 parts.append(part)
     return Predictions.concatenate(parts)
-
-
-def _truth(context: RunContext, camera: Modality | None) -> Truth:
-    """The ground truth as it was written."""
-    text = (context.folder / ground_truth_file(camera)).read_text(encoding="utf-8")
-    return Truth.of(json.loads(text), context.classes)
