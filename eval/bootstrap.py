@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import sched_getaffinity
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from scipy.special import ndtr, stdtrit  # scipy.stats would take longer to impo
 
 from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, STATISTICS, Matches
 from eval.bootstrap_kernel import Ranked, resample
+from eval.columns import starts
 
 DRAWS = 2000
 FEW_IMAGES = 50  # with fewer, intervals are too narrow; docs/evaluation.md has the simulation
@@ -162,20 +163,44 @@ def _ranked(matches: Matches) -> Ranked:
     classes = np.unique(matches.label_class)
     order = [np.flatnonzero(matches.class_id == class_id) for class_id in classes]
     every = np.concatenate(order)
-    hits = [
-        np.flatnonzero(matches.hit[mine, t]).astype(np.int32)
-        for mine in order
-        for t in range(matches.hit.shape[1])
-    ]
+    parts = [_marks(matches.hit[mine], matches.score[mine]) for mine in order]
+    hits = [mine for part in parts for mine in part.hits]
     where = [matches.label_image[matches.label_class == class_id] for class_id in classes]
     return Ranked(
         image=matches.image[every].astype(np.int32),
         score=matches.score[every],
-        start=np.cumsum([0, *map(len, order)]),
-        passed=np.stack(
-            [np.searchsorted(-matches.score[mine], -CONFIDENCES, side="right") for mine in order]
-        ),
+        start=starts([len(mine) for mine in order]),
+        marked=np.concatenate([part.marked for part in parts]),
+        marks=np.concatenate([part.marks for part in parts]),
+        marks_start=starts([len(part.marks) for part in parts]),
+        passed=np.stack([part.passed for part in parts]),
         hits=np.concatenate(hits),
-        hits_start=np.cumsum([0, *map(len, hits)]),
+        hits_start=starts([len(mine) for mine in hits]),
         labels=np.stack([np.bincount(images, minlength=matches.images) for images in where]),
+    )
+
+
+class _Marks(NamedTuple):
+    """A class's part of ``Ranked``; ``hits`` by threshold."""
+
+    marked: NDArray[np.uint8]
+    marks: NDArray[np.int32]
+    passed: NDArray[np.int64]
+    hits: list[NDArray[np.int32]]
+
+
+def _marks(hit: NDArray[np.bool_], score: NDArray[np.float64]) -> _Marks:
+    """From the hits (n, t) and scores (n,) of a class."""
+    passed = np.searchsorted(-score, -CONFIDENCES, side="right")
+    marked = np.zeros(len(hit) + 1, np.uint8)  # the end is one
+    marked[:-1] = hit.any(axis=1)
+    marked[1:] |= marked[:-1]
+    marked[passed] = 1
+    marked[-1] = 1
+    number = marked.cumsum(dtype=np.int32) - 1
+    return _Marks(
+        marked=marked[:-1],
+        marks=np.flatnonzero(marked).astype(np.int32),
+        passed=number[passed].astype(np.int64),
+        hits=[number[np.flatnonzero(column)] for column in hit.T],
     )

@@ -16,14 +16,19 @@ from common.compiled import compiled
 class Ranked(NamedTuple):
     """Matches, class after class and best score first within each.
 
-    There are c classes, t thresholds, k confidences.
+    There are c classes, t thresholds, k confidences. Of the ranks only some are needed: those of
+    the hits, of the detections after them, and of the first one below each confidence. These are
+    the class's marks.
 
     Attributes:
         image: int32 (n,), index of each detection's image.
         score: float64 (n,).
         start: int64 (c + 1,), where each class begins in these two.
-        passed: int64 (c, k), how many scores of a class reach each confidence.
-        hits: int32 (h,), place within its class of each hit, threshold after threshold.
+        marked: uint8 (n,), 1 for a mark.
+        marks: int32 (e,), place within its class of each mark; the last one of a class is its end.
+        marks_start: int64 (c + 1,), where each class begins there.
+        passed: int64 (c, k), mark of the first score of a class that is below each confidence.
+        hits: int32 (h,), mark of each hit, threshold after threshold.
         hits_start: int64 (c * t + 1,), where each class and threshold begins in ``hits``.
         labels: int64 (c, images), how many labels.
     """
@@ -31,6 +36,9 @@ class Ranked(NamedTuple):
     image: NDArray[np.int32]
     score: NDArray[np.float64]
     start: NDArray[np.int64]
+    marked: NDArray[np.uint8]
+    marks: NDArray[np.int32]
+    marks_start: NDArray[np.int64]
     passed: NDArray[np.int64]
     hits: NDArray[np.int32]
     hits_start: NDArray[np.int64]
@@ -38,46 +46,86 @@ class Ranked(NamedTuple):
 
 
 @compiled()
-def _ranks_of_hits(rank: NDArray[np.int64], hits: NDArray[np.int32], at: NDArray[np.int64]) -> int:
-    """Write the rank, from 1, of each copy of each hit into ``at``; how many there are.
+def _ranks(
+    drawn: NDArray[np.int32],
+    image: NDArray[np.int32],
+    marked: NDArray[np.uint8],
+    rank: NDArray[np.int64],
+) -> None:
+    """Write how many copies stand before each mark of a class into ``rank``, the end's last."""
+    mark, taken = 0, 0
+    for i in range(len(image)):
+        rank[mark] = taken  # overwritten unless it is one: faster than to ask
+        mark += marked[i]
+        taken += drawn[image[i]]
+    rank[mark] = taken
 
-    ``at`` has room for one more.
+
+@compiled()
+def _drawn_hits(
+    rank: NDArray[np.int64],
+    hits: NDArray[np.int32],
+    last: NDArray[np.int64],
+    count: NDArray[np.int64],
+) -> int:
+    """Write of each hit that is drawn the rank, from 1, of its last copy, and the copies so far.
+
+    Returns how many hits are drawn. ``last`` and ``count`` have room for one more.
     """
-    count = 0
-    for i in hits:
-        before, last = rank[i], rank[i + 1]
-        at[count] = before + 1  # overwritten where it isn't drawn: faster than to ask
-        for copy in range(before + 1, last):
-            at[count + copy - before] = copy + 1
-        count += last - before
-    return count
+    drawn, copies = 0, 0
+    for mark in hits:
+        mine = rank[mark + 1] - rank[mark]
+        copies += mine
+        last[drawn], count[drawn] = rank[mark + 1], copies
+        drawn += mine > 0  # if not, the next one overwrites it: faster than to ask
+    return drawn
 
 
 @compiled()
 def _average_precision(
-    at: NDArray[np.int64], detections: int, labelled: int, envelope: NDArray[np.float64]
+    last: NDArray[np.int64],
+    count: NDArray[np.int64],
+    detections: int,
+    labelled: int,
+    envelope: NDArray[np.float64],
 ) -> float:
-    """Area under the envelope by trapezoids on 101 recalls; hits have the ranks ``at`` (h,).
+    """Area under the envelope by trapezoids on 101 recalls.
 
     With h hits recall stays at h / labelled until hit h + 1: of these points only the first and the
-    last one matter. The first one's envelope goes into ``envelope[h]``.
+    last one matter. Among the copies of a hit precision rises, so its envelope is that of the last.
+
+    Args:
+        last: (d,), as ``_drawn_hits`` writes it.
+        count: (d,), likewise.
+        detections: How many are drawn.
+        labelled: How many labels.
+        envelope: (d + 1,), written: that of each hit's copies.
     """
-    hits = len(at)
-    envelope[hits + 1] = 0.0  # the curve's end (1, 0)
-    for h in range(hits, 0, -1):
-        envelope[h] = max(h / at[h - 1], envelope[h + 1])
-    area, before, h = 0.0, 0.0, 0
+    envelope[len(last)] = 0.0  # the curve's end (1, 0)
+    for i in range(len(last) - 1, -1, -1):
+        envelope[i] = max(count[i] / last[i], envelope[i + 1])
+    hits = count[-1] if len(last) > 0 else 0
+    area, before, h, following = 0.0, 0.0, 0, 0
     for step in range(101):
         x = step * 0.01
         h = max(h, min(hits, int(x * labelled) - 1))  # close below, whatever the rounding
         while h < hits and (h + 1) / labelled <= x:
             h += 1
-        end = detections if h == hits else at[h] - 1  # rank of the last point at this recall
-        start = 1.0 if end == 0 else max(h / end, envelope[h + 1])
+        above = len(count)
+        while following < above:  # bisects: which one hit h + 1 is a copy of
+            middle = (following + above) // 2
+            if count[middle] > h:
+                above = middle
+            else:
+                following = middle + 1
+        end = detections  # rank of the last point at this recall
+        if h < hits:
+            end = last[following] - (count[following] - h)
+        start = 1.0 if end == 0 else max(h / end, envelope[following])
         left, right = h / labelled, 1.0 if h == hits else (h + 1) / labelled
         y = 0.0
         if x < 1.0:
-            y = start + (envelope[h + 1] - start) / (right - left) * (x - left)
+            y = start + (envelope[following] - start) / (right - left) * (x - left)
         if step > 0:
             area += (y + before) / 2 * (x - (step - 1) * 0.01)
         before = y
@@ -87,6 +135,9 @@ def _average_precision(
 @compiled()
 def _at_confidences(
     rank: NDArray[np.int64],
+    marks: NDArray[np.int32],
+    drawn: NDArray[np.int32],
+    image: NDArray[np.int32],
     score: NDArray[np.float64],
     hits: NDArray[np.int32],
     passed: NDArray[np.int64],
@@ -97,8 +148,8 @@ def _at_confidences(
 ) -> None:
     """Precision and recall at confidences (k,), straight between neighbouring scores.
 
-    Over the best score precision is 1 and recall 0; under the worst one they stay. ``hits`` are
-    places of detections, ``passed`` (k,) how many scores reach each confidence.
+    Over the best score precision is 1 and recall 0; under the worst one they stay. ``hits`` and
+    ``passed`` (k,) are marks.
     """
     done, count = 0, 0  # hits whose score reaches the confidence, and their copies
     known = 0  # the value of `taken` that the next six are of
@@ -115,16 +166,16 @@ def _at_confidences(
         if taken != known:
             known, here, found = taken, count / taken, count / labelled
             if taken < rank[-1]:
-                last = end - 1  # the detection of lowest score among them that was drawn
-                while rank[last] == taken:
+                last = marks[end] - 1  # the detection of lowest score among them that was drawn
+                while drawn[image[last]] == 0:
                     last -= 1
-                following = end  # the next detection that was drawn, its first copy
-                while rank[following + 1] == taken:
+                following = marks[end]  # the next detection that was drawn, its first copy
+                while drawn[image[following]] == 0:
                     following += 1
                 after = done  # the first hit from there on
-                while after < len(hits) and hits[after] < following:
+                while after < len(hits) and marks[hits[after]] < following:
                     after += 1
-                next_count = count + (after < len(hits) and hits[after] == following)
+                next_count = count + (after < len(hits) and marks[hits[after]] == following)
                 upper, lower = score[last], score[following]
                 rise, gain = next_count / (taken + 1) - here, next_count / labelled - found
         precision[k], recall[k] = here, found
@@ -178,36 +229,35 @@ def resample(
             NaN for draws without a label.
     """
     classes, thresholds = len(ranked.labels), (len(ranked.hits_start) - 1) // len(ranked.labels)
-    rank = np.empty(len(ranked.image) + 1, np.int64)  # of the last copy; 0 stands before all
+    most = max(1, len(ranked.marks))
+    ranks = np.empty(most, np.int64)
+    last, count, envelope = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most + 1)
     precision = np.empty((classes, len(confidences)))
     recall = np.empty((classes, len(confidences)))
     for d in range(len(counts)):
         ap_first, ap_all, present = 0.0, 0.0, 0
+        drawn = counts[d]
         for c in range(classes):
-            labelled = (counts[d] * ranked.labels[c]).sum()
+            labelled = (drawn * ranked.labels[c]).sum()
             if labelled == 0:
                 continue
-            begin, end = ranked.start[c], ranked.start[c + 1]
-            rank[0], taken = 0, 0
-            drawn = counts[d]
-            for i in range(end - begin):
-                taken += drawn[ranked.image[begin + i]]
-                rank[i + 1] = taken
-            mine = rank[: end - begin + 1]
+            here = slice(ranked.start[c], ranked.start[c + 1])
+            marks = ranked.marks[ranked.marks_start[c] : ranked.marks_start[c + 1]]
+            rank = ranks[: len(marks)]
+            _ranks(drawn, ranked.image[here], ranked.marked[here], rank)
             precision[present], recall[present] = 0.0, 0.0
-            if mine[-1] > 0:
-                at = np.empty(labelled + 1, np.int64)  # a label has one hit at most
-                envelope = np.empty(labelled + 2)
+            if rank[-1] > 0:
                 for t in range(thresholds):
-                    first, last = ranked.hits_start[c * thresholds + t : c * thresholds + t + 2]
-                    hits = _ranks_of_hits(mine, ranked.hits[first:last], at)
-                    ap = _average_precision(at[:hits], mine[-1], labelled, envelope)
+                    begin, end = ranked.hits_start[c * thresholds + t : c * thresholds + t + 2]
+                    hits = _drawn_hits(rank, ranked.hits[begin:end], last, count)
+                    ap = _average_precision(last[:hits], count[:hits], rank[-1], labelled, envelope)
                     ap_all += ap / thresholds
                     ap_first += ap * (t == 0)
-                first, last = ranked.hits_start[c * thresholds : c * thresholds + 2]
+                begin, end = ranked.hits_start[c * thresholds : c * thresholds + 2]
                 _at_confidences(
-                    mine, ranked.score[begin:end], ranked.hits[first:last], ranked.passed[c],
-                    labelled, confidences, precision[present], recall[present],
+                    rank, marks, drawn, ranked.image[here], ranked.score[here],
+                    ranked.hits[begin:end], ranked.passed[c], labelled, confidences,
+                    precision[present], recall[present],
                 )  # fmt: skip
             present += 1
         result[d] = np.nan

@@ -115,7 +115,6 @@ def match_class(
 
 @compiled()
 def class_curves(
-    order: NDArray[np.int64],
     rank: NDArray[np.int64],
     most: int,
     hit: NDArray[np.bool_],
@@ -130,20 +129,19 @@ def class_curves(
     Only hits move recall, and precision is highest at a hit.
 
     Args:
-        order: (n,), the detections of all images, best score first.
-        rank: (n,), place of each detection in its image, from 0.
+        rank: (n,), place of each detection in its image, from 0; best score of all images first.
         most: Detections an image that count.
-        hit: (t, n).
-        ignored: (t, n).
+        hit: (t, n), in the same order.
+        ignored: (t, n), likewise.
         labels: How many count, at least one.
         recalls: (r,), rising.
         precision: (t, r), written.
         recall: (t,), written.
     """
-    best = np.empty(len(order) + 1)
+    best = np.empty(len(rank) + 1)
     for t in range(len(hit)):
         seen, hits = 0, 0
-        for d in order:
+        for d in range(len(rank)):
             if rank[d] < most and not ignored[t, d]:
                 seen += 1
                 if hit[t, d]:

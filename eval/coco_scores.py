@@ -128,9 +128,12 @@ def _class_curves(
             boxes, start, labels.bbox, labels.area, labels.crowd, label_start, area, thresholds,
             hit, ignored,
         )  # fmt: skip
+        ranked_hit, ranked_ignored = hit[:, order], ignored[:, order]
         for m, most in enumerate(limits):
             best, last = np.empty((len(thresholds), len(recalls))), np.empty(len(thresholds))
-            class_curves(order, rank, most, hit, ignored, counted.sum(), recalls, best, last)
+            class_curves(
+                rank[order], most, ranked_hit, ranked_ignored, counted.sum(), recalls, best, last
+            )
             precision[:, :, a, m], recall[:, a, m] = best, last
     return precision, recall
 

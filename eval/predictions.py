@@ -1,14 +1,17 @@
 """An arm's detections of all images as columns, which take a tenth of the memory of entries."""
 
 from array import array
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.coco_files import Prediction
+from eval.coco_files import GroundTruth, Prediction, read_predictions
 from eval.columns import places
+
+_LARGE = 1 << 23  # bytes of a file that is read block by block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,3 +75,25 @@ class Predictions:
         image = places(np.asarray(image_ids, np.int64), self.image_id)
         ends = np.bincount(image, minlength=len(image_ids)).cumsum()
         return np.split(image.argsort(kind="stable"), ends[:-1])
+
+
+def read_columns(
+    path: Path, ground_truth: GroundTruth, *, image_ids: Mapping[str | int, int] | None = None
+) -> Predictions:
+    """What ``eval.coco_files.read_predictions`` reads, as columns; large files block by block.
+
+    Arguments and errors are the same. Large files that no run wrote take more memory.
+    """
+    if image_ids is None:
+        image_ids = {image["id"]: image["id"] for image in ground_truth["images"]}
+    texts = any(isinstance(given, str) for given in image_ids)
+    if not texts and path.is_file() and path.stat().st_size >= _LARGE:
+        # imported now: pyarrow's JSON would delay the reading of small files
+        from eval.prediction_lines import read_prediction_lines
+
+        given, own = (np.array(list(ids), np.int64) for ids in (image_ids, image_ids.values()))
+        classes = np.array([entry["id"] for entry in ground_truth["categories"]], np.int64)
+        found = read_prediction_lines(path, given, classes)
+        if found is not None:
+            return replace(found, image_id=own[places(given, found.image_id)])
+    return Predictions.of(read_predictions(path, ground_truth, image_ids=image_ids))

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from common.errors import ConfigError, DataError, shown
 from detection.boxes import Detections
 from eval.coco import detections_of, labels_of
-from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
+from eval.coco_files import GroundTruth, read_ground_truth
 from eval.evaluation import key_of
 from eval.labels import Labels
 from eval.operating_points import CONFIDENCE
+from eval.predictions import read_columns
 from eval.report.tables import fused_arms, scored_arms, truth_of
 from eval.single_pairs import Finds, finds, lost, rescued
 from pipeline.config.components import suggest
@@ -161,7 +162,7 @@ class SinglePairs:
 
     def _read(self, arm: str) -> list[Detections]:
         truth = self._truth(truth_of(self._results, arm))
-        return detections_of(truth, read_predictions(self._folder / predictions_file(arm), truth))
+        return detections_of(truth, read_columns(self._folder / predictions_file(arm), truth))
 
     def _picture(self, result: Result) -> NDArray[np.uint8]:
         index = self._numbers[result.item.pair.key]

@@ -20,10 +20,11 @@ from common.files import write_json
 from eval.average_precision import STATISTICS, Matches, match_images, summarize
 from eval.bootstrap import bootstrap
 from eval.coco import detections_of, labels_of
-from eval.coco_files import GroundTruth, read_ground_truth, read_predictions
+from eval.coco_files import GroundTruth, read_ground_truth
 from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
+from eval.predictions import read_columns
 from eval.report.tables import MAPS, number, own_labels_notes, truth_of
 from pipeline.commands._terminal import (
     console,
@@ -197,7 +198,7 @@ def _differences(runs: Sequence[_Run]) -> list[Json]:
         for run in having:
             path = run.folder / predictions_file(arm)
             ids = _image_ids(truths[camera][run.name], first[camera])
-            predictions = read_predictions(path, first[camera], image_ids=ids)
+            predictions = read_columns(path, first[camera], image_ids=ids)
             found = detections_of(first[camera], predictions)
             matches[run.name] = match_images(found, labels[camera])
         if len(matches) > 1:

@@ -76,7 +76,7 @@ def evaluate(context: RunContext, summary: Summary) -> None:
     """
     written = _unpack(context)
     alignment, quality = written.alignment, written.quality
-    scored = score_arms(context, written.detections, written.scored)
+    scored = score_arms(context, written.truths, written.detections, written.scored)
     masks = evaluate_masks(context)
     protocol = _protocol(context, written.truths, masks)
     parts, comparisons, attribution = judge(scored, context.baselines, context.truths)

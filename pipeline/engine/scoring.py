@@ -3,7 +3,6 @@
 Scored are the numbers that stand in the COCO files, so that other tools get the same scores.
 """
 
-import json
 from collections.abc import Mapping
 
 import numpy as np
@@ -15,20 +14,25 @@ from eval.evaluation import ArmResult, evaluate_arm
 from eval.predictions import Predictions
 from eval.truth import Truth
 from pipeline.interfaces import RunContext
+from pipeline.run_folder.coco_writer import GroundTruthFile
 from pipeline.run_folder.detection_log import read_detections
-from pipeline.run_folder.names import ground_truth_file, predictions_file
+from pipeline.run_folder.names import predictions_file
 from pipeline.run_folder.predictions_file import PredictionsFile, as_written
 
 _BLOCK = 1 << 16  # detections that are text at once, 7 MB
 
 
 def score_arms(
-    context: RunContext, counts: Mapping[str, NDArray[np.int64]], scored: NDArray[np.bool_]
+    context: RunContext,
+    files: Mapping[Modality | None, GroundTruthFile],
+    counts: Mapping[str, NDArray[np.int64]],
+    scored: NDArray[np.bool_],
 ) -> dict[str, ArmResult]:
     """Write the predictions of every arm; its scores, empty without labels.
 
     Args:
-        context: The run, whose ground truth is written.
+        context: The run.
+        files: Its ground truth, written, by the camera whose own labels they hold.
         counts: By arm, how many detections each pair has, (pairs,).
         scored: Which pairs are scored, (pairs,).
     """
@@ -40,7 +44,7 @@ def score_arms(
             continue
         camera = context.truths.get(arm)
         if camera not in truths:
-            truths[camera] = _truth(context, camera)
+            truths[camera] = files[camera].truth()
         results[arm] = evaluate_arm(
             truths[camera], found, reasonable=context.protocol.get("subset") == "reasonable"
         )
@@ -57,21 +61,14 @@ def counted_names(context: RunContext) -> dict[int, str]:
 def _write(
     context: RunContext, arm: str, counts: NDArray[np.int64], scored: NDArray[np.bool_]
 ) -> Predictions:
-    """Write the detections that are scored; the numbers of the file."""
-    found = read_detections(context.folder, arm, int(counts.sum()))
-    pair = np.repeat(np.arange(len(counts)), counts)  # of each detection
-    counted = np.isin(found.class_id, list(counted_names(context)))
-    mine = np.flatnonzero(scored[pair] & counted)
+    """Write the detections that count; the numbers of the file, none without labels."""
+    names = list(counted_names(context))
     parts = []
     with PredictionsFile(context.folder / predictions_file(arm)) as file:
-        for start in range(0, len(mine), _BLOCK):
-            rows = mine[start : start + _BLOCK]
-            parts.append(as_written(found[rows], pair[rows] + 1))
-            file.extend(parts[-1])
+        for found, pair in read_detections(context.folder, arm, counts, _BLOCK):
+            mine = scored[pair] & np.isin(found.class_id, names)
+            part = as_written(found[mine], pair[mine] + 1)
+            file.extend(part)
+            if context.labelled:  # else nothing is scored
+                parts.append(part)
     return Predictions.concatenate(parts)
-
-
-def _truth(context: RunContext, camera: Modality | None) -> Truth:
-    """The ground truth as it was written."""
-    text = (context.folder / ground_truth_file(camera)).read_text(encoding="utf-8")
-    return Truth.of(json.loads(text), context.classes)

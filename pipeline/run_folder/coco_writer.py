@@ -3,17 +3,21 @@
 import hashlib
 import json
 import shutil
+from array import array
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Self
 
+import numpy as np
+
 from common.files import writing
 from eval.coco import ground_truth_json
 from eval.coco_files import ImageEntry
-from eval.evaluation import key_of
 from eval.labels import Labels
+from eval.light import Light
+from eval.truth import Annotations, Truth, image_light, key_of
 
 
 class GroundTruthFile:
@@ -29,6 +33,10 @@ class GroundTruthFile:
         self.images, self.sizes = 0, set[tuple[int, int]]()
         self._annotations = 0
         self._content: list[tuple[str, int, int, str]] = []
+        self._image_ids, self._lights = array("q"), list[Light | None]()
+        # of the annotations, as in ``eval.truth``
+        self._of, self._classes, self._crowd = array("q"), array("q"), array("b")
+        self._boxes, self._areas = array("d"), array("d")
         with writing(path):
             self._file = path.open("w", encoding="utf-8")
             # the annotations come after all images
@@ -45,12 +53,32 @@ class GroundTruthFile:
                 entry["id"] += self._annotations
                 self._rest.write(", " * (entry["id"] > 1) + json.dumps(entry, allow_nan=False))
                 judged.append([entry["category_id"], entry["iscrowd"], entry["bbox"]])
+                self._of.append(entry["image_id"])
+                self._classes.append(entry["category_id"])
+                self._crowd.append(entry["iscrowd"])
+                self._boxes.extend(entry["bbox"])
+                self._areas.append(entry["area"])
+        self._image_ids.append(image["id"])
+        self._lights.append(image_light(image))
         self.images += 1
         self._annotations += len(entries)
         self.sizes.add((image["height"], image["width"]))
         self._content.append(
             (key_of(image), image["height"], image["width"], _json(sorted(judged)))
         )
+
+    def truth(self) -> Truth:
+        """What ``eval.truth.Truth.of`` gives of the file."""
+        annotations = Annotations(
+            np.array(self._of, np.int64),
+            np.array(self._classes, np.int64),
+            np.array(self._boxes, np.float64).reshape(-1, 4),
+            np.array(self._areas, np.float64),
+            np.array(self._crowd, np.bool_),
+        )
+        names = dict(sorted(self._names.items()))
+        image_ids = np.array(self._image_ids, np.int64)
+        return Truth.of_columns(names, image_ids, self._lights, annotations)
 
     def content_hash(self) -> str:
         """The value of ``eval.evaluation.content_hash``, from a short text per image."""

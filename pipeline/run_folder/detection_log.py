@@ -3,6 +3,7 @@
 How many each pair has stands in the line of the pair in `frames.jsonl`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -55,19 +56,30 @@ class DetectionLog:
         self._file.close()
 
 
-def read_detections(folder: Path, arm: str, count: int) -> Detections:
-    """The detections of all pairs of an arm.
+def read_detections(
+    folder: Path, arm: str, counts: NDArray[np.int64], block: int
+) -> Iterator[tuple[Detections, NDArray[np.int64]]]:
+    """The detections of all pairs of an arm, some at a time.
 
     Args:
         folder: The run's.
         arm: Its name.
-        count: How many there must be.
+        counts: How many each pair has, (pairs,).
+        block: How many at a time.
+
+    Yields:
+        n detections, and the place of each one's pair, (n,).
 
     Raises:
         DataError: There are not so many.
     """
-    path = folder / detections_file(arm)
-    records: NDArray[np.void] = np.fromfile(path, RECORD)
-    if len(records) != count:
-        raise DataError(f"{path}: has {len(records)} detections instead of {count}; run it again")
-    return Detections(*(np.ascontiguousarray(records[name]) for name in RECORD.names or ()))
+    path, ends = folder / detections_file(arm), counts.cumsum()
+    found, wanted = path.stat().st_size, int(counts.sum())
+    if found != wanted * RECORD.itemsize:
+        raise DataError(f"{path}: {found} bytes are not {wanted} detections; start a new run")
+    with path.open("rb") as file:
+        for start in range(0, wanted, block):
+            records = np.fromfile(file, RECORD, block)
+            place = np.arange(start, start + len(records))
+            columns = (np.ascontiguousarray(records[name]) for name in RECORD.names or ())
+            yield Detections(*columns), np.searchsorted(ends, place, side="right")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from eval.coco import ground_truth_json
 from eval.evaluation import content_hash
 from eval.labels import Labels
+from eval.truth import Truth
 from pipeline.run_folder.coco_writer import GroundTruthFile
 
 NAMES = {2: "car", 0: 'a "person" 🚶'}
@@ -50,3 +51,10 @@ def test_bytes_and_hash_are_those_of_the_whole_data_set(tmp_path_factory, pairs)
     assert file.images == len(images)
     assert file.sizes == {(height, 64) for _, height, _, _ in pairs}
     assert [path.name for path in path.parent.iterdir()] == ["ground_truth.json"]
+    truth, read = file.truth(), Truth.of(json.loads(path.read_text()))
+    assert (list(truth.names.items()), truth.lights) == (list(read.names.items()), read.lights)
+    np.testing.assert_array_equal(truth.image_ids, read.image_ids)
+    for part in ("annotations", "labels"):
+        mine, theirs = getattr(truth, part), getattr(read, part)
+        for name in mine.__slots__:
+            np.testing.assert_array_equal(getattr(mine, name), getattr(theirs, name), strict=True)

@@ -18,14 +18,24 @@ def write(folder, detections, count=0):
     log.close()
 
 
+def read(folder, block=2):
+    """All detections, and the places of their pairs."""
+    counts = np.array([len(one) for one in PAIRS])
+    parts = list(read_detections(folder, "ir", counts, block))
+    return Detections.concatenate([found for found, _ in parts]), [p for _, at in parts for p in at]
+
+
 def assert_same(one, other):
     for name in ("xyxy", "score", "class_id"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
 
 
-def test_all_numbers_come_back_the_same(tmp_path):
+@pytest.mark.parametrize("block", [1, 2, 9])
+def test_all_numbers_come_back_the_same(tmp_path, block):
     write(tmp_path, PAIRS)
-    assert_same(read_detections(tmp_path, "ir", 3), Detections.concatenate(PAIRS))
+    found, places = read(tmp_path, block)
+    assert_same(found, Detections.concatenate(PAIRS))
+    assert places == [0, 0, 2]
     assert (tmp_path / "predictions" / "ir.log").stat().st_size == 3 * 28
 
 
@@ -34,15 +44,16 @@ def test_a_resumed_log_goes_on_after_the_pairs_that_were_done(tmp_path):
     with (tmp_path / "predictions" / "ir.log").open("ab") as file:
         file.write(b"half a record")
     write(tmp_path, PAIRS[2:], count=2)
-    assert_same(read_detections(tmp_path, "ir", 3), Detections.concatenate(PAIRS))
+    assert_same(read(tmp_path)[0], Detections.concatenate(PAIRS))
 
 
 def test_a_log_with_too_few_is_damaged(tmp_path):
     write(tmp_path, PAIRS)
     with pytest.raises(DataError, match=r"run\.resume: .*ir\.log is damaged .* for 4 detections"):
         DetectionLog(tmp_path, "ir", 4)
-    with pytest.raises(DataError, match=r"ir\.log: has 3 detections instead of 4"):
-        read_detections(tmp_path, "ir", 4)
+    write(tmp_path, PAIRS[:1])
+    with pytest.raises(DataError, match=r"ir\.log: 56 bytes are not 3 detections"):
+        read(tmp_path)
 
 
 def test_a_full_disk_is_an_error_that_names_the_file(tmp_path):
