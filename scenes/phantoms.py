@@ -80,8 +80,8 @@ def _anatomy(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.intp
     tissues = np.full(size, _NAMES.index("air"))
     brain = rng.uniform(0.62, 0.72)
     outline = _harmonics(rng, 0.02)
-    radii = (brain + 0.17, brain + 0.11, brain + 0.04, brain, brain - 0.07)
-    for radius, tissue in zip(radii, ("scalp", "skull", "fluid", "grey", "white"), strict=True):
+    shells = (brain + 0.17, brain + 0.11, brain + 0.04, brain, brain - 0.07)
+    for radius, tissue in zip(shells, ("scalp", "skull", "fluid", "grey", "white"), strict=True):
         # folds of the cortex
         warp = outline + (_harmonics(rng, 0.02, 20) if tissue == "white" else 0)
         tissues[_ellipse(head, (0, 0), (radius, 1.15 * radius), warp)] = _NAMES.index(tissue)
@@ -91,9 +91,9 @@ def _anatomy(rng: np.random.Generator, size: tuple[int, int]) -> NDArray[np.intp
         inside = _ellipse(head, centre, radii, _harmonics(rng, 0.1))
         tissues[inside] = _NAMES.index("fluid")
     for _ in range(rng.integers(0, 5)):
-        centre = rng.uniform(-0.35, 0.35, 2)
+        centre = (rng.uniform(-0.35, 0.35), rng.uniform(-0.35, 0.35))
         radius = rng.uniform(0.02, 0.05)
-        inside = _ellipse(head, (centre[0], centre[1]), (radius, radius), _harmonics(rng, 0.1))
+        inside = _ellipse(head, centre, (radius, radius), _harmonics(rng, 0.1))
         tissues[inside & (tissues == _NAMES.index("white"))] = _NAMES.index("lesion")
     return tissues
 
@@ -129,11 +129,11 @@ def _image(rng: np.random.Generator, tissues: NDArray[np.intp], modality: int) -
     )
     texture = cv2.GaussianBlur(rng.normal(0, 0.06, tissues.shape), (0, 0), 1.5)
     image = (greys[tissues] + texture) * (1 + smooth)
-    image = cv2.GaussianBlur(image, (0, 0), _BLUR)
+    blurred = cv2.GaussianBlur(image, (0, 0), _BLUR)
     # magnitudes of a complex signal with noise have Rice's distribution
     noise = rng.normal(0, _NOISE, (2, *tissues.shape))
-    image = np.hypot(image + noise[0], noise[1])
-    return np.asarray(np.clip(np.rint(255 * image), 0, 255), np.uint8)
+    shown = 255 * np.hypot(blurred + noise[0], noise[1])
+    return np.asarray(np.clip(np.rint(shown), 0, 255), np.uint8)
 
 
 def _grid(size: tuple[int, ...], centre: NDArray[np.float64], turn: float) -> _Grid:

@@ -1,6 +1,6 @@
 """Clips: a drive seen by a visible and an infrared camera, with ground truth."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -28,7 +28,7 @@ _TIMES = {
     "day": 0, "night": 1, "dusk": 2, "dusk_to_night": 3, "afternoon": 4, "afternoon_to_night": 5
 }  # fmt: skip
 _KEPT = 256  # frames drawn last whose ground truth is kept: a run asks for it a little later
-_MSRS_LABELS = {0: 2, 2: 1}  # by COCO's class: person and car
+_MSRS_LABELS: Mapping[int | None, int] = {0: 2, 2: 1}  # by COCO's class: person and car
 _WINDOW_LIGHT = (255.0, 206.0, 140.0)
 
 

@@ -148,7 +148,7 @@ class Trainer:
         entropy, dice = cross_entropy(scores, targets), soft_dice_loss(scores, targets)
         total = entropy + dice
         self._optimizer.zero_grad()
-        total.backward()
+        total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), schedule.clip)
         self._optimizer.step()
         self._follow()

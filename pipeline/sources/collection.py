@@ -16,7 +16,6 @@ from dataclasses import replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -280,14 +279,9 @@ class Collection(Source):
         for modality, thread in source.threads.items():
             self._threads.setdefault(modality, Seconds()).add(thread)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._current is not None:  # of an iteration that was abandoned
-            self._current.__exit__(kind, error, trace)
+            self._current.__exit__(*error)
 
 
 def _renamed(

@@ -73,8 +73,9 @@ class UNetSegmenter:
     def __call__(self, images: Tensor) -> Tensor:
         """Labels uint8 [B, H, W] of images uint8 [B, 3, H, W]."""
         _, _, height, width = images.shape
+        count = max(1, PIXELS // (height * width))
         parts = [
-            self._labels[self._network(part.float() / 255).argmax(1)]  # [b, H, W]
-            for part in images.split(max(1, PIXELS // (height * width)))
-        ]
+            self._labels[self._network(images[first : first + count].float() / 255).argmax(1)]
+            for first in range(0, len(images), count)
+        ]  # [b, H, W] each
         return torch.cat(parts)

@@ -13,6 +13,7 @@ from fusion.network import checkpoint
 from pipeline.commands import masks as command
 from pipeline.commands import run as run_command
 from pipeline.commands import show
+from pipeline.images import pair_id, to_rgb
 from scenes import phantoms
 from segmentation.unet import Architecture, UNet
 from tests.helpers.runs import execute, read_csv, read_json, silent
@@ -157,10 +158,11 @@ def test_a_resumed_run_ends_as_an_unbroken_one(root, outcome, tmp_path, monkeypa
 def test_phantoms_bring_their_masks_and_weights_their_classes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
+    seen = phantoms.draw(3, 1, (32, 40))
     checkpoint.save(
         tmp_path / "w.safetensors",
         UNet(Architecture(names=dict(phantoms.NAMES), width=4, levels=1)),
-        metadata={"trained_on": "0123456789abcdef"},
+        metadata={"trained_on": pair_id(seen.flair, to_rgb(seen.t2))},
     )
     more = {
         "source": {"kind": "phantoms", "slices": 2, "size": [32, 40], "seed": 3},
@@ -169,6 +171,7 @@ def test_phantoms_bring_their_masks_and_weights_their_classes(tmp_path, monkeypa
     }
     evaluation = {"task": "segmentation", "regions": "brats"}
     results = execute(settings(tmp_path, **more, evaluation=evaluation)).results
+    assert results["leaked"] == {"t2": ["000001"]}
     scores = results["arms"]["t2"]["segmentation"]
     assert list(scores) == [*REGIONS["brats"], "mean"]
     truth = [phantoms.draw(3, number, (32, 40)).labels for number in range(2)]
