@@ -11,7 +11,7 @@ from typing import Any
 
 from common.files import write_text
 from pipeline.config.schema import DIALECT, of_runs
-from training.schema import of_training
+from training.schema import of_ablation, of_training
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,14 +29,15 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of configurations of runs and of trainings; the latter have a section ``data``."""
+    """The schema of configurations: trainings have a section ``data``, ablations ``variants``."""
     runs, definitions = of_runs()
     training = of_training(definitions)
+    ablation = of_ablation(definitions, runs)
     return {
         "$schema": DIALECT,
         "title": "irvis configuration",
         "if": {"required": ["data"]},
         "then": training,
-        "else": runs,
+        "else": {"if": {"required": ["variants"]}, "then": ablation, "else": runs},
         "$defs": definitions,
     }

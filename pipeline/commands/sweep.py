@@ -17,18 +17,18 @@ from rich.table import Table
 from rich.text import Text
 
 from common.cells import cell
-from common.errors import ConfigError, DataError, IrvisError
+from common.errors import DataError, IrvisError
 from common.files import write_text
 from eval.report.tables import MAPS, NONE, number
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
 from pipeline.commands._terminal import console, print_lines
-from pipeline.config.sections import RunConfig
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
-from pipeline.run_folder.folder import RUNS, check_same, latest, make, partial_of
-from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, SWEEP
+from pipeline.run_folder.folder import check_same, partial_of
+from pipeline.run_folder.names import RESULTS, SWEEP
 from pipeline.run_folder.results_file import legible, read_results
+from pipeline.run_folder.series import begun, check_planned, open_series
 
 SCORES = ("precision", "recall")
 
@@ -85,10 +85,10 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
     """
     points = plan(path, overrides)
     run = points[0].config.run
-    folder = _find(run) if run.resume else _reserve(run)
+    folder = open_series(run, f"{run.name}-sweep", "sweep")
     done = Sweep(folder, tuple(points[0].values))
     try:
-        _check_planned(points, folder)
+        check_planned(folder, {point.name for point in points}, "sweep")
         for point in points:
             _check_same(point, folder / point.name)
         for number, point in enumerate(points, 1):
@@ -111,51 +111,10 @@ def print_report(outcome: Sweep) -> None:
     print_lines(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
 
 
-def _reserve(run: RunConfig) -> Path:
-    """Make a new folder, numbered like run folders."""
-    if run.dir is not None:
-        if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
-            raise ConfigError(
-                f"run.dir: {run.dir} is in use; name a new or empty folder, or go on with the "
-                "sweep in it with run.resume=true"
-            )
-        make(run.dir)  # it may be there, empty
-        return run.dir
-    number, folder = 1, RUNS / f"{run.name}-sweep"
-    while not make(folder):
-        number += 1
-        folder = RUNS / f"{run.name}-sweep-{number}"
-    return folder
-
-
-def _find(run: RunConfig) -> Path:
-    """The folder of the sweep to be resumed: the last one of this name."""
-    if run.dir is not None:
-        if not run.dir.is_dir() or (run.dir / CONFIG).exists():
-            raise ConfigError(f"run.resume: there is no sweep in {run.dir}")
-        return run.dir
-    name = f"{run.name}-sweep"
-    folder = latest(name)
-    if folder is None:
-        raise ConfigError(f"run.resume: there is no sweep {RUNS / name}")
-    return folder
-
-
-def _check_planned(points: Sequence[Point], folder: Path) -> None:
-    """Check that a resumed sweep has all values of the earlier one; it may have more."""
-    planned = {point.name for point in points}
-    made = {path.name.removesuffix(PARTIAL_SUFFIX) for path in folder.iterdir() if path.is_dir()}
-    if others := sorted(made - planned):
-        raise ConfigError(
-            f"run.resume: {folder} has {others[0]} too; repeat all its values or start a new sweep"
-        )
-
-
 def _check_same(point: Point, final: Path) -> None:
     """Check that an earlier run in the folder had this configuration, except for its sinks."""
-    for folder in (final, partial_of(final)):
-        if (folder / CONFIG).is_file():
-            check_same(folder, point.config)
+    for folder in begun(final):
+        check_same(folder, point.config)
 
 
 def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:
