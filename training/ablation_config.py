@@ -13,7 +13,7 @@ from pipeline.config import components, yaml_file
 from pipeline.config import config as runs
 from pipeline.config.config import read_settings
 from pipeline.config.overrides import apply_overrides
-from pipeline.config.sections import RunConfig, Section
+from pipeline.config.sections import NAME, RunConfig, Section
 from pipeline.config.sweep_plan import OWN
 from training import config as trainings
 from training.loop import WEIGHTS
@@ -21,10 +21,16 @@ from training.loop import WEIGHTS
 SCORED = "scored"  # folder of the scored run, beside those of the variants
 
 
+class AblationRunConfig(RunConfig):
+    """The name of the ablation, and how its scored run handles bad pairs."""
+
+    name: str = Field("ablate", pattern=NAME, description="the folder is runs/<name>")
+
+
 class File(Section):
     """The top level of a configuration file; trainings and the scored run are checked later."""
 
-    run: RunConfig = RunConfig(name="ablate")
+    run: AblationRunConfig = AblationRunConfig()
     base: str = Field(description="configuration of the training, a file or a name")
     train: dict[str, Any] = Field(
         {}, description="changes of it for all variants: sections, or values by dotted key"
@@ -57,7 +63,7 @@ class Variant:
 class Config:
     """A validated configuration."""
 
-    run: RunConfig
+    run: AblationRunConfig
     base: str
     variants: Mapping[str, Variant]
     against: tuple[str, ...]
