@@ -9,11 +9,13 @@ import yaml
 
 from common.errors import ConfigError, DataError
 from pipeline import cli
+from pipeline.config.yaml_file import SHIPPED
 from tests.helpers import toys
 from tests.helpers.recipes import MAMBA
 from tests.helpers.stand import files
 from training import ablation, ablation_config
 from training.ablation import ablate
+from training.losses import PRESETS
 
 VARIANTS = {
     "full": {},
@@ -238,6 +240,32 @@ def test_there_must_be_something_to_score(work):
     overrides = ("scoring.detector=null", "scoring.evaluation.quality=false")
     with pytest.raises(ConfigError, match="without labels and detector there are no scores"):
         ablate(load(*overrides), quiet)
+
+
+TABLE_11 = (
+    "100_20_1 1_10_10 20_1_10 20_20_10 1_10_100 1_1_10 10_1_10 100_1_1 10_1_20 10_1_100 20_10_10"
+)
+
+
+def test_the_shipped_ablations_are_the_papers_tables():
+    config = ablation_config.load(SHIPPED / "ablate.yaml")
+    changed = {name: dict(variant.changes) for name, variant in config.variants.items()}
+    assert list(changed) == [
+        "full", "seed1", "seed2", "no_ldc", "no_eca", "evss", "transformer", "dffm_to_dvss",
+        "no_dfem", "no_cmfm", "no_ssim", "no_int", "no_text",
+    ]  # fmt: skip
+    assert all(len(changes) == 1 for name, changes in changed.items() if name != "full")
+    losses = {n: v.config.loss for n, v in config.variants.items()}
+    preset = PRESETS[losses["full"].paper]
+    assert losses["full"].weights is None
+    for name, term in (("no_int", 0), ("no_text", 1), ("no_ssim", 2)):
+        expected = [0 if i == term else weight for i, weight in enumerate(preset)]
+        assert list(losses[name].weights) == expected
+    swept = ablation_config.load(SHIPPED / "ablate_weights.yaml").variants
+    tried = {name: variant.config.loss.weights for name, variant in swept.items()}
+    assert tried == {
+        "full": None, **{f"w{row}": tuple(map(float, row.split("_"))) for row in TABLE_11.split()}
+    }  # fmt: skip
 
 
 def test_settings_by_key():
