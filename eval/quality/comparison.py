@@ -51,7 +51,7 @@ def judge_quality(
     drawn = {arm: _means(table, counts) for arm, table in tables.items()}
     return {
         arm: {
-            metric: {
+            str(metric): {
                 "value": _number(whole[arm][column]),
                 "ci95": _list(interval95(drawn[arm][:, column], images)),
                 "less": {
@@ -77,7 +77,9 @@ def _means(table: pd.DataFrame, counts: NDArray[np.number]) -> NDArray[np.float6
     defined = ~np.isnan(values)
     times = counts @ defined.astype(np.float64)  # (draws, metrics)
     total = counts @ np.where(defined, values, 0)
-    return np.divide(total, times, out=np.full(total.shape, np.nan), where=times > 0)
+    means: NDArray[np.float64] = np.full(total.shape, np.nan)
+    np.divide(total, times, out=means, where=times > 0)
+    return means
 
 
 def _difference(
