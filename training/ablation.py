@@ -17,11 +17,11 @@ from eval.class_names import COCO_NAMES
 from pipeline.config.config import Config as RunSettings
 from pipeline.engine import runner
 from pipeline.engine.building import build_arms, build_source
-from pipeline.engine.detector import build_detector
+from pipeline.engine.detector import build_detector, build_detectors
 from pipeline.run_folder.folder import check_same, partial_of
+from pipeline.run_folder.group import begun, check_planned, find, reserve
 from pipeline.run_folder.names import RESULTS
 from pipeline.run_folder.results_file import read_results
-from pipeline.run_folder.series import begun, check_planned, open_series
 from training import loop
 from training.ablation_config import SCORED, Config, Variant
 from training.ablation_results import summarize, write
@@ -56,7 +56,7 @@ def ablate(config: Config, progress: Progress) -> Ablation:
             the first training.
     """
     _check_scoring(config.scored_run(Path()), config.variants)
-    folder = open_series(config.run, config.run.name, "ablation")
+    folder = _open(config)
     scored = config.scored_run(folder)
     try:
         check_planned(folder, {*config.variants, SCORED}, "ablation")
@@ -76,6 +76,13 @@ def ablate(config: Config, progress: Progress) -> Ablation:
     return Ablation(folder, results)
 
 
+def _open(config: Config) -> Path:
+    """A new folder, or the one to be resumed."""
+    if config.run.resume:
+        return find(config.run, config.run.name, "ablation", configured=False)
+    return reserve(config.run, config.run.name, "ablation")
+
+
 def _check_scoring(run: RunSettings, variants: Mapping[str, Variant]) -> None:
     """Check that all that the scored run needs is there, but for the variants' weights."""
     device = choose_device(run.compute.device)
@@ -83,6 +90,7 @@ def _check_scoring(run: RunSettings, variants: Mapping[str, Variant]) -> None:
         run, detector = build_detector(run, device)
         others = {name: arm for name, arm in run.arms.items() if name not in variants}
         build_arms(replace(run, arms=others), device)
+        build_detectors(replace(run, arms=others), detector, device)
         with build_source(run, COCO_NAMES if detector is None else detector.names) as source:
             source.check()
             is_scored = detector is not None and source.has_labels

@@ -26,9 +26,9 @@ from pipeline.commands._terminal import console, print_lines
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
 from pipeline.run_folder.folder import check_same, partial_of
+from pipeline.run_folder.group import begun, check_planned, find, reserve
 from pipeline.run_folder.names import RESULTS, SWEEP
 from pipeline.run_folder.results_file import legible, read_results
-from pipeline.run_folder.series import begun, check_planned, open_series
 
 SCORES = ("precision", "recall")
 
@@ -85,7 +85,11 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
     """
     points = plan(path, overrides)
     run = points[0].config.run
-    folder = open_series(run, f"{run.name}-sweep", "sweep")
+    name = f"{run.name}-sweep"
+    if run.resume:
+        folder = find(run, name, "sweep", configured=False)
+    else:
+        folder = reserve(run, name, "sweep")
     done = Sweep(folder, tuple(points[0].values))
     try:
         check_planned(folder, {point.name for point in points}, "sweep")
