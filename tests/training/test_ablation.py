@@ -9,6 +9,7 @@ import yaml
 
 from common.errors import ConfigError, DataError
 from pipeline import cli
+from pipeline.commands.ablate import print_report
 from pipeline.config.yaml_file import SHIPPED
 from tests.helpers import toys
 from tests.helpers.recipes import MAMBA
@@ -22,6 +23,8 @@ VARIANTS = {
     "no_cmfm": {"network.cmfm": False},
     "no_text": {"loss": {"weights": [100, 0, 1]}},
 }
+
+MAP_TITLE = "mAP@.5:.95 with its 95% interval"
 
 
 @contextmanager
@@ -148,6 +151,19 @@ def test_the_numbers_are_those_of_the_scored_run(whole):
     assert float(row["less_average_high"]) == entry["less"]["average"]["ci95"][1]
     assert row["less_full_verdict"] == entry["less"]["full"]["verdict"]
     assert "full" not in results["arms"]["full"]["scores"]["scd"]["less"]
+
+
+def test_the_printed_tables_have_the_numbers(whole, capsys):
+    results, _ = read(whole)
+    print_report(ablation.Ablation(whole, results))
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    score = results["arms"]["no_text"]["scores"]["map50_95"]
+    entry = score["less"]["average"]
+    row = next(line for line in lines[lines.index(MAP_TITLE) :] if "no_text" in line)
+    assert f"{score['value']:.3f} {score['ci95'][0]:.3f}…" in row
+    assert f"{entry['difference']:+.3f} {entry['ci95'][0]:+.3f}…" in row
+    assert row.rstrip("│ ").endswith(entry["verdict"])
+    assert any("loss.weights=[100, 0, 1]" in line for line in lines)
 
 
 @pytest.mark.slow
