@@ -35,6 +35,7 @@ COMMANDS = {  # each is a module of pipeline.commands
     "masks": "score segmentation masks made by any program",
     "train": "train the fuser on pairs of images and recordings",
     "finetune": "train a detector on each arm's images, and score them all",
+    "ablate": "train variants of a network or a loss, and compare them",
     "quality": "measure fused images made by any program",
     "calibrate": "estimate the registration of two cameras",
     "download": "download known weights, checked by sha256",

@@ -1,4 +1,4 @@
-"""The JSON schema of the configuration of a training."""
+"""The JSON schemas of the configurations of trainings and ablations."""
 
 import inspect
 from collections.abc import Mapping
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel
 
 from pipeline.config.schema import Schema, by_kind, of_model
+from training import ablation_config
 from training.config import NETWORKS, File, SheetConfig
 from training.source_config import KINDS, Folders
 
@@ -28,6 +29,20 @@ def of_training(definitions: Schema) -> Schema:
         "sheet": {"anyOf": [{"$ref": "#/$defs/sheet"}, {"type": "null"}]},
     }
     definitions |= own
+    return schema
+
+
+def of_ablation(definitions: Schema, runs: Schema) -> Schema:
+    """The schema; what it refers to is added to ``definitions``, which has that of runs.
+
+    Args:
+        definitions: As for ``of_training``.
+        runs: The schema of a run, which that of ``scoring`` is but for its section ``run``.
+    """
+    schema = of_model(ablation_config.File, "#/$defs")
+    definitions |= schema.pop("$defs")
+    sections = {name: part for name, part in runs["properties"].items() if name != "run"}
+    schema["properties"]["scoring"] = {**runs, "properties": sections, "required": ["source"]}
     return schema
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.files import write_text
 from pipeline.config.schema import DIALECT, of_runs
-from training.schema import of_training
+from training.schema import of_ablation, of_training
 from training.segmenter_schema import of_segmentation
 
 
@@ -30,17 +30,23 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of configurations: of runs, of trainings, which have a section ``data``, of tasks.
+    """The schema of configurations, told apart by sections that only one of them has.
 
-    That of ``irvis finetune`` with segmenters has a ``task``.
+    That of ``irvis finetune`` with segmenters has a ``task``, an ablation ``variants``, a training
+    ``data``.
     """
     runs, definitions = of_runs()
     training = of_training(definitions)
+    ablation = of_ablation(definitions, runs)
     return {
         "$schema": DIALECT,
         "title": "irvis configuration",
         "if": {"required": ["task"]},
         "then": of_segmentation(definitions),
-        "else": {"if": {"required": ["data"]}, "then": training, "else": runs},
+        "else": {
+            "if": {"required": ["variants"]},
+            "then": ablation,
+            "else": {"if": {"required": ["data"]}, "then": training, "else": runs},
+        },
         "$defs": definitions,
     }

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from common.cells import cell
-from common.errors import ConfigError, DataError, IrvisError
+from common.errors import DataError, IrvisError
 from common.files import write_text
 from eval.report.tables import MAPS, NONE, number
 from pipeline.commands import _terminal
@@ -26,8 +26,8 @@ from pipeline.commands._terminal import console, print_lines
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
 from pipeline.run_folder.folder import check_same, partial_of
-from pipeline.run_folder.group import find, reserve
-from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, SWEEP
+from pipeline.run_folder.group import begun, check_planned, find, reserve
+from pipeline.run_folder.names import RESULTS, SWEEP
 from pipeline.run_folder.results_file import legible, read_results
 
 SCORES = ("precision", "recall")
@@ -92,7 +92,7 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
         folder = reserve(run, name, "sweep")
     done = Sweep(folder, tuple(points[0].values))
     try:
-        _check_planned(points, folder)
+        check_planned(folder, {point.name for point in points}, "sweep")
         for point in points:
             _check_same(point, folder / point.name)
         for number, point in enumerate(points, 1):
@@ -115,21 +115,10 @@ def print_report(outcome: Sweep) -> None:
     print_lines(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
 
 
-def _check_planned(points: Sequence[Point], folder: Path) -> None:
-    """Check that a resumed sweep has all values of the earlier one; it may have more."""
-    planned = {point.name for point in points}
-    made = {path.name.removesuffix(PARTIAL_SUFFIX) for path in folder.iterdir() if path.is_dir()}
-    if others := sorted(made - planned):
-        raise ConfigError(
-            f"run.resume: {folder} has {others[0]} too; repeat all its values or start a new sweep"
-        )
-
-
 def _check_same(point: Point, final: Path) -> None:
     """Check that an earlier run in the folder had this configuration, except for its sinks."""
-    for folder in (final, partial_of(final)):
-        if (folder / CONFIG).is_file():
-            check_same(folder, point.config)
+    for folder in begun(final):
+        check_same(folder, point.config)
 
 
 def _results(point: Point, final: Path, title: str, progress: Progress) -> Mapping[str, Any]:

@@ -1,11 +1,12 @@
 """A folder with several runs: those of a sweep, or of a fine-tuning and its scores."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from common.errors import ConfigError
 from pipeline.config.sections import RunConfig
-from pipeline.run_folder.folder import RUNS, latest, make
-from pipeline.run_folder.names import CONFIG
+from pipeline.run_folder.folder import RUNS, latest, make, partial_of
+from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX
 
 
 def reserve(run: RunConfig, name: str, what: str) -> Path:
@@ -56,3 +57,26 @@ def find(run: RunConfig, name: str, what: str, *, configured: bool) -> Path:
     if folder is None or (folder / CONFIG).exists() != configured:
         raise ConfigError(f"run.resume: there is no {what} {RUNS / name}")
     return folder
+
+
+def check_planned(folder: Path, planned: Collection[str], what: str) -> None:
+    """Check that all earlier runs in a folder are planned again; there may be more.
+
+    Args:
+        folder: The group's.
+        planned: Names of the folders of its runs.
+        what: As for ``reserve``.
+
+    Raises:
+        ConfigError: One is not.
+    """
+    made = {path.name.removesuffix(PARTIAL_SUFFIX) for path in folder.iterdir() if path.is_dir()}
+    if others := sorted(made.difference(planned)):
+        raise ConfigError(
+            f"run.resume: {folder} has {others[0]} too; repeat all its values or start a new {what}"
+        )
+
+
+def begun(final: Path) -> list[Path]:
+    """The folder of a run that has begun, complete or partial; empty if it hasn't."""
+    return [path for path in (final, partial_of(final)) if (path / CONFIG).is_file()]

@@ -29,6 +29,8 @@ SAID = "said.json"  # what the source warned of
 
 PAIRS = "pairs"  # folder of the pictures of `irvis show`
 SWEEP = "sweep.csv"  # in the folder of a sweep, beside its runs
+ABLATION = "ablation.json"  # in the folder of an ablation, beside its trainings
+ABLATION_TABLE = "ablation.csv"  # a row per arm and statistic
 
 
 def ground_truth_file(camera: str | None) -> str:
