@@ -29,6 +29,7 @@ from pipeline.run_folder.names import (
     PARTIAL_SUFFIX,
     PROGRESS,
     SAID,
+    WORKERS,
 )
 from pipeline.run_folder.shard_folder import PLAN, SHARDS, done_numbers
 from pipeline.run_folder.state import done_pairs
@@ -99,12 +100,12 @@ class RunFolder:
         """Remove the files of a partial folder, and give the folder its final name."""
         if os.path.lexists(self.final):
             self.final.rmdir()  # run.dir may exist, empty
-        if (self.path / SHARDS).is_dir():
-            shutil.rmtree(self.path / SHARDS)
-        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID, PLAN):
+        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID, PLAN, WORKERS):
             (self.path / name).unlink(missing_ok=True)
         self.path.rename(self.final)
         self.lock.release()
+        # last, since it takes long where there are many: a run that is killed here is complete
+        shutil.rmtree(self.final / SHARDS, ignore_errors=True)
 
     def abandon(self) -> bool:
         """Remove the folder if this run made it and finished nothing; return whether it did."""
