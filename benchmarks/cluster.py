@@ -1,6 +1,6 @@
 """Runs by Ray's actors on this machine against the same run in one process.
 
-``python benchmarks/cluster.py equal [--cases msrs drive collection] [--frames 60]``
+``python benchmarks/cluster.py equal [--cases msrs drive collection] [--frames 40]``
     computes the shared MSRS pairs, a generated drive and a collection of three recordings here and
     by two actors. Claim: the same bytes in all files but `timing.json`, `config.yaml` and
     `report.html`; videos by their frames and times.
@@ -116,14 +116,13 @@ def main():
     part = parts.add_parser("equal")
     every = ["msrs", "drive", "collection"]
     part.add_argument("--cases", nargs="+", choices=every, default=every)
-    part.add_argument("--frames", type=int, default=60)
+    part.add_argument("--frames", type=int, default=40)
     part.set_defaults(work=equal)
     part = parts.add_parser("kills")
     part.add_argument("--seed", type=int, default=0)
     part.add_argument("--workers", type=int, default=20)
     part.add_argument("--drivers", type=int, default=5)
     part.add_argument("--pairs", type=int, default=600)
-    part.add_argument("--pause", type=float, default=4.0, help="longest before a kill, seconds")
     part.set_defaults(work=kills)
     parts.add_parser("deadly").set_defaults(work=deadly)
     part = parts.add_parser("speed")

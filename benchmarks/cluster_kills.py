@@ -24,6 +24,8 @@ from pipeline.run_folder.shard_folder import DONE, SHARDS, done_numbers
 SHARD = 8  # pairs
 HERE = ("compute.threads=1", f"compute.engine.shard={SHARD}")
 THERE = (*ray(), f"compute.engine.shard={SHARD}")
+SPACING = 5  # most shards between two kills
+PAUSE_S = 1.0  # longest time from the last of these to the kill
 LOOK_S = 0.02  # between two looks at a run
 STUCK_S = 300.0  # longest time without another shard that is done
 ACTORS = (b"ray::Worker", b"ray::IDLE")  # Ray's names of them
@@ -57,24 +59,39 @@ class Watch:
 
 
 class Killer:
-    """Kills at random moments, each after some worker has begun a shard."""
+    """Kills at random moments while some worker computes a shard.
 
-    def __init__(self, dice, workers, drivers, pause):
-        self._dice, self._pause, self._due = dice, pause, 0.0
+    Moments count from the next shard that is done, or the one after it and so on: by seconds alone,
+    all would be in the first shards of a run whose workers take long to start.
+    """
+
+    def __init__(self, dice, workers, drivers):
+        self._dice, self._done, self._due = dice, 0, 0.0
         self.victims = ["worker"] * workers + ["driver"] * drivers
         dice.shuffle(self.victims)
         self.ended_s = 0.0  # longest life of the workers of a driver that was killed
 
-    def victim(self, partial, pid):
-        """Who is to die now, if any: `driver`, or the number of a worker."""
-        if not self.victims or not any((partial / SHARDS).glob("*.*")):
+    def new_run(self):
+        """Count shards from 0 again."""
+        self._next(0)
+
+    def _next(self, done):
+        self._done, self._due = done + self._dice.randint(0, SPACING), 0.0
+
+    def victim(self, pid, done):
+        """Who is to die now, if any: `driver`, or the number of a worker.
+
+        Args:
+            pid: The driver.
+            done: How many shards are done.
+        """
+        if not self.victims or done < self._done:
             return None
-        if not self._due:
-            self._due = time.monotonic() + self._dice.uniform(0, self._pause)
+        self._due = self._due or time.monotonic() + self._dice.uniform(0, PAUSE_S)
         workers = workers_of(pid) if time.monotonic() > self._due else []
         if not workers:
             return None
-        self._due = 0.0
+        self._next(done)
         return "driver" if self.victims.pop() == "driver" else self._dice.choice(workers)
 
     def kill_driver(self, process):
@@ -97,7 +114,7 @@ def killed_run(config, folder, watch, killer):
     while (code := process.poll()) != 0:
         watch.look(partial)
         time.sleep(LOOK_S)
-        victim = killer.victim(partial, process.pid) if code is None else None
+        victim = killer.victim(process.pid, len(watch.shards)) if code is None else None
         if isinstance(victim, int):
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
@@ -117,14 +134,20 @@ def kills(arguments):
         folder, arguments.pairs, {"kind": "yolov5", "weights": "demo", "image_size": 160}
     )
     finish(config, folder / "here", *HERE)
-    killer = Killer(
-        random.Random(arguments.seed),  # noqa: S311
-        arguments.workers, arguments.drivers, arguments.pause,
-    )  # fmt: skip
+    failed = run_and_kill(folder, config, arguments)
+    shutil.rmtree(folder)
+    return failed
+
+
+def run_and_kill(folder, config, arguments):
+    """As many runs as it takes to kill all; whether anything is wrong."""
+    dice = random.Random(arguments.seed)  # noqa: S311
+    killer = Killer(dice, arguments.workers, arguments.drivers)
     print(f"seed {arguments.seed}: {arguments.pairs} pairs in shards of {SHARD}")
     failed, rounds = False, 0
     while killer.victims or not rounds:
         rounds, before, begin = rounds + 1, list(killer.victims), time.monotonic()
+        killer.new_run()
         watch, there = Watch(), folder / f"there-{rounds}"
         given_up = killed_run(config, there, watch, killer)
         different = differing(folder / "here", there)
@@ -141,7 +164,6 @@ def kills(arguments):
         )
         failed = failed or bool(different or watch.twice)
     print(f"workers of a killed driver ended within {killer.ended_s:.1f} s")
-    shutil.rmtree(folder)
     return failed
 
 
