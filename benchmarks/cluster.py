@@ -1,11 +1,17 @@
 """Runs by Ray's actors on this machine against the same run in one process.
 
-``python benchmarks/cluster.py equal CONFIG [OVERRIDE ...] ``
-    computes a configuration here and by two actors, whose workers are killed at 20 random moments,
-    and whose driver is killed at 5 others and resumed. Claim: the same bytes in all files but the
-    times, and no shard that is done is computed again.
-``python benchmarks/cluster.py speed CONFIG [OVERRIDE ...]``
-    seconds here in two threads and by two actors of one thread each.
+``python benchmarks/cluster.py equal [--cases msrs drive collection] [--frames 40]``
+    computes the shared MSRS pairs, a generated drive and a collection of three recordings here and
+    by two actors. Claim: the same bytes in all files but `timing.json`, `config.yaml` and
+    `report.html`; videos by their frames and times.
+``python benchmarks/cluster.py kills [--seed 0] [--workers 20] [--drivers 5]``
+    kills workers and the driver at random moments of runs on a generated drive, and resumes the
+    driver. Claim: the same bytes, no shard that is done is computed again, nothing takes for ever.
+``python benchmarks/cluster.py deadly``
+    a shard always kills its worker. Claim: all others are computed, the run ends with exit code 2,
+    and `run.on_bad_shard=skip` leaves it out.
+``python benchmarks/cluster.py speed [--pairs 400]``
+    seconds here in two threads and by two actors of one thread each: MSRS, and a longer drive.
 ``python benchmarks/cluster.py overhead``
     CPU seconds that a worker needs for a shard beyond its pairs: small images, no detector.
 ``python benchmarks/cluster.py merge [--pairs 1000 4000 16000] [--detections 80] [--arms 6]``
@@ -19,148 +25,53 @@ program may keep the machine busy.
 
 import argparse
 import json
-import os
-import random
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from cluster_data import cases, long_cases
+from cluster_kills import deadly, kills
+from cluster_runs import differing, files, finish, ray
 
-from pipeline.run_folder.folder import partial_of
-from pipeline.run_folder.shard_folder import SHARDS, done_numbers
-
-ROOT = Path(__file__).parents[1]
-OWN = ("timing.json", "config.yaml")  # files that tell of the run, not of its pairs
 LIMIT = 1.1
 
 
-def start(config, folder, overrides):
-    """Start a run, its errors on ours."""
-    command = [sys.executable, str(ROOT / "run_pipeline.py"), config, f"run.dir={folder}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(  # noqa: S603
-        [*command, *overrides], stdout=subprocess.DEVNULL, env=environment
-    )
-
-
-def finish(config, folder, overrides):
-    """Run to the end: wall seconds, and CPU seconds of all its processes."""
-    before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    code = start(config, folder, overrides).wait()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if code:
-        sys.exit(f"the run ended with {code}")
-    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return time.perf_counter() - begin, cpu
-
-
-def ray(workers=2, threads=1):
-    return [
-        "compute.engine.kind=ray", f"compute.engine.workers={workers}", f"compute.threads={threads}"
-    ]  # fmt: skip
-
-
-def differing(one, other):
-    """Names of the files that differ, or that only one of them has."""
-    found = [
-        {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-        for folder in (one, other)
-    ]
-    names = {name for files in found for name in files} - set(OWN)
-    a, b = found
-    return sorted(
-        n for n in names if n not in a or n not in b or a[n].read_bytes() != b[n].read_bytes()
-    )
-
-
-def workers_of(driver):
-    """Process ids of the actors that work for a driver, by the names that Ray gives them."""
-    parents, names = {}, {}
-    for path in Path("/proc").glob("[0-9]*"):
-        try:
-            stat = (path / "stat").read_text()
-            names[int(path.name)] = (path / "cmdline").read_bytes()
-        except OSError:
-            continue
-        parents[int(path.name)] = int(stat.rpartition(")")[2].split()[1])
-
-    def mine(pid):
-        while pid in parents and pid != driver:
-            pid = parents[pid]
-        return pid == driver
-
-    return [pid for pid, name in names.items() if name.startswith(b"ray::Worker") and mine(pid)]
-
-
 def equal(arguments):
-    folder = Path(tempfile.mkdtemp(prefix="cluster-"))
-    finish(arguments.config, folder / "here", [*arguments.overrides, "compute.threads=1"])
-    there = folder / "there"
-    dice = random.Random(arguments.seed)  # noqa: S311
-    partial, overrides = partial_of(there), [*arguments.overrides, *ray()]
-    workers = drivers = 0
-    shards = {}  # by number of a shard that is done: its folder's inode, which another would change
-    twice = set()
-    given_up = 0  # runs that ended because a shard had been killed three times
-    process = start(arguments.config, there, overrides)
-    next_kill = time.monotonic() + dice.uniform(*arguments.every)
-    while (code := process.poll()) != 0:
-        if code == 2 and given_up < arguments.workers_killed:
-            given_up += 1
-            more = ["run.resume=true"] if partial.is_dir() else []  # nothing was done at all
-            process = start(arguments.config, there, [*overrides, *more])
-        elif code is not None:
-            sys.exit(f"the run ended with {code}")
-        time.sleep(0.02)
-        with suppress(FileNotFoundError):  # the run has just begun, or ended
-            for number in done_numbers(partial):
-                inode = (partial / SHARDS / f"{number:06d}").stat().st_ino
-                if shards.setdefault(number, inode) != inode:
-                    twice.add(number)
-        if time.monotonic() < next_kill:
+    folder, failed = Path(tempfile.mkdtemp(prefix="cluster-")), False
+    for name, (config, *overrides) in cases(folder, arguments.frames).items():
+        if name not in arguments.cases:
             continue
-        next_kill = time.monotonic() + dice.uniform(*arguments.every)
-        pids = workers_of(process.pid)
-        kill_driver = dice.random() * (arguments.workers_killed + arguments.drivers_killed)
-        if kill_driver < arguments.drivers_killed and drivers < arguments.drivers_killed and shards:
-            process.kill()
-            process.wait()
-            drivers += 1
-            time.sleep(dice.uniform(0, 2))
-            process = start(arguments.config, there, [*overrides, "run.resume=true"])
-        elif pids and workers < arguments.workers_killed:
-            os.kill(dice.choice(pids), signal.SIGKILL)
-            workers += 1
-    different = differing(folder / "here", there)
-    print(f"killed {workers} workers and {drivers} drivers; one shard three times: {given_up}")
-    print(f"{len(shards)} shards were seen, {len(twice)} of them computed twice")
-    print(f"files that differ: {', '.join(different) or 'none'}")
+        here, there = folder / name / "here", folder / name / "there"
+        finish(config, here, *overrides, "compute.threads=1")
+        _, timing = finish(config, there, *overrides, *ray())
+        different = differing(here, there)
+        print(
+            f"{name}: {timing['pairs']} pairs by {timing['machine']['workers']} workers, "
+            f"{len(files(here))} files; that differ: {', '.join(different) or 'none'}",
+            flush=True,
+        )
+        failed = failed or bool(different)
     shutil.rmtree(folder)
-    return 1 if different or twice else 0
+    return failed
 
 
 def speed(arguments):
     folder = Path(tempfile.mkdtemp(prefix="cluster-"))
-    seconds = {}
-    for name, more in {
-        "one process, two threads": ["compute.threads=2"],
-        "one process, one thread": ["compute.threads=1"],
-        "two actors, one thread each": ray(),
-    }.items():
-        path = folder / name.replace(" ", "_")
-        wall, cpu = finish(arguments.config, path, [*arguments.overrides, *more])
-        timing = json.loads((path / "timing.json").read_text())
-        seconds[name] = timing["wall_s"]
-        print(f"{name}: {timing['wall_s']:.1f} s of the run, {wall:.1f} s in all, {cpu:.1f} s CPU")
-    ratio = seconds["one process, two threads"] / seconds["two actors, one thread each"]
-    print(f"two actors are {ratio:.2f} times as fast as two threads")
+    for name, (config, *overrides) in long_cases(folder, arguments.pairs).items():
+        seconds = {}
+        for how, more in {
+            "one process, two threads": ("compute.threads=2",),
+            "two actors, one thread each": ray(),
+        }.items():
+            path = folder / name / how.replace(" ", "_")
+            wall, timing = finish(config, path, *overrides, *more)
+            seconds[how] = timing["wall_s"]
+            print(f"{name}, {how}: {timing['wall_s']:.1f} s of {wall:.1f} s", flush=True)
+        ratio = seconds["one process, two threads"] / seconds["two actors, one thread each"]
+        print(f"{name}: two actors are {ratio:.2f} times as fast as two threads")
     shutil.rmtree(folder)
     return 0
 
@@ -206,16 +117,21 @@ def merge_one(arguments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parts = parser.add_subparsers(required=True)
-    for name, work in (("equal", equal), ("speed", speed)):
-        part = parts.add_parser(name)
-        part.add_argument("config")
-        part.add_argument("overrides", nargs="*")
-        part.set_defaults(work=work)
-        if work is equal:
-            part.add_argument("--workers-killed", type=int, default=20)
-            part.add_argument("--drivers-killed", type=int, default=5)
-            part.add_argument("--every", type=float, nargs=2, default=(6.0, 14.0))
-            part.add_argument("--seed", type=int, default=0)
+    part = parts.add_parser("equal")
+    every = ["msrs", "drive", "collection"]
+    part.add_argument("--cases", nargs="+", choices=every, default=every)
+    part.add_argument("--frames", type=int, default=40)
+    part.set_defaults(work=equal)
+    part = parts.add_parser("kills")
+    part.add_argument("--seed", type=int, default=0)
+    part.add_argument("--workers", type=int, default=20)
+    part.add_argument("--drivers", type=int, default=5)
+    part.add_argument("--pairs", type=int, default=600)
+    part.set_defaults(work=kills)
+    parts.add_parser("deadly").set_defaults(work=deadly)
+    part = parts.add_parser("speed")
+    part.add_argument("--pairs", type=int, default=400)
+    part.set_defaults(work=speed)
     for name, work in (("merge", merge), ("merge-one", merge_one)):
         part = parts.add_parser(name)
         many = {"nargs": "+", "default": [1000, 4000, 16000]} if work is merge else {"nargs": 1}

@@ -20,6 +20,11 @@ from common.errors import DataError, cut, shown
 MEGABYTE = 1 << 20
 LARGEST = 1024 * MEGABYTE  # of a file that is read into memory at once
 _XML_ENCODING = re.compile(rb"""\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})""")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` turns two slashes into one
+ELSEWHERE = (
+    "is an address, but paths are those of files and folders: download it or mount its bucket "
+    "(docs/cluster.md); cameras are read by source.kind=live"
+)
 _DRAFT = re.compile(r"\..+\.\d+\.draft")  # name of the file and of the process, see write_text
 _MULTI_BYTE = (
     "gb2312", "gbk", "gb18030", "hz", "big5", "big5hkscs", "cp949", "cp950", "cp932", "euc_kr",
@@ -37,6 +42,11 @@ def expand(path: str | Path) -> Path:
         return Path(path).expanduser()
     except RuntimeError:
         return Path(path)
+
+
+def is_address(path: str | Path) -> bool:
+    """Whether a path is the address of something elsewhere, such as `s3://bucket/folder`."""
+    return bool(_ADDRESS.match(str(path)))
 
 
 @contextmanager

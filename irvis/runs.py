@@ -200,8 +200,8 @@ def run(
         checked = configuration.load(Path(config), overrides)
     if not checked.is_scored:
         raise ConfigError("the run would leave no results to open; add sinks.results.kind=results")
-    with _terminal.progress() if progress else nullcontext(_silent) as show:
-        return Run(runner.run(checked, show).folder)
+    with _terminal.progress() if progress else nullcontext(_terminal.Bar(_silent)) as show:
+        return Run(runner.run(checked, show, show.note).folder)
 
 
 def open_run(folder: Path | str) -> Run:
@@ -240,7 +240,7 @@ def compare(*runs: Run | Path | str) -> pd.DataFrame:
     return table
 
 
-def _silent(done: int, total: int | None) -> None:
+def _silent(done: int, total: int | None, note: str) -> None:
     """No progress bar."""
 
 

@@ -23,9 +23,28 @@ from eval.report.tables import MAPS, NONE, number, telling_pairs
 NOTEBOOK_INTERVAL = 0.2  # seconds between updates
 
 
+class Bar:
+    """A progress bar: called with how much is done and, if known, the whole."""
+
+    def __init__(self, update: Callable[[int, int | None, str], None]) -> None:
+        """Begin.
+
+        Args:
+            update: Draws both numbers and a note.
+        """
+        self._update, self._note = update, ""
+
+    def __call__(self, done: int, total: int | None) -> None:
+        self._update(done, total, self._note)
+
+    def note(self, text: str) -> None:
+        """Show a text beside the numbers from the next call on."""
+        self._note = text
+
+
 @contextmanager
-def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]:
-    """Show a progress bar with speed and remaining time; yields the function that updates it."""
+def progress(what: str = "pairs") -> Iterator[Bar]:
+    """Show a progress bar with speed and remaining time."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -33,30 +52,31 @@ def progress(what: str = "pairs") -> Iterator[Callable[[int, int | None], None]]
         TextColumn("{task.fields[speed]}"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
     if console.is_jupyter:
-        yield _bar_of_a_notebook(what)
+        yield Bar(_bar_of_a_notebook(what))
         return
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None, speed="")
+        task = bar.add_task(what, total=None, speed="", note="")
 
-        def show(done: int, total: int | None) -> None:
+        def show(done: int, total: int | None, note: str) -> None:
             speed = bar.tasks[0].finished_speed or bar.tasks[0].speed
             text = f"{speed:.1f}/s" if speed else ""
-            bar.update(task, completed=done, total=total, speed=text)
+            bar.update(task, completed=done, total=total, speed=text, note=note)
 
-        yield show
+        yield Bar(show)
 
 
-def _bar_of_a_notebook(what: str) -> Callable[[int, int | None], None]:
+def _bar_of_a_notebook(what: str) -> Callable[[int, int | None, str], None]:
     """The function that updates a bar in the output of a cell; rich's own needs ipywidgets."""
     from IPython.display import HTML, display
 
     shown = display(HTML(""), display_id=True)
     start, last = time.monotonic(), float("-inf")
 
-    def show(done: int, total: int | None) -> None:
+    def show(done: int, total: int | None, note: str) -> None:
         nonlocal last
         now = time.monotonic()
         if now - last < NOTEBOOK_INTERVAL and done != total:
@@ -64,6 +84,7 @@ def _bar_of_a_notebook(what: str) -> Callable[[int, int | None], None]:
         last = now
         speed = done / (now - start)
         text = f"{done} of {total or '?'} {html.escape(what)}, {speed:.1f}/s"
+        text += html.escape(f", {note}") if note else ""
         bar = f"<progress value={done} max={total}></progress> " if total else ""
         shown.update(HTML(bar + text))
 

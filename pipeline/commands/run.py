@@ -55,7 +55,7 @@ def run_configuration(path: Path, overrides: Sequence[str]) -> None:
     """Run a configuration file with overrides and print the results."""
     checked = config.load(path, overrides)
     with _terminal.progress() as show:
-        outcome = runner.run(checked, show)
+        outcome = runner.run(checked, show, show.note)
     print_report(outcome)
 
 

@@ -24,6 +24,7 @@ from pydantic_core import ErrorDetails
 
 from common.component import ArmConfig, ComponentConfig, EngineConfig, SinkConfig
 from common.errors import ConfigError, cut, shown
+from common.files import ELSEWHERE, is_address
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -118,10 +119,12 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
         raise ConfigError(_explain(error.errors()[0], model, key)) from error
     for name, value in checked:
         if isinstance(value, Path):
+            where = f"{key}.{name}".lstrip(".")
             try:
-                value.exists()
+                if not value.exists() and is_address(value):
+                    given = shown(str(settings.get(name, value)))
+                    raise ConfigError(f"{where}: {given} {ELSEWHERE}")
             except OSError as error:  # too long, or in a folder that can't be read
-                where = f"{key}.{name}".lstrip(".")
                 reason = f"can't be opened ({error.strerror})"
                 raise ConfigError(f"{where}: {shown(str(value))} {reason}") from error
     return checked

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from common.device import Dtype
-from common.files import expand
+from common.files import ELSEWHERE, expand, is_address
 from eval.masks import MEAN, REGIONS
 from pipeline.run_folder.names import PARTIAL_SUFFIX
 
@@ -37,6 +37,8 @@ class RunConfig(Section):
     def _expanded(cls, path: Path | None) -> Path | None:
         if path is None:
             return None
+        if is_address(path):
+            raise ValueError(ELSEWHERE)
         path = expand(path)
         try:
             path = path.resolve() if path.is_symlink() else path

@@ -19,6 +19,7 @@ from pipeline.run_folder.shard_folder import (
     try_pairs,
     try_path,
 )
+from pipeline.run_folder.state import Crew, write_crew
 from pipeline.shard import Shard
 
 LOOK_S = 1.0  # between two looks at the progress of the workers
@@ -76,8 +77,9 @@ class Dispatch:
 
     Attributes:
         done: By number of each shard that is done, what its `done.json` tells.
-        given_up: By number of each shard that failed each time, the last reason.
-        workers: How many workers there may be; 0 as long as none was needed.
+        given_up: By number of each shard that failed each time, the last reason; also of those that
+            the interrupted run left out.
+        crew: How many workers there are; None as long as none was needed.
     """
 
     def __init__(self, folder: Path, shards: Sequence[Shard], workers: Workers) -> None:
@@ -91,7 +93,8 @@ class Dispatch:
         self._folder, self._shards, self._workers = folder, shards, workers
         self.done: dict[int, dict[str, Any]] = {}
         self.given_up: dict[int, str] = {}
-        self.workers = 0
+        self.crew: Crew | None = None
+        self._failures = 0
         self._tries = Counter[int]()
         self._deaths = Counter[int]()  # of a slot, before it was ready
         self._running: dict[int, tuple[int, Path]] = {}  # by slot: the shard and its folder
@@ -103,7 +106,7 @@ class Dispatch:
         remove_tries(folder)
         for number in done_numbers(folder):
             self._accept(number)
-        self._waiting = deque(n for n in range(len(shards)) if n not in self.done)
+        self._waiting = deque(n for n in range(len(shards)) if n not in self.done | self.given_up)
 
     @property
     def over(self) -> bool:
@@ -126,8 +129,8 @@ class Dispatch:
         """
         if self.over:
             return
-        self.workers = self._workers.count
-        needed = min(self.workers, len(self._waiting) + len(self._running))
+        wanted = self._workers.count
+        needed = min(wanted, len(self._waiting) + len(self._running))
         for slot in range(needed):
             if slot not in self._started:
                 self._started.add(slot)
@@ -136,6 +139,10 @@ class Dispatch:
             self._give(self._idle.pop(), self._waiting.popleft())
         for event in self._workers.events(timeout_s):
             self._take(event)
+        crew = Crew(len(self._idle) + len(self._running), wanted, self._failures)
+        if crew != self.crew:
+            self.crew = crew
+            write_crew(self._folder, crew)
 
     def _give(self, slot: int, number: int) -> None:
         self._tries[number] += 1
@@ -155,6 +162,7 @@ class Dispatch:
             if not self._accept(number):
                 self._failed(number, event.reason or "its files are damaged")
         elif event.kind == "died":
+            self._failures += 1
             self._deaths[event.slot] += 1
             if self._deaths[event.slot] >= TRIES:
                 raise DeviceError(f"a worker died {TRIES} times while it started: {event.reason}")
@@ -166,12 +174,16 @@ class Dispatch:
         if about is None:
             remove_shard(path)
             return False
+        if "left_out" in about:
+            self.given_up[number] = about["left_out"]
+            return True
         self.done[number] = about
         self._pairs += about["pairs"]
         return True
 
     def _failed(self, number: int, reason: str) -> None:
         remove_tries(self._folder, number)
+        self._failures += 1
         name = f"shard {number} ({self._shards[number].name})"
         if self._tries[number] >= TRIES:
             self.given_up[number] = reason

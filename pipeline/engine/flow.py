@@ -17,6 +17,7 @@ from pipeline.interfaces import Source, Thread
 from pipeline.sources._prefetch import Prefetch
 
 PAIRS, BATCHES = 8, 2  # lengths of the queues
+DECODE = "decode"  # name of the thread that iterates the source
 CHECKPOINT = 16  # batches between checkpoints
 
 _T = TypeVar("_T")
@@ -67,7 +68,7 @@ class Flow:
         self._batch, self._done, self._shard = batch, done, shard
         self._source = source
         self._stages: dict[str, Prefetch[Any]] = {}
-        decoded = self._stage("decode", source, PAIRS, stop=source.stop)
+        decoded = self._stage(DECODE, source, PAIRS, stop=source.stop)
         prepared = self._stage("prepare", self._prepared(decoded), BATCHES)
         self._results = self._stage("compute", self._computed(prepared), BATCHES)
 

@@ -33,6 +33,8 @@ from pipeline.run_folder.folder import RunFolder, open_folder
 from pipeline.run_folder.names import RESULTS, TIMING
 from segmentation.segmenter import Segmenter
 
+Show = Callable[[Stream, int, int | None], None]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -51,7 +53,11 @@ class Outcome:
     timing: Mapping[str, Any]
 
 
-def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outcome:
+def run(
+    config: Config,
+    on_progress: Callable[[int, int | None], None],
+    on_workers: Callable[[str], None] | None = None,
+) -> Outcome:
     """Run a configuration.
 
     Checks the input before it makes the run folder. If the run fails later, finished pairs stay in
@@ -60,15 +66,22 @@ def run(config: Config, on_progress: Callable[[int, int | None], None]) -> Outco
     Args:
         config: What to run.
         on_progress: Called after each batch with the finished pairs and, if known, their number.
+        on_workers: Called before it with a line on the workers, where there are several.
 
     Raises:
         errors.IrvisError: An error in the user's input.
     """
+
+    def show(stream: Stream, pairs: int, total: int | None) -> None:
+        if on_workers is not None and stream.crew is not None:
+            on_workers(str(stream.crew))
+        on_progress(stream.progress(pairs), total)
+
     with computing_in(config.compute.threads), listening() as said:
-        return _run(config, on_progress, said)
+        return _run(config, show, said)
 
 
-def _run(config: Config, on_progress: Callable[[int, int | None], None], said: Said) -> Outcome:
+def _run(config: Config, show: Show, said: Said) -> Outcome:
     start = time.perf_counter()
     device = choose_device(config.compute.device)
     config, detector = build_detector(config, device)
@@ -106,7 +119,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
                 fail=policy == "fail",
             )
             with ended_by_interrupt(source):
-                summary, timing = job.work(on_progress, start)
+                summary, timing = job.work(show, start)
         except IrvisError as error:
             if folder.abandon():
                 raise
@@ -157,13 +170,11 @@ class _Job:
         self._identities = identities(config, detectors, segmenters)
         self._stages: dict[str, dict[str, float]] = {}
 
-    def work(
-        self, on_progress: Callable[[int, int | None], None], start: float
-    ) -> tuple[Summary, dict[str, Any]]:
+    def work(self, show: Show, start: float) -> tuple[Summary, dict[str, Any]]:
         """Process all pairs, evaluate and write ``timing.json``; returns the counts and the times.
 
         Args:
-            on_progress: The argument of ``run``.
+            show: Called after each batch with the finished pairs.
             start: ``time.perf_counter`` at the start of the run.
         """
         self._folder.check_inputs(self._inputs())
@@ -172,7 +183,7 @@ class _Job:
             sinks = [stack.enter_context(sink) for sink in self._build_sinks(context)]
             engine: Engine = self._config.engine.module.build(self._config.engine.config)
             stream = stack.enter_context(engine.open(self._task()))
-            number = self._write(stream, sinks, on_progress)
+            number = self._write(stream, sinks, show)
             if number == 0:
                 raise DataError(f"no pair could be processed; the first: {stream.first_reason}")
             summary = replace(stream.summary(), warnings=self._said.texts())
@@ -199,9 +210,7 @@ class _Job:
                 sink.publish(self._folder.final.name)
         return summary, timing
 
-    def _write(
-        self, stream: Stream, sinks: Sequence[Sink], on_progress: Callable[[int, int | None], None]
-    ) -> int:
+    def _write(self, stream: Stream, sinks: Sequence[Sink], show: Show) -> int:
         """Pass every result to every sink, with checkpoints; the number of pairs."""
         number, written = 0, Clock(torch.device("cpu"))
         begun = False
@@ -219,7 +228,7 @@ class _Job:
                 if results and batch % CHECKPOINT == 0:
                     self._checkpoint(sinks, number)
                     stream.written(number)
-            on_progress(stream.progress(number), self._source.count)
+            show(stream, number, self._source.count)
         with written.measure("write"):
             if number > self._folder.done:
                 self._checkpoint(sinks, number)

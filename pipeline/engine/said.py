@@ -30,6 +30,7 @@ class Said(logging.Handler):
         self._threads: dict[str, str] = {}  # name of the thread by text
         self._path: Path | None = None
         self._own = threading.current_thread().name
+        self._speaker = ""  # for whom the run's own thread speaks; it itself comes first
 
     def texts(self) -> tuple[str, ...]:
         """The warnings in their order, thread after thread: those of two threads race."""
@@ -62,8 +63,17 @@ class Said(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a warning."""
         thread = record.threadName or ""
-        # the run's own comes first
-        self._add(one_line(record.getMessage()), "" if thread == self._own else thread)
+        speaker = self._speaker if thread == self._own else thread
+        self._add(one_line(record.getMessage()), speaker)
+
+    @contextmanager
+    def speaking_as(self, thread: str) -> Iterator[None]:
+        """Order what the run's own thread says in the block as if another one said it."""
+        self._speaker = thread
+        try:
+            yield
+        finally:
+            self._speaker = ""
 
     def _add(self, text: str, thread: str) -> None:
         if text not in self._threads and len(self._threads) < _MOST:

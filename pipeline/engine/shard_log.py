@@ -76,6 +76,11 @@ class ShardLog:
                 self._file.close()
 
 
+def has_images(folder: Path, kept: Kept) -> bool:
+    """Whether a shard has the images that are to be kept."""
+    return all((folder / IMAGES / name).is_dir() for name in (*kept.arms, *_frames(kept)))
+
+
 def read_log(folder: Path, first: int, done: int, kept: Kept) -> Iterator[Done]:
     """The results of a shard, batch by batch; without images but for those that were kept.
 

@@ -11,15 +11,23 @@ from common.errors import DataError
 from common.files import load_json
 from pipeline.engine.admission import Admission
 from pipeline.engine.dispatch import Dispatch, Workers
-from pipeline.engine.flow import Done
+from pipeline.engine.flow import DECODE, Done
 from pipeline.engine.ledger import Ledger
-from pipeline.engine.shard_log import IMAGES, Kept, read_log
+from pipeline.engine.shard_log import IMAGES, Kept, has_images, read_log
 from pipeline.engine.shard_worker import OUTCOME
 from pipeline.engine.stream import Stream, Task
 from pipeline.frames import BadPair
 from pipeline.interfaces import Summary
 from pipeline.run_folder.names import LEDGER
-from pipeline.run_folder.shard_folder import shard_path, write_plan
+from pipeline.run_folder.shard_folder import (
+    done_numbers,
+    leave_out,
+    remove_shard,
+    shard_pairs,
+    shard_path,
+    write_plan,
+)
+from pipeline.run_folder.state import Crew
 from pipeline.shard import Shard
 
 WAIT_S = 0.5  # between two looks at what the workers do
@@ -38,6 +46,7 @@ class Sharded(Stream):
         self._folder = task.folder.path
         self._shards = task.source.shards(task.shard)
         write_plan(self._folder, self._shards)
+        self._remove_without_images()
         self._processes = workers
         self._dispatch = Dispatch(self._folder, self._shards, workers)
         self._ledger = Ledger(self._folder / LEDGER)
@@ -49,6 +58,15 @@ class Sharded(Stream):
         self._observed: list[Any] = []
         self._ends: dict[int, int] = {}  # by shard that was handed out: the number after its last
 
+    def _remove_without_images(self) -> None:
+        """Remove shards that sinks need but that were done for others, or whose images are gone."""
+        end = 0
+        for number in done_numbers(self._folder):
+            path, pairs = shard_path(self._folder, number), shard_pairs(self._folder, number)
+            end += pairs
+            if pairs and end > self._task.folder.done and not has_images(path, self._kept):
+                remove_shard(path)
+
     def __iter__(self) -> Iterator[Done]:
         pairs = 0
         for number, shard in enumerate(self._shards):
@@ -57,15 +75,15 @@ class Sharded(Stream):
                 yield Done(pairs, [])
             if number in self._dispatch.given_up:
                 yield from self._give_up(number, shard, pairs)
-                continue
-            path = shard_path(self._folder, number)
-            for done in read_log(path, pairs, self._task.folder.done, self._kept):
-                pairs = done.pairs
-                yield done
-                self._dispatch.step(0)
-            self._add(path)
-            self._ends[number] = pairs
-        self._task.source.conclude(self._observed)
+            else:
+                path = shard_path(self._folder, number)
+                for done in read_log(path, pairs, self._task.folder.done, self._kept):
+                    pairs = done.pairs
+                    yield done
+                    self._dispatch.step(0)
+                self._add(path)
+                self._ends[number] = pairs
+            self._conclude(number)
         if pairs < self._task.folder.done:
             raise DataError("run.resume: the source has fewer pairs than before; start a new run")
 
@@ -77,6 +95,14 @@ class Sharded(Stream):
         self._ledger.append(path / LEDGER, outcome["frames"])
         self._task.said.add((thread, text) for thread, text in outcome["said"])
 
+    def _conclude(self, number: int) -> None:
+        """After the last shard of a recording or folder: let it warn, as its decoding would."""
+        of_next = [shard.recording for shard in self._shards[number + 1 : number + 2]]
+        if self._shards[number].recording not in of_next:
+            with self._task.said.speaking_as(DECODE):
+                self._task.source.conclude(self._observed)
+            self._observed.clear()
+
     def _give_up(self, number: int, shard: Shard, pairs: int) -> Iterator[Done]:
         """Leave a shard out, or end the run when all others are done.
 
@@ -84,7 +110,8 @@ class Sharded(Stream):
             DataError: ``run.on_bad_shard`` is `fail`.
         """
         reason = f"{shard.name}: no worker could finish them: {self._dispatch.given_up[number]}"
-        if self._task.config.run.on_bad_shard == "fail":
+        left_out = shard_path(self._folder, number).is_dir()  # by the interrupted run
+        if self._task.config.run.on_bad_shard == "fail" and not left_out:
             while not self._dispatch.over:
                 self._dispatch.step(WAIT_S)
                 yield Done(pairs, [])
@@ -92,6 +119,8 @@ class Sharded(Stream):
                 f"{reason}; all other shards are done: run.resume=true tries this one again, with "
                 "run.on_bad_shard=skip it is left out"
             )
+        if not left_out:
+            leave_out(self._folder, number, self._dispatch.given_up[number])
         keys = self._task.source.shard(shard).keys
         bad = (BadPair(key, reason) for key in ([shard.name] if keys is None else keys))
         list(self._admission.admit(bad))
@@ -108,9 +137,9 @@ class Sharded(Stream):
         return max(pairs, self._dispatch.pairs())
 
     @property
-    def workers(self) -> int:
-        """How many processes compute."""
-        return self._dispatch.workers
+    def crew(self) -> Crew | None:
+        """The workers; None if all shards were done before."""
+        return self._dispatch.crew
 
     @property
     def first_reason(self) -> str:

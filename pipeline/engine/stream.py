@@ -12,6 +12,7 @@ from pipeline.engine.said import Said
 from pipeline.geometry.registration import Register
 from pipeline.interfaces import Source, Summary
 from pipeline.run_folder.folder import RunFolder
+from pipeline.run_folder.state import Crew
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,8 +58,8 @@ class Stream:
         return pairs
 
     @property
-    def workers(self) -> int | None:
-        """How many processes compute; None for this one."""
+    def crew(self) -> Crew | None:
+        """The processes that compute; None for this one alone."""
         return None
 
     @property

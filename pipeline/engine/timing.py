@@ -42,7 +42,7 @@ def describe_timing(
         "machine": {
             "device": _name(device),
             "threads": torch.get_num_threads(),
-            **({} if stream.workers is None else {"workers": stream.workers}),
+            **({} if stream.crew is None else {"workers": stream.crew.wanted}),
         },
     }
 

@@ -29,6 +29,7 @@ from pipeline.run_folder.names import (
     PARTIAL_SUFFIX,
     PROGRESS,
     SAID,
+    WORKERS,
     detections_file,
 )
 from pipeline.run_folder.shard_folder import PLAN, SHARDS, done_numbers
@@ -100,14 +101,14 @@ class RunFolder:
         """Remove the files of a partial folder, and give the folder its final name."""
         if os.path.lexists(self.final):
             self.final.rmdir()  # run.dir may exist, empty
-        if (self.path / SHARDS).is_dir():
-            shutil.rmtree(self.path / SHARDS)
-        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID, PLAN):
+        for name in (PROGRESS, LOCK, PAIR_LOG, INPUTS, SAID, PLAN, WORKERS):
             (self.path / name).unlink(missing_ok=True)
         for path in self.path.glob(detections_file("*")):
             path.unlink()
         self.path.rename(self.final)
         self.lock.release()
+        # last, since it takes long where there are many: a run that is killed here is complete
+        shutil.rmtree(self.final / SHARDS, ignore_errors=True)
 
     def abandon(self) -> bool:
         """Remove the folder if this run made it and finished nothing; return whether it did."""

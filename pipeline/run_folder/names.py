@@ -26,6 +26,7 @@ PROGRESS = "progress.log"  # numbers of pairs that all sinks have written
 LOCK = "lock"
 INPUTS = "inputs.json"  # hashes of weights and calibration
 SAID = "said.json"  # what the source warned of
+WORKERS = "workers.json"  # what a run with several workers has of them
 
 PAIRS = "pairs"  # folder of the pictures of `irvis show`
 SWEEP = "sweep.csv"  # in the folder of a sweep, beside its runs

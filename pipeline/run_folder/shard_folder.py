@@ -96,6 +96,18 @@ def finish(path: Path, final: Path, about: dict[str, Any]) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
+def leave_out(folder: Path, number: int, reason: str) -> None:
+    """Finish a shard without pairs: a resumed run, which has pairs after it, never tries it again.
+
+    Raises:
+        DataError: It can't be written.
+    """
+    path = try_path(folder, number, "left_out")
+    with writing(path):
+        path.mkdir(exist_ok=True)
+    finish(path, shard_path(folder, number), {"pairs": 0, "left_out": reason})
+
+
 def read_done(path: Path) -> dict[str, Any] | None:
     """What `done.json` of a shard tells, if it and all files that it names are whole.
 

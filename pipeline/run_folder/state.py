@@ -1,17 +1,51 @@
 """How far a run has come that isn't finished."""
 
 import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
-from pipeline.run_folder.names import LOCK, PARTIAL_SUFFIX, PROGRESS
+from common.errors import DataError
+from common.files import MEGABYTE, load_json, write_json
+from pipeline.run_folder.names import LOCK, PARTIAL_SUFFIX, PROGRESS, WORKERS
 from pipeline.run_folder.shard_folder import (
     done_numbers,
     read_plan,
     running_pairs,
     shard_pairs,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """The workers of a run that goes on.
+
+    Attributes:
+        ready: How many have started.
+        wanted: How many there are to be.
+        failures: Tries of shards that failed, and workers that died while they started.
+    """
+
+    ready: int
+    wanted: int
+    failures: int
+
+    def __str__(self) -> str:
+        return f"{self.ready} of {self.wanted} workers, failures: {self.failures}"
+
+
+_Crew = TypeAdapter(Crew)
+
+
+def write_crew(partial: Path, crew: Crew) -> None:
+    """Write what ``state`` tells of a run's workers.
+
+    Raises:
+        DataError: It can't be written.
+    """
+    write_json(partial / WORKERS, asdict(crew))
 
 
 def state(folder: Path) -> str | None:
@@ -37,7 +71,17 @@ def state(folder: Path) -> str | None:
     if going:
         running = running_pairs(partial)
         text += f", {len(running)} in work ({sum(running)} pairs)"
+        if (crew := _crew(partial)) is not None:
+            text += f" by {crew}"
     return f"{partial}: {verb}; {text}, {pairs} pairs are written"
+
+
+def _crew(partial: Path) -> Crew | None:
+    """None before a run has started workers."""
+    try:
+        return _Crew.validate_python(load_json(partial / WORKERS, MEGABYTE))
+    except (DataError, ValidationError):
+        return None
 
 
 def done_pairs(partial: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from common.errors import DataError, IrvisError
-from common.files import MEGABYTE, expand, load_yaml, read_text
+from common.files import MEGABYTE, expand, is_address, load_yaml, read_text
 from pipeline.config import components
 from pipeline.config.components import Component
 from pipeline.config.overrides import apply_override
@@ -50,7 +50,8 @@ def _settings(name: str, row: Mapping[str, Any], folder: Path) -> dict[str, Any]
     fields = components.module_of("source", str(row["kind"]), name).Config.model_fields
     for key, field in fields.items():
         value = settings.get(key)
-        if isinstance(value, str) and "Path" in str(field.annotation):
+        is_path = isinstance(value, str) and "Path" in str(field.annotation)
+        if is_path and not is_address(value):
             settings[key] = str(folder / expand(value))
     return settings
 

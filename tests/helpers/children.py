@@ -72,11 +72,11 @@ def irvis(arguments, errors, pairs, begun):
 
     @contextmanager
     def progress(what="pairs"):
-        def show(done, total):
+        def show(done, total, note):
             if done >= pairs:
                 begun.set()
 
-        yield show
+        yield _terminal.Bar(show)
 
     _terminal.progress = progress
     runner.CHECKPOINT, toy_recording.PAUSE_S = 1, 0.05

@@ -3,7 +3,9 @@
 It is `compute.engine.kind: tests.helpers.workers`. Which shards fail, and how, is in ``SCRIPT``.
 """
 
+import logging
 from collections import defaultdict, deque
+from contextlib import contextmanager
 from pathlib import Path
 
 from common.component import EngineConfig
@@ -28,6 +30,17 @@ def build(config):
     return Engine(config)
 
 
+@contextmanager
+def unheard():
+    """Keep warnings from the run, as in another process."""
+    logger = logging.getLogger("pipeline")
+    handlers, logger.handlers = logger.handlers, []
+    try:
+        yield
+    finally:
+        logger.handlers = handlers
+
+
 class Engine:
     def __init__(self, config):
         self._config = config
@@ -44,7 +57,8 @@ class Hands:
 
     def start(self, slot):
         self._workers[slot] = Worker(self._order)
-        assert self._workers[slot].prepare()["problem"] == ""
+        with unheard():
+            assert self._workers[slot].prepare()["problem"] == ""
         self._events.append(Event(slot, "ready"))
 
     def give(self, slot, shard, path, final):
@@ -58,7 +72,8 @@ class Hands:
             (path / "results.arrow").write_bytes(b"half a file")
             self._die(slot)
             return
-        reason = self._workers[slot].work(shard, str(path), str(final))
+        with unheard():
+            reason = self._workers[slot].work(shard, str(path), str(final))
         if not reason:
             COMPUTED.append(number)
         if plan == "dies after":

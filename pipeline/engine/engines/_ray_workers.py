@@ -100,15 +100,13 @@ class RayWorkers:
         slot, prepared = self._results.pop(result)
         try:
             value = ray.get(result)
-        except ray.exceptions.RayActorError as error:
-            del self._actors[slot]
-            short = "low on memory" in str(error)  # as Ray says it, among much else
-            why = "memory of its node is short" if short else "killed, out of memory or crashed"
-            return Event(slot, "died", f"its worker died ({why})")
         except ray.exceptions.RayTaskError as error:
             # a bug, or a node without the project: its traceback is long, its end says what it is
             lines = str(error).strip().splitlines()
             return Event(slot, "ended", one_line(lines[-1]) if lines else "an unknown error")
+        except ray.exceptions.RayError as error:
+            del self._actors[slot]
+            return Event(slot, "died", f"its worker died ({why_died(error)})")
         if prepared:
             return Event(slot, "ended", value)
         check_node(value, mixed=self._mixed, said=self._said)
@@ -162,6 +160,8 @@ class RayWorkers:
 def start(cores: int) -> None:
     """Start Ray on this machine, where no other machine can reach it, for so many cores."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its makers
+    # else other programs would come before its workers, as they don't in one process
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  (as Ray spells it)
     ray.init(
         address="local",
         num_cpus=cores,
@@ -184,6 +184,16 @@ def reach(address: str) -> None:
         socket.create_connection((host, int(port)), REACHED_S).close()
     except (OSError, OverflowError) as error:
         raise _unreachable(address, str(error)) from error
+
+
+def why_died(error: Exception) -> str:
+    """Why an actor died, as far as Ray knows."""
+    text = str(error)
+    if "low on memory" in text:  # as Ray says it, among much else
+        return "memory of its node is short"
+    if "creation task" in text or not isinstance(error, ray.exceptions.RayActorError):
+        return _reason(error)  # an exception: of a node without the project, or of Ray itself
+    return "killed, out of memory or crashed"
 
 
 def _unreachable(address: str, reason: str) -> ConfigError:

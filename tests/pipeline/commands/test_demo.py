@@ -25,7 +25,7 @@ def typed(monkeypatch, capsys):
     """The configuration that a command line would run."""
     runs = []
 
-    def run(checked, on_progress):
+    def run(checked, on_progress, on_workers):
         runs.append(checked)
         raise DataError("not run")
 

@@ -156,6 +156,16 @@ def test_a_path_that_no_system_takes_is_refused(path):
         components.load("source", {"kind": "image_folder", "ir": "a", "vis": path}, "source")
 
 
+def test_an_address_where_a_path_is_wanted_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    told = r"'s3://season/msrs' is an address, but .* mount its bucket \(docs/cluster\.md\)"
+    settings = {"kind": "msrs", "root": "s3://season/msrs"}
+    with pytest.raises(ConfigError, match=rf"^source\.root: {told}"):
+        components.load("source", settings, "source")
+    (tmp_path / "s3:" / "season" / "msrs").mkdir(parents=True)  # then it is no address
+    components.load("source", settings, "source")
+
+
 def test_a_kind_that_is_too_long_for_a_file_is_unknown():
     with pytest.raises(ConfigError, match=r"arms\.a\.kind: unknown 'x"):
         components.load("arms", {"kind": "x" * 5000}, "arms.a")

@@ -54,6 +54,7 @@ def test_preset_sets_the_detector_and_the_file_overrides_it(settings):
         ("run.name=../x", r"run\.name"),
         ("run.name=x.partial", r"run\.name: must not end with \.partial"),
         ("run.dir=/", r"run\.dir: must name a folder"),
+        ("run.dir=s3://a/b", r"run\.dir: is an address, .* mount its bucket .*, not 's3://a/b'"),
         ("run.dir=.", r"run\.dir: must name a folder"),
         (f"run.dir={'x' * 500}", r"run\.dir: can be no folder"),
         ("run.name=2024-13-45", "is not a YAML value"),

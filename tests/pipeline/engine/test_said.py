@@ -57,6 +57,16 @@ def test_each_text_once_and_the_runs_own_thread_first():
     assert said.texts() == ("a start", "frame 1")
 
 
+def test_what_the_runs_own_thread_says_for_another_is_in_its_place():
+    with listening() as said:
+        said.add([("decode", "one"), ("decode ir", "four")])
+        with said.speaking_as("decode"):
+            SOURCE.warning("two")
+        SOURCE.warning("zero")
+        said.add([("decode", "three")])
+    assert said.texts() == ("zero", "one", "two", "three", "four")
+
+
 def test_those_of_the_interrupted_run_come_first(tmp_path):
     with listening() as said:
         SOURCE.warning("before")

@@ -9,14 +9,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from common.errors import ConfigError, DataError, DeviceError
+from pipeline.config import config
+from pipeline.engine import runner
 from pipeline.engine.dispatch import Dispatch, Event
 from pipeline.engine.engines import ray as ray_engine
 from pipeline.run_folder.shard_folder import write_plan
 from pipeline.shard import Shard
 from tests.helpers import toys, workers
-from tests.helpers.runs import execute, files, read_csv, read_json, silent
-
-ENGINE = {"kind": "tests.helpers.workers"}
+from tests.helpers.runs import read_csv, read_json, silent
+from tests.helpers.sharded import ENGINE, SINKS, run, same
 
 
 @pytest.fixture(autouse=True)
@@ -25,32 +26,9 @@ def no_script():
     workers.COMPUTED.clear()
 
 
-def run(folder, root, engine=None, progress=silent, **more):
-    compute = {"device": "cpu", "batch": 2, "engine": {"shard": 4, **(engine or {})}}
-    run = {"dir": str(folder), **more.pop("run", {})}
-    return execute({**toys.settings(root, **more), "compute": compute, "run": run}, progress)
-
-
-def same(one, other):
-    """All files but the configuration, which names the engine, and the times are the same."""
-    a, b = files(one), files(other)
-    assert a.keys() == b.keys()
-    assert [name for name in a if a[name] != b[name] and name != "config.yaml"] == []
-
-
 @pytest.fixture(scope="module")
 def ten(tmp_path_factory):
     return toys.write_pairs(tmp_path_factory.mktemp("ten") / "pairs", 10)
-
-
-SINKS = {
-    "results": {"kind": "results"},
-    "lines": {"kind": "jsonl"},
-    "table": {"kind": "parquet"},
-    "pictures": {"kind": "images", "arms": ["fused"]},
-    "film": {"kind": "video"},
-    "tracks": {"kind": "mot"},
-}
 
 
 def test_every_sink_writes_the_same_bytes(ten, tmp_path):
@@ -138,57 +116,16 @@ def test_a_worker_that_dies_while_it_starts_ends_the_run(tmp_path):
         dispatch.step(0)
 
 
-def test_a_damaged_shard_of_an_interrupted_run_is_computed_again(ten, tmp_path):
-    workers.SCRIPT[2].extend(["fails"] * 3)
-    with pytest.raises(DataError):
-        run(tmp_path / "run", ten, ENGINE)
-    log = tmp_path / "run.partial" / "shards" / "000001" / "results.arrow"
-    log.write_bytes(log.read_bytes()[:-9])
-    there = run(tmp_path / "run", ten, ENGINE, run={"resume": True})
-    assert sorted(workers.COMPUTED) == [0, 1, 1, 2]
-    assert there.timing["machine"]["workers"] == 2
-    same(run(tmp_path / "here", ten).folder, there.folder)
-
-
-@pytest.mark.parametrize("first", [{}, ENGINE])
-@pytest.mark.usefixtures("frequent_checkpoints")
-def test_a_run_goes_on_with_another_engine(ten, tmp_path, first):
-    """The films too, whose parts end at checkpoints."""
-
-    def stop(done, total):
-        if done >= 6:
-            raise KeyboardInterrupt
-
-    sinks = {**SINKS, "tracks": None}
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run", ten, first, sinks=sinks, progress=stop)
-    last = {} if first else ENGINE
-    there = run(tmp_path / "run", ten, last, sinks=sinks, run={"resume": True})
-    same(run(tmp_path / "here", ten, sinks=sinks).folder, there.folder)
-
-
-def test_another_source_than_before(ten, tmp_path):
-    workers.SCRIPT[1].extend(["fails"] * 3)
-    root = toys.write_pairs(tmp_path / "pairs", 10)
-    with pytest.raises(DataError):
-        run(tmp_path / "run", root, ENGINE)
-    for name in ("ir", "vi"):
-        (root / name / "000.png").rename(root / name / "000a.png")
-    with pytest.raises(ConfigError, match="source has changed since the run began"):
-        run(tmp_path / "run", root, ENGINE, run={"resume": True})
-
-
-def test_two_drivers_in_one_folder(ten, tmp_path):
+def test_the_run_tells_of_its_workers_and_failures(ten, tmp_path):
+    workers.SCRIPT[1].extend(["fails", "dies before"])
     told = []
-
-    def another(done, total):
-        if not told:
-            with pytest.raises(ConfigError, match="is still going on") as error:
-                run(tmp_path / "run", ten, ENGINE, run={"resume": True})
-            told.append(error)
-
-    run(tmp_path / "run", ten, ENGINE, progress=another)
-    assert told
+    compute = {"device": "cpu", "batch": 2, "engine": {**ENGINE, "shard": 4}}
+    checked = config.check(toys.settings(ten, compute=compute, run={"dir": str(tmp_path / "run")}))
+    folder = runner.run(checked, silent, told.append).folder
+    assert told[0] == "1 of 2 workers, failures: 0"  # the other one has not begun
+    assert "2 of 2 workers, failures: 1" in told
+    assert told[-1] == "1 of 2 workers, failures: 2"  # one died, one is enough for what is left
+    assert not (folder / "workers.json").exists()
 
 
 def test_bad_pairs_and_sizes_keep_their_batches(tmp_path):

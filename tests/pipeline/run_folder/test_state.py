@@ -22,8 +22,12 @@ def test_a_run_of_shards_while_it_goes_on_and_when_it_was_interrupted(tmp_path, 
     with pytest.raises(DataError, match="no worker could finish"):
         execute(settings, lambda done, total: told.append(state(folder)))
     partial = f"{folder}.partial"
-    assert f"{partial}: is going on; 1 of 3 shards done (4 pairs), 0 in work (0 pairs)," in str(
+    assert f"{partial}: is going on; 1 of 3 shards done (4 pairs), 0 in work (0 pairs) by " in str(
         told
+    )
+    assert told[-1] == (
+        f"{partial}: is going on; 2 of 3 shards done (8 pairs), 0 in work (0 pairs) by 2 of 2 "
+        "workers, failures: 2, 0 pairs are written"
     )
     show.print_report(folder)
     expected = (

@@ -6,6 +6,7 @@ from itertools import pairwise
 import av
 import pytest
 import yaml
+from PIL import Image, ImageOps
 
 from common.errors import DataError
 from tests.helpers import toys, workers
@@ -95,6 +96,24 @@ def test_shards_of_a_collection_have_the_same_bytes(drives, tmp_path):
     assert here.summary == there.summary
 
 
+def test_warnings_that_need_all_stills_are_where_one_process_has_them(tmp_path):
+    """After those of the recording before them, and before those of the next one."""
+    toys.write_pairs(tmp_path / "stills", 5, labels=False)
+    for path in (tmp_path / "stills" / "ir").iterdir():
+        ImageOps.colorize(Image.open(path), "black", "red").save(path)
+    path = table(
+        tmp_path,
+        {"name": "monday", "kind": TOY, "frames": 5, "ir": {"missing": [1]}},
+        {"name": "stills", "kind": "msrs", "root": "stills"},
+        {"name": "tuesday", "kind": TOY, "frames": 7, "ir": {"missing": [1, 2]}},
+    )
+    here = run(tmp_path / "here", path)
+    there = run(tmp_path / "there", path, {"kind": "tests.helpers.workers"})
+    same(here, there)
+    said = [text.partition(" ")[0] for text in here.results["warnings"][-3:]]
+    assert said == ["1", f"{tmp_path / 'stills' / 'ir' / '000.png'}:", "2"]
+
+
 def test_tracks_and_films_begin_anew_with_each_recording(drives, tmp_path):
     outcome = run(tmp_path / "all", drives, sinks=SINKS)
     keys = [image["key"] for image in read_json(outcome.folder / "ground_truth.json")["images"]]
@@ -136,6 +155,7 @@ def test_labelled_folders_are_counted_together(tmp_path):
             r"table\.csv:2: unknown key a\.rot; did you mean 'root'",
         ),
         ("name,kind,root\na,msrs,a,b\n", r"table\.csv:2: has 4 cells, the header 3"),
+        ("name,kind,root\na,msrs,s3://a/b\n", r"table\.csv:2: a\.root: 's3://a/b' is an address"),
         ("name,kind,table\na,collection,a\n", "a collection can't be in another one"),
         ("name,kind,root\na,msrs,nowhere\n", r"a: source\.root: .*nowhere is no folder"),
         ("name,kind,root\na,msrs,a\nb,msrs,b\n", "must have labels or none"),

@@ -85,6 +85,18 @@ def test_no_room_for_a_worker(cluster, ten, tmp_path):
         run(tmp_path / "there", ten, {**RAY, "gpus": 1})
 
 
+def test_why_an_actor_died():
+    errors = ray.exceptions
+    of_node = errors.ActorDiedError.from_task_error  # what its creation raised
+    text = "Traceback:\n  import pipeline\nModuleNotFoundError: No module named 'pipeline'"
+    cause = errors.RayTaskError("Worker.__init__", text, ModuleNotFoundError())
+    assert (
+        _ray_workers.why_died(of_node(cause)) == "ModuleNotFoundError: No module named 'pipeline'"
+    )
+    assert _ray_workers.why_died(errors.RaySystemError("the disk is full")).endswith("disk is full")
+    assert _ray_workers.why_died(errors.ActorDiedError()) == "killed, out of memory or crashed"
+
+
 def free_port():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
