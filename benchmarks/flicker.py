@@ -44,7 +44,7 @@ def main():
     fusers = {name: kind.build(kind.Config()) for name, kind in PLAIN.items()}
     fusers |= {name: kind.build(kind.Config(weights=name)) for name, kind in TRAINED.items()}
     arms = {n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()}
-    compute = Compute(arms, None, device=device, batch=1)
+    compute = Compute(arms, {}, device=device, batch=1)
     levels = {name: [] for name in arms}
     with video.build(video.Config(ir=arguments.ir, vis=arguments.vis)) as source:
         for pair in source:

@@ -60,7 +60,9 @@ def alone(frames: int, folder: Path) -> dict[str, float]:
     device = choose_device(checked.compute.device)
     detector = checked.detector.module.build(checked.detector.config, device=device)
     arms = build_arms(checked, device)
-    compute = Compute(arms, detector, device=device, batch=checked.compute.batch)
+    compute = Compute(
+        arms, dict.fromkeys(arms, detector), device=device, batch=checked.compute.batch
+    )
     with checked.source.module.build(checked.source.config, detector.names) as source:
         decode, pairs = timed(lambda: list(source))
         with Ledger(folder / LEDGER) as ledger:

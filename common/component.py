@@ -5,7 +5,7 @@ pydantic model is a valid `Config` too and gets the defaults.
 """
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,11 +45,17 @@ class ArmConfig(ComponentConfig):
             ``interfaces.Arm`` with ``check`` and ``read``.
         pointwise: Whether each pixel of its image depends on that pixel of the pair alone; large
             images are fused in bands of rows then.
+        channels: Of its image; one of six can't be shown, only detected in.
     """
 
     modality: ClassVar[Modality | None] = None
     reads_images: ClassVar[bool] = False
     pointwise: ClassVar[bool] = False
+    channels: ClassVar[int] = 3
+
+    detector: dict[str, Any] | None = Field(
+        None, description="settings of a detector of the arm's own, over those of `detector`"
+    )
 
     def merged_arms(self) -> tuple[str, ...]:
         """The arms whose detections it merges; then its ``build`` returns an arm with ``merge``."""
@@ -67,6 +73,11 @@ class ArmConfig(ComponentConfig):
     def has_image(self) -> bool:
         """Whether it has an image for the detector; an arm that merges others has none."""
         return not self.merged_arms()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether it has an image that can be shown, measured and saved."""
+        return self.has_image and self.channels == 3
 
 
 class EngineConfig(ComponentConfig):

@@ -26,14 +26,25 @@ class AnchorHead(nn.Module):
         self.register_buffer("anchors", torch.zeros(shape))  # in strides
         self.strides = [8 * 2**level for level in range(len(channels))]
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N]."""
+    def logits(self, features: list[Tensor]) -> list[Tensor]:
+        """Compute t of feature maps [B, C_i, h_i, w_i]: one [B, A, 5 + classes, h_i, w_i] each."""
+        return [
+            conv(feature).unflatten(1, (ANCHORS, self.outputs))
+            for feature, conv in zip(features, self.m, strict=True)
+        ]
+
+    def forward(self, features: list[Tensor]) -> Tensor | list[Tensor]:
+        """Decode feature maps [B, C_i, h_i, w_i] into [B, 4 + classes, N]; ``logits`` in training.
+
+        The package's heads likewise return in training what their loss needs.
+        """
+        levels = self.logits(features)
+        if self.training:
+            return levels
         decoded = []
-        for feature, conv, anchors, stride in zip(
-            features, self.m, self.anchors, self.strides, strict=True
-        ):
-            batch, _, h, w = feature.shape
-            s = conv(feature).sigmoid().view(batch, -1, self.outputs, h, w)  # [B, A, 5+K, h, w]
+        for level, anchors, stride in zip(levels, self.anchors, self.strides, strict=True):
+            s = level.sigmoid()  # [B, A, 5+K, h, w]
+            h, w = s.shape[-2:]
             y, x = torch.meshgrid(
                 torch.arange(h, device=s.device), torch.arange(w, device=s.device), indexing="ij"
             )
@@ -41,6 +52,6 @@ class AnchorHead(nn.Module):
             centre = (2 * s[:, :, :2] - 0.5 + cell) * stride  # [B, A, 2, h, w]
             size = (2 * s[:, :, 2:4]) ** 2 * (anchors * stride)[:, :, None, None]
             score = s[:, :, 4:5] * s[:, :, 5:]  # [B, A, K, h, w]
-            level = torch.cat((centre, size, score), 2)  # [B, A, 4+K, h, w]
-            decoded.append(level.movedim(2, 1).flatten(2))  # [B, 4+K, A*h*w]
+            boxes = torch.cat((centre, size, score), 2)  # [B, A, 4+K, h, w]
+            decoded.append(boxes.movedim(2, 1).flatten(2))  # [B, 4+K, A*h*w]
         return torch.cat(decoded, 2)

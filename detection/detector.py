@@ -9,7 +9,10 @@ from detection.boxes import Detections
 
 
 class Detector(Protocol):
-    """Finds objects in a batch of images."""
+    """Finds objects in a batch of images.
+
+    One whose attribute ``channels`` is 6 takes two stacked images of three channels.
+    """
 
     @property
     def names(self) -> Mapping[int, str]:

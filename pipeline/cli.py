@@ -34,6 +34,7 @@ COMMANDS = {  # each is a module of pipeline.commands
     "evaluate": "score COCO predictions made by any program",
     "masks": "score segmentation masks made by any program",
     "train": "train the fuser on pairs of images and recordings",
+    "finetune": "train a detector on each arm's images, and score them all",
     "quality": "measure fused images made by any program",
     "calibrate": "estimate the registration of two cameras",
     "download": "download known weights, checked by sha256",

@@ -22,7 +22,7 @@ from fusion.fusers import average, ir_only, vis_only
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms import late
 from pipeline.arms._fuser import FuserArm
-from pipeline.config.config import DETECTOR_SETTINGS
+from pipeline.config.detectors import DETECTOR_SETTINGS
 from pipeline.engine.compute import Compute
 from pipeline.frames import Frame, FramePair, Item
 from training import config
@@ -61,7 +61,7 @@ def main():
         n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()
     }
     arms["late"] = late.LateArm(late.Config())
-    compute = Compute(arms, detector, device=device, batch=1)
+    compute = Compute(arms, dict.fromkeys(arms, detector), device=device, batch=1)
     detections, truth = {name: [] for name in arms}, []
     overrides = [f"detectors.yolov5s.weights={arguments.detector}"]
     for item in labelled(overrides):

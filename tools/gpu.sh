@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Runs tests, benchmarks and training on a machine with a GPU, without network:
 #
-#     tools/gpu.sh [tests] [speed] [train] [key=value ...]
+#     tools/gpu.sh [tests] [speed] [train] [finetune] [key=value ...]
 #
 # It needs the checkout's files and the folder made by tools/gpu_pack.sh; see docs/training.md.
-# Without named steps all three run; a failed step does not stop the next.
+# Without named steps the first three run; a failed step does not stop the next.
 #
 #     tests  the tests that need a GPU, one file at a time      at most a fifth of the time
 #     speed  fusers, scan, detector, pipeline; on GPU and CPU   at most a third
 #     train  as many steps as fit                               the rest
+#     finetune  the detector on each arm's images, 3 seeds      the rest
 #
-# key=value overrides the packed configuration and RECIPE below. If Triton's scan fails its tests,
+# key=value overrides the packed configuration and RECIPE below, with finetune configs/finetune.yaml. If Triton's scan fails its tests,
 # training uses the slower reference, and the log says so.
 #
 #     IRVIS_GPU_SECONDS  total time, default 520
@@ -31,9 +32,10 @@ steps=()
 overrides=()
 for word in "$@"; do
     case $word in
-        tests | speed | train) steps+=("$word") ;;
+        tests | speed | train | finetune) steps+=("$word") ;;
         *=*) overrides+=("$word") ;;
-        *) echo "tools/gpu.sh: $word is neither tests, speed, train nor key=value" >&2; exit 2 ;;
+        *) echo "tools/gpu.sh: $word is neither tests, speed, train, finetune nor key=value" >&2
+            exit 2 ;;
     esac
 done
 [[ ${#steps[@]} -gt 0 ]] || steps=(tests speed train)
@@ -115,6 +117,25 @@ step_train() {
     local code=$?
     tail -n 25 "$out/train.log"
     [[ ! -f $out/scores.csv ]] || cat "$out/scores.csv"
+    return "$code"
+}
+
+# on the labelled ones of the packed pairs, scored on the packed dev set
+step_finetune() {
+    local work source folder=() code=0
+    work=$(mktemp -d)
+    for source in roadscene flir; do
+        for part in ir vis labels; do
+            folder+=("data.sources.$source.$part=$pack/sources/$source/$part")
+        done
+        folder+=("data.sources.$source.exclude_last=0" "data.sources.$source.stems_are_ids=true")
+    done
+    irvis finetune "$(left)" finetune configs/finetune.yaml "run.dir=$work/finetune" \
+        "data.cache=$work/cache" "data.held_out={}" "source.root=$pack/sets/dev" \
+        "detector.weights=$pack/weights/yolov5s.pt" schedule.save_every=1000 \
+        "${folder[@]}" "${overrides[@]}" || code=$?
+    tail -n 40 "$out/finetune.log"
+    cp "$work"/finetune/finetune.{json,csv} "$out" 2> /dev/null
     return "$code"
 }
 

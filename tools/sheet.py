@@ -51,7 +51,7 @@ def main() -> None:
     }
     device = torch.device("cpu")
     arms = {n: FuserArm(f, device=device, dtype=torch.float32) for n, f in fusers.items()}
-    compute = Compute(arms, None, device=device, batch=1)
+    compute = Compute(arms, {}, device=device, batch=1)
     results = [compute([draw(*scene)], 0)[0] for scene in SCENES]
     pictures = [np.hstack([result.image(name) for name in arms]) for result in results]
     rows = [np.hstack(pictures[i : i + 2]) for i in range(0, len(pictures), 2)]

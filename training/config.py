@@ -213,16 +213,12 @@ def check(settings: Mapping[str, Any]) -> Config:
         ConfigError: A key or value is unknown or wrong.
     """
     file = components.validate(File, settings, "")
-    sources = {name: given for name, given in file.data.sources.items() if given is not None}
-    if not sources:
-        raise ConfigError("data.sources is empty; add a source, e.g. data.sources.a.kind=files")
     if file.loss.teacher and file.teacher is None:
         raise ConfigError("loss.teacher: there is no teacher; give its weights, teacher=gate_unet")
-    held_out = {name: given for name, given in file.data.held_out.items() if given is not None}
     kind = file.network.get("kind", "fusionmamba")
     _known("network.kind", kind, NETWORKS)
     network = {name: value for name, value in file.network.items() if name != "kind"}
-    checked = {name: _source(given, f"data.sources.{name}") for name, given in sources.items()}
+    checked, held_out = checked_sources(file.data.sources, file.data.held_out)
     for name, source in checked.items():
         if source.detector is not None:
             _known(f"data.sources.{name}.detector", source.detector, file.detectors)
@@ -243,16 +239,36 @@ def check(settings: Mapping[str, Any]) -> Config:
         detectors=file.detectors,
         data=file.data,
         sources=checked,
-        held_out={
-            name: components.validate(Folders, given, f"data.held_out.{name}")
-            for name, given in held_out.items()
-        },
+        held_out=held_out,
         schedule=file.schedule,
         compute=file.compute,
         scores=file.scores,
         scored=scored,
         sheet=None if file.sheet is None else components.validate(SheetConfig, file.sheet, "sheet"),
     )
+
+
+def checked_sources(
+    sources: Mapping[str, dict[str, Any] | None], held_out: Mapping[str, dict[str, Any] | None]
+) -> tuple[dict[str, SourceConfig], dict[str, Folders]]:
+    """Check the training pairs' sources and the folders of held-out pairs; None is left out.
+
+    Raises:
+        ConfigError: A setting is wrong, or no source is left.
+    """
+    checked = {
+        name: _source(given, f"data.sources.{name}")
+        for name, given in sources.items()
+        if given is not None
+    }
+    if not checked:
+        raise ConfigError("data.sources is empty; add a source, e.g. data.sources.a.kind=files")
+    kept = {
+        name: components.validate(Folders, given, f"data.held_out.{name}")
+        for name, given in held_out.items()
+        if given is not None
+    }
+    return checked, kept
 
 
 def _source(settings: Mapping[str, Any], key: str) -> SourceConfig:

@@ -24,7 +24,7 @@ from pipeline.frames import Item
 from pipeline.images import list_images, write_png
 from pipeline.sources._image_pairs import ImagePairs
 from training.config import SheetConfig
-from training.pairs import checked
+from training.decoding import checked
 from training.scores import Score
 
 LOG = "log.csv"
@@ -160,7 +160,7 @@ class Sheet:
             "fused": NetworkFuser(copy.deepcopy(network)),
         }
         arms = {k: FuserArm(fuser, device=device, dtype=dtype) for k, fuser in fusers.items()}
-        compute = Compute(arms, None, device=device, batch=1)
+        compute = Compute(arms, {}, device=device, batch=1)
         results = [compute([item], 0)[0] for item in self._items]
         rows = [np.hstack([_small(result.image(name)) for name in arms]) for result in results]
         path.parent.mkdir(exist_ok=True)

@@ -20,11 +20,11 @@ from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.arms.late import Config as LateConfig
 from pipeline.arms.late import LateArm
-from pipeline.config.config import DETECTOR_SETTINGS
+from pipeline.config.detectors import DETECTOR_SETTINGS
 from pipeline.engine.compute import Arms, Compute
 from pipeline.frames import Item
 from training.config import Config
-from training.pairs import checked
+from training.decoding import checked
 
 PROTOCOL = "paper-msrs"
 
@@ -92,7 +92,7 @@ class Scores:
         return FuserArm(fuser, device=self._device, dtype=self._dtype)
 
     def _score(self, arms: Arms, scored_arms: tuple[str, ...]) -> list[Score]:
-        compute = Compute(arms, self._detector, device=self._device, batch=1)
+        compute = Compute(arms, dict.fromkeys(arms, self._detector), device=self._device, batch=1)
         scores = []
         for name, items in self._sets.items():
             detections: Mapping[str, list[Detections]] = {arm: [] for arm in scored_arms}

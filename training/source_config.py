@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -62,8 +62,15 @@ class GeneratedConfig(_Source):
     size: tuple[_Side, _Side] = Field(streets.SIZE, description="height, width, pixels")
 
 
-SourceConfig = FilesConfig | GeneratedConfig
-KINDS: Mapping[str, type[FilesConfig] | type[GeneratedConfig]] = {
+class LabelledConfig(_Source):
+    """Labelled pairs of images, as a run reads them: data sets and folders of any layout."""
+
+    source: dict[str, Any] = Field(description="a run's source, e.g. {kind: dataset, ...}")
+
+
+SourceConfig = FilesConfig | GeneratedConfig | LabelledConfig
+KINDS: Mapping[str, type[FilesConfig] | type[GeneratedConfig] | type[LabelledConfig]] = {
     "files": FilesConfig,
     "generated": GeneratedConfig,
+    "labelled": LabelledConfig,
 }

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from detection.checkpoint import class_names, read_checkpoint, state_of
 
 # Depth and width multiples of the published sizes, by the letter of the package's yaml.
 SIZES = {(0.33, 0.25): "n", (0.33, 0.5): "s", (0.67, 0.75): "m", (1.0, 1.0): "l", (1.33, 1.25): "x"}
+FIRST = "model.0.conv.weight"  # key of the first layer's weights
+_UNSTATED = (None, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +38,7 @@ class WeightsFile:
     state: dict[str, Tensor]
     names: dict[int, str]
     model: str
-    multiples: tuple[float | None, float | None] = (None, None)
+    multiples: tuple[float | None, float | None] = _UNSTATED
 
     @property
     def has_anchors(self) -> bool:
@@ -56,10 +59,24 @@ class WeightsFile:
             )
         return str(size)
 
+    @property
+    def channels(self) -> int:
+        """Channels of the images that its first layer takes; 3 where it has another name."""
+        first = self.state.get(FIRST)
+        return 3 if first is None else first.shape[1]
+
     def head_channels(self) -> list[int]:
         """Input channels of the anchor head at each of the three scales."""
         last = self._last_layer()
         return [self.state[f"model.{last}.m.{i}.weight"].shape[1] for i in range(3)]
+
+    def stacked(self) -> "WeightsFile":
+        """The weights for two images stacked to six channels, each with half of the first layer's.
+
+        At first the network's output is that for the mean of the two.
+        """
+        weight = self.state[FIRST]  # [O, 3, k, k]
+        return replace(self, state={**self.state, FIRST: torch.cat((weight, weight), dim=1) / 2})
 
     def load_into(self, network: nn.Module) -> None:
         """Load all tensors into the network.
@@ -100,7 +117,11 @@ def _read_safetensors(path: Path) -> WeightsFile:
             metadata = file.metadata() or {}
         state = {key: value.float() for key, value in load_file(path).items()}
         names = class_names(json.loads(metadata["names"]), path)
-        return WeightsFile(path, state, names, metadata["model"])
+        size = re.fullmatch(r"yolov5([nsmlx])\.yaml", metadata["model"])
+        multiples = next(
+            (m for m, letter in SIZES.items() if size and letter == size[1]), _UNSTATED
+        )
+        return WeightsFile(path, state, names, metadata["model"], multiples)
     except (SafetensorError, OSError, KeyError, ValueError, AttributeError) as error:
         raise WeightsError(f"{path}: not a detector's safetensors file ({error})") from error
 

@@ -16,7 +16,7 @@ from pipeline.config import config as configuration
 from pipeline.config.config import Config
 from pipeline.engine.building import build_arms
 from pipeline.engine.compute import Compute
-from pipeline.engine.detector import build_detector
+from pipeline.engine.detector import build_detector, build_detectors
 from pipeline.frames import Frame, FramePair, Item
 
 RUNS = 3  # of a batch, after one to warm up
@@ -74,7 +74,8 @@ def measure(config: Config, size: tuple[int, int]) -> Speed:
     device = choose_device(config.compute.device)
     config, detector = build_detector(config, device)
     arms = build_arms(config, device)
-    compute = Compute(arms, detector, device=device, batch=config.compute.batch)
+    detectors = build_detectors(config, detector, device)
+    compute = Compute(arms, detectors, device=device, batch=config.compute.batch)
     items = list(_noise(config.compute.batch, size))
     for number in range(RUNS + 1):
         compute(items, number * len(items))

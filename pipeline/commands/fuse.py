@@ -89,7 +89,7 @@ def fuse(
         raise ConfigError(f"{output}: name a .png or .mp4 file, or a folder")
     if output.exists() and (as_video or as_file or not output.is_dir() or any(output.iterdir())):
         raise ConfigError(f"{output} is in use; name a new file or a new or empty folder")
-    compute = Compute({"fused": arm}, None, device=device, batch=BATCH)
+    compute = Compute({"fused": arm}, {}, device=device, batch=BATCH)
     done = 0
     with source:
         source.register = register

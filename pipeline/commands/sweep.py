@@ -23,10 +23,10 @@ from eval.report.tables import MAPS, NONE, number
 from pipeline.commands import _terminal
 from pipeline.commands._arguments import add_configuration, configuration
 from pipeline.commands._terminal import console, print_lines
-from pipeline.config.sections import RunConfig
 from pipeline.config.sweep_plan import Point, label, plan
 from pipeline.engine import runner
-from pipeline.run_folder.folder import RUNS, check_same, latest, make, partial_of
+from pipeline.run_folder.folder import check_same, partial_of
+from pipeline.run_folder.group import find, reserve
 from pipeline.run_folder.names import CONFIG, PARTIAL_SUFFIX, RESULTS, SWEEP
 from pipeline.run_folder.results_file import legible, read_results
 
@@ -85,7 +85,11 @@ def sweep(path: Path, overrides: Sequence[str], progress: Progress) -> Sweep:
     """
     points = plan(path, overrides)
     run = points[0].config.run
-    folder = _find(run) if run.resume else _reserve(run)
+    name = f"{run.name}-sweep"
+    if run.resume:
+        folder = find(run, name, "sweep", configured=False)
+    else:
+        folder = reserve(run, name, "sweep")
     done = Sweep(folder, tuple(points[0].values))
     try:
         _check_planned(points, folder)
@@ -109,36 +113,6 @@ def print_report(outcome: Sweep) -> None:
     for name, title in reversed(MAPS.items()):
         out.print(_table(outcome, name, title))
     print_lines(f"Sweep folder: {outcome.folder} (all numbers are in its sweep.csv)")
-
-
-def _reserve(run: RunConfig) -> Path:
-    """Make a new folder, numbered like run folders."""
-    if run.dir is not None:
-        if run.dir.exists() and (not run.dir.is_dir() or any(run.dir.iterdir())):
-            raise ConfigError(
-                f"run.dir: {run.dir} is in use; name a new or empty folder, or go on with the "
-                "sweep in it with run.resume=true"
-            )
-        make(run.dir)  # it may be there, empty
-        return run.dir
-    number, folder = 1, RUNS / f"{run.name}-sweep"
-    while not make(folder):
-        number += 1
-        folder = RUNS / f"{run.name}-sweep-{number}"
-    return folder
-
-
-def _find(run: RunConfig) -> Path:
-    """The folder of the sweep to be resumed: the last one of this name."""
-    if run.dir is not None:
-        if not run.dir.is_dir() or (run.dir / CONFIG).exists():
-            raise ConfigError(f"run.resume: there is no sweep in {run.dir}")
-        return run.dir
-    name = f"{run.name}-sweep"
-    folder = latest(name)
-    if folder is None:
-        raise ConfigError(f"run.resume: there is no sweep {RUNS / name}")
-    return folder
 
 
 def _check_planned(points: Sequence[Point], folder: Path) -> None:

@@ -12,6 +12,13 @@ from eval.presets import Preset, preset
 from pipeline.config import components, yaml_file
 from pipeline.config.class_ids import check_given, check_kept, ids_of
 from pipeline.config.components import Component
+from pipeline.config.detectors import (
+    DETECTOR_SETTINGS,
+    default_settings,
+    keeping,
+    load_detector,
+    load_own_detectors,
+)
 from pipeline.config.overrides import Overrides, apply_overrides
 from pipeline.config.sections import (
     ComputeConfig,
@@ -24,11 +31,6 @@ from pipeline.config.sections import (
 from pipeline.run_folder.names import GALLERY, PREDICTIONS, VIDEO
 
 RESERVED = (GALLERY, PREDICTIONS, VIDEO)  # folders of the run that no sink may be called
-# What a preset says to the detector, by the detector's own names.
-DETECTOR_SETTINGS = (
-    "image_size", "pad", "resize", "conf", "iou", "multi_label", "max_det", "classes",
-    "dtype",
-)  # fmt: skip
 DEFAULT = yaml_file.SHIPPED / "demo.yaml"
 
 
@@ -62,20 +64,28 @@ class Config:
     engine: Component
     sinks: Mapping[str, Component]
     given_detector: Mapping[str, Any] | None  # without the preset's settings
+    own_detectors: Mapping[str, Component]  # of arms that have one of their own
     counted: tuple[int, ...] | None = None  # once the detector's classes are known
     counts_as_preset: bool = False  # whether ``counted`` are the preset's classes by name
 
     @property
     def modified(self) -> list[str]:
-        """Settings of the detector that differ from the preset."""
+        """Settings of the detector, and of arms' own ones, that differ from the preset."""
         if self.detector is None:
             return []
-        settings = self.detector.config
+        own = (
+            f"arms.{arm}.detector.{name}"
+            for arm, detector in self.own_detectors.items()
+            for name in self._modified(detector)
+        )
+        return [*self._modified(self.detector), *own]
+
+    def _modified(self, detector: Component) -> list[str]:
         expected = {name: getattr(self.preset, name) for name in DETECTOR_SETTINGS}
         if self.counts_as_preset:
             expected["classes"] = self.counted
-        given = {name: getattr(settings, name, None) for name in expected}
-        given["dtype"] = getattr(settings, "dtype", WITHOUT_DTYPE)
+        given = {name: getattr(detector.config, name, None) for name in expected}
+        given["dtype"] = getattr(detector.config, "dtype", WITHOUT_DTYPE)
         return [name for name in expected if given[name] != expected[name]]
 
     @property
@@ -106,14 +116,12 @@ class Config:
         ids = ids_of(wanted, names)
         as_preset = given is None and len(ids) == len(wanted)
         ids = ids or tuple(sorted(names))
-        detector = self.detector
-        if detector is not None and hasattr(detector.config, "classes"):
-            if "classes" not in (self.given_detector or {}):
-                settings = detector.config.model_copy(update={"classes": ids})
-                detector = replace(detector, config=settings)
-            else:
-                check_kept(ids, detector.config.classes)
-        return replace(self, detector=detector, counted=ids, counts_as_preset=as_preset)
+        given_ids = "classes" in (self.given_detector or {})
+        detector = self.detector and keeping(self.detector, ids, given=given_ids)
+        own = {arm: keeping(mine, ids, given=given_ids) for arm, mine in self.own_detectors.items()}
+        return replace(
+            self, detector=detector, own_detectors=own, counted=ids, counts_as_preset=as_preset
+        )
 
     @property
     def shard(self) -> int:
@@ -182,13 +190,15 @@ def check(settings: Mapping[str, Any]) -> Config:
     sinks = {name: sink for name, sink in file.sinks.items() if sink is not None}
     _check_names("sinks", sinks)
     protocol = preset(file.evaluation.preset)
+    defaults = default_settings(protocol, file.evaluation.classes)
+    loaded = {name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()}
     config = Config(
         run=file.run,
         source=components.load("source", file.source, "source"),
         registration=file.registration,
         perturb=file.perturb,
-        arms={name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()},
-        detector=_detector(file, protocol),
+        arms=loaded,
+        detector=load_detector(file.detector, {}, defaults, "detector"),
         evaluation=file.evaluation,
         preset=protocol,
         compute=file.compute,
@@ -197,22 +207,13 @@ def check(settings: Mapping[str, Any]) -> Config:
         ),
         sinks={name: components.load("sinks", s, f"sinks.{name}") for name, s in sinks.items()},
         given_detector=file.detector,
+        own_detectors=load_own_detectors(file.detector, defaults, loaded),
     )
     _check_references(config)
     _check_classes(config)
     _check_sinks(config)
     _check_perturb(config)
     return config
-
-
-def _detector(file: File, protocol: Preset) -> Component | None:
-    """The detector with the preset's settings, overridden by those of the file."""
-    if file.detector is None:
-        return None
-    settings = {name: getattr(protocol, name) for name in DETECTOR_SETTINGS}
-    if file.evaluation.classes is not None:
-        settings["classes"] = ids_of(file.evaluation.classes, COCO_NAMES) or None
-    return components.load("detector", file.detector, "detector", defaults=settings)
 
 
 def _check_classes(config: Config) -> None:

@@ -7,6 +7,7 @@ import torch
 from common.device import choose_dtype
 from common.errors import ConfigError
 from pipeline.arms._fuser import FuserArm
+from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.engine.compute import Arms
 from pipeline.interfaces import Arm, Source
@@ -35,10 +36,19 @@ def build_arms(config: Config, device: torch.device) -> Arms:
                 f"arms.{name}: merges detections, but there is no detector; remove "
                 f"the arm with arms.{name}=null"
             )
-        built = component.module.build(component.config)
-        if not isinstance(built, Arm):
-            if not callable(built):
-                raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
-            built = FuserArm(built, device=device, dtype=dtype, config=component.as_arm)
-        arms[name] = built
+        arms[name] = build_arm(name, component, device, dtype)
     return arms
+
+
+def build_arm(name: str, component: Component, device: torch.device, dtype: torch.dtype) -> Arm:
+    """One arm, its fuser on the device; ``dtype`` is that of a network.
+
+    Raises:
+        errors.IrvisError: It can't be built.
+    """
+    built = component.module.build(component.config)
+    if isinstance(built, Arm):
+        return built
+    if not callable(built):
+        raise ConfigError(f"arms.{name}.kind: {component.kind} builds no fuser")
+    return FuserArm(built, device=device, dtype=dtype, config=component.as_arm)

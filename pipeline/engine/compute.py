@@ -54,13 +54,22 @@ class Compute:
     def __init__(
         self,
         arms: Arms,
-        detector: Detector | None,
+        detectors: Mapping[str, Detector],
         *,
         device: torch.device,
         batch: int,
         quality: bool = False,
     ) -> None:
-        self._arms, self._detector = arms, detector
+        """Begin.
+
+        Args:
+            arms: Every arm.
+            detectors: By arm with an image; empty to only fuse.
+            device: Where all compute.
+            batch: Pairs of a batch.
+            quality: Whether the arms' images are measured.
+        """
+        self._arms, self._detectors = arms, detectors
         self.device, self._batch, self._quality = device, batch, quality
         self._uploads: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -84,13 +93,16 @@ class Compute:
             with self.clock.measure(f"fuse {name}"):
                 image = batch.ready[name] if arm.config.reads_images else arm(batch)
                 images[name] = _with_fallback(image, modality, batch, items)
-            if self._detector is not None:
+            if name in self._detectors:
                 with self.clock.measure(f"detect {name}"):
                     detections[name] = [
                         Detections.empty() if item.dead and item.dead == modality else boxes
                         # the batch is padded
-                        for item, boxes in zip(items, self._detector(images[name]), strict=False)
+                        for item, boxes in zip(
+                            items, self._detectors[name](images[name]), strict=False
+                        )
                     ]
+        images = {name: mine for name, mine in images.items() if self._arms[name].config.is_shown}
         metrics = self._measure(batch, images) if self._quality else {}
         results = []
         for i, item in enumerate(items):
@@ -189,7 +201,7 @@ class Compute:
 def _with_fallback(
     images: Tensor, modality: Modality | None, batch: PairBatch, items: list[Item]
 ) -> Tensor:
-    """Replace the images of items with a dead camera, uint8 [B, 3, H, W].
+    """Replace the images of items with a dead camera, uint8 [B, 3 or 6, H, W].
 
     A fused image becomes the other camera's image; the image of the dead modality becomes black.
     """
@@ -200,7 +212,8 @@ def _with_fallback(
         if item.dead is not None and modality == item.dead:
             images[i] = 0
         elif item.dead is not None:
-            images[i] = batch.vis[i] if item.dead == "ir" else batch.ir[i]  # [3, H, W], [1, H, W]
+            other = batch.vis[i] if item.dead == "ir" else batch.ir[i]  # [3, H, W], [1, H, W]
+            images[i].view(-1, 3, *other.shape[1:])[:] = other  # both halves of a stacked image
     return images
 
 

@@ -1,4 +1,4 @@
-"""Building the detector of a run."""
+"""Building the detectors of a run."""
 
 import torch
 
@@ -30,3 +30,40 @@ def build_detector(config: Config, device: torch.device) -> tuple[Config, Detect
     if config.detector.config != settings:
         detector = build(config.detector.config, device=device)
     return config, detector
+
+
+def build_detectors(
+    config: Config, detector: Detector | None, device: torch.device
+) -> dict[str, Detector]:
+    """The detector of each arm with an image: its own one, or the run's; empty without one.
+
+    Args:
+        config: As ``build_detector`` returns it.
+        detector: The run's.
+        device: Where they compute.
+
+    Raises:
+        errors.IrvisError: One can't be built, has other classes than the run's, or takes another
+            number of channels than the arm's image has.
+    """
+    if detector is None:
+        return {}
+    built = {}
+    for name, arm in config.arms.items():
+        if not arm.as_arm.has_image:
+            continue
+        mine, own = detector, config.own_detectors.get(name)
+        if own is not None:
+            mine = own.module.build(own.config, device=device)
+            if mine.names != detector.names:
+                raise ConfigError(
+                    f"arms.{name}.detector: has other classes than detector; give one with the same"
+                )
+        taken = getattr(mine, "channels", 3)
+        if taken != arm.as_arm.channels:
+            raise ConfigError(
+                f"arms.{name}: its image has {arm.as_arm.channels} channels, its detector takes "
+                f"{taken}; set arms.{name}.detector.weights to one that was trained for this arm"
+            )
+        built[name] = mine
+    return built

@@ -50,4 +50,7 @@ def training_ids(config: Config) -> dict[str, frozenset[str]]:
     if config.detector is not None:
         paths["detector"] = config.detector.as_component.weights_file()
     ids = {name: checkpoint.trained_on(path) for name, path in paths.items() if path is not None}
+    for name, detector in config.own_detectors.items():
+        if (path := detector.as_component.weights_file()) is not None:
+            ids[name] = ids.get(name, frozenset()) | checkpoint.trained_on(path)
     return {name: pairs for name, pairs in ids.items() if pairs}

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from common.device import choose_dtype
-from pipeline.engine.sent_weights import Sent, collect
+from pipeline.engine.sent_weights import Place, Sent, collect
 from pipeline.engine.shard_log import Kept
 from pipeline.engine.stream import Task
 
@@ -32,7 +32,7 @@ class Order:
     kept: Kept
     here: str
     paths: tuple[str, ...]
-    weights: Mapping[str, Sent]
+    weights: Mapping[Place, Sent]
 
 
 def order_of(task: Task) -> Order:
@@ -65,6 +65,10 @@ def _settings(task: Task) -> dict[str, Any]:
     dtype = None if task.detector is None else task.detector.fingerprint.get("dtype")
     if dtype is not None and config.detector and hasattr(config.detector.config, "dtype"):
         settings["detector"]["dtype"] = dtype
+    for name, own in config.own_detectors.items():
+        if "dtype" in settings["arms"][name]["detector"]:
+            chosen = str(choose_dtype(own.config.dtype, device)).removeprefix("torch.")
+            settings["arms"][name]["detector"]["dtype"] = chosen
     return settings
 
 
@@ -72,6 +76,6 @@ def _kept(task: Task) -> Kept:
     """Which images the sinks of a run read."""
     config = task.config
     sinks = [sink.as_sink for sink in config.sinks.values()]
-    pictured = [name for name, arm in config.arms.items() if arm.as_arm.has_image]
+    pictured = [name for name, arm in config.arms.items() if arm.as_arm.is_shown]
     arms = {arm for s in sinks if s.reads_images for arm in s.shown_arms() or pictured}
     return Kept(tuple(arm for arm in pictured if arm in arms), any(s.reads_frames for s in sinks))

@@ -8,6 +8,7 @@ import torch
 
 from common.device import choose_dtype
 from common.modality import MODALITIES, Modality
+from detection.detector import Detector
 from pipeline.config.components import Component
 from pipeline.config.config import Config
 from pipeline.geometry.registration import Calibration
@@ -62,9 +63,16 @@ def truths(config: Config, own_labels: Collection[Modality]) -> dict[str, Modali
     return {name: camera for name, camera in shown.items() if camera and camera in own_labels}
 
 
-def identities(config: Config) -> dict[str, dict[str, Any]]:
-    """Each arm's settings, and the sha256 of its weights if it has any."""
-    return {name: _identity(arm) for name, arm in config.arms.items()}
+def identities(config: Config, detectors: Mapping[str, Detector]) -> dict[str, dict[str, Any]]:
+    """Each arm's settings, the sha256 of its weights if it has any, and a detector of its own.
+
+    Args:
+        config: The run's.
+        detectors: By arm, its own one or the run's.
+    """
+    found = {name: _identity(arm) for name, arm in config.arms.items()}
+    own = {name: {"detector": dict(detectors[name].fingerprint)} for name in config.own_detectors}
+    return {name: {**arm, **own.get(name, {})} for name, arm in found.items()}
 
 
 def _identity(arm: Component) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def revisit(folder: Path, keys: Collection[str]) -> Iterator[Result]:
         source = stack.enter_context(build_source(config, COCO_NAMES))
         source.register = register
         perturb = Perturb(config.perturb)
-        compute = Compute(arms, None, device=device, batch=1)
+        compute = Compute(arms, {}, device=device, batch=1)
         for pair in source if wanted else ():
             if not isinstance(pair, FramePair | BadPair) or pair.key not in wanted:
                 continue
@@ -79,7 +79,11 @@ def _without_detector(folder: Path) -> Config:
     if not isinstance(settings, dict):
         raise DataError(f"{path}: is no configuration; it was edited")
     whole = check(settings)
-    images = {name: arm.dump() for name, arm in whole.arms.items() if arm.as_arm.has_image}
+    images = {
+        name: {key: value for key, value in arm.dump().items() if key != "detector"}
+        for name, arm in whole.arms.items()
+        if arm.as_arm.is_shown
+    }
     known = whole.source.module.Config.model_fields
     optional = {name for name in LABELS if name in known and not known[name].is_required()}
     source = {name: value for name, value in settings["source"].items() if name not in optional}

@@ -18,7 +18,7 @@ from eval.class_names import COCO_NAMES
 from pipeline.config.config import Config
 from pipeline.engine.building import build_arms, build_source
 from pipeline.engine.compute import Arms, Clock, Compute
-from pipeline.engine.detector import build_detector
+from pipeline.engine.detector import build_detector, build_detectors
 from pipeline.engine.flow import CHECKPOINT
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.protocol import baselines, describe, identities, truths
@@ -70,6 +70,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
     device = choose_device(config.compute.device)
     config, detector = build_detector(config, device)
     names = COCO_NAMES if detector is None else detector.names
+    detectors = build_detectors(config, detector, device)
     arms = build_arms(config, device)
     registration = config.registration
     register = None if registration is None else Register(read(registration.calibration))
@@ -90,6 +91,7 @@ def _run(config: Config, on_progress: Callable[[int, int | None], None], said: S
                 source,
                 arms,
                 detector,
+                detectors,
                 device,
                 folder,
                 register,
@@ -120,6 +122,7 @@ class _Job:
         source: Source,
         arms: Arms,
         detector: Detector | None,
+        detectors: Mapping[str, Detector],
         device: torch.device,
         folder: RunFolder,
         register: Register | None,
@@ -132,7 +135,7 @@ class _Job:
         self._detector, self._folder, self._fail = detector, folder, fail
         self._compute = Compute(
             arms,
-            detector,
+            detectors,
             device=device,
             batch=config.compute.batch,
             quality=config.evaluation.quality,
@@ -140,7 +143,7 @@ class _Job:
         self._register = register
         self._calibration = None if register is None else register.calibration
         self._device = device
-        self._identities = identities(config)
+        self._identities = identities(config, detectors)
         self._stages: dict[str, dict[str, float]] = {}
 
     def work(
@@ -237,13 +240,18 @@ class _Job:
         inputs: dict[str, Any] = {"arms": hashes}
         if self._detector is not None:
             inputs["detector"] = self._detector.fingerprint.get("weights_sha256")
+        own = {
+            arm: part["detector"] for arm, part in self._identities.items() if "detector" in part
+        }
+        if own:
+            inputs["detectors"] = {arm: mine.get("weights_sha256") for arm, mine in own.items()}
         if self._calibration is not None:
             inputs["registration"] = [list(row) for row in self._calibration.homography]
         return inputs
 
     def _context(self) -> RunContext:
         """The run's data for sinks and evaluation."""
-        images = [name for name, arm in self._arms.items() if arm.config.has_image]
+        images = [name for name, arm in self._arms.items() if arm.config.is_shown]
         return RunContext(
             folder=self._folder.path,
             arms=tuple(self._arms),

@@ -3,60 +3,62 @@
 import hashlib
 import tempfile
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from common.checksums import sha256
 from common.errors import WeightsError
+from pipeline.config.components import Component
 from pipeline.config.config import Config
 
 PROJECT = Path(__file__).parents[2]  # every node has what is in it
 
 
 class Sent(NamedTuple):
-    """The content of a file of weights, by its setting such as ``arms.fused``."""
+    """The content of a file of weights."""
 
     name: str
     sha256: str
     content: bytes
 
 
-def collect(config: Config) -> dict[str, Sent]:
+Place = tuple[str, ...]  # of settings with weights, such as ("arms", "fused")
+
+
+def collect(config: Config) -> dict[Place, Sent]:
     """The weights of a configuration that are files outside the project.
 
     Raises:
         WeightsError: A file doesn't exist.
     """
-    parts = {f"arms.{name}": arm for name, arm in config.arms.items()}
+    parts: dict[Place, Component] = {("arms", name): arm for name, arm in config.arms.items()}
     if config.detector is not None:
-        parts["detector"] = config.detector
+        parts["detector",] = config.detector
+    parts |= {("arms", name, "detector"): own for name, own in config.own_detectors.items()}
     sent = {}
-    for where, part in parts.items():
+    for place, part in parts.items():
         path = part.as_component.weights_file()
         if path is not None and PROJECT not in path.resolve().parents:
             content = path.read_bytes()
-            sent[where] = Sent(path.name, hashlib.sha256(content).hexdigest(), content)
+            sent[place] = Sent(path.name, hashlib.sha256(content).hexdigest(), content)
     return sent
 
 
-def with_weights(settings: Mapping[str, Any], weights: Mapping[str, Sent]) -> dict[str, Any]:
+def with_weights(settings: Mapping[str, Any], weights: Mapping[Place, Sent]) -> dict[str, Any]:
     """Settings whose weights are files that this node has, with the same content.
 
     Raises:
         WeightsError: A file can't be written.
     """
-    changed = {**settings, "arms": dict(settings["arms"])}
-    for where, sent in weights.items():
-        part, _, name = where.partition(".")
-        given = changed["arms"][name] if name else changed[part]
+    changed = deepcopy(dict(settings))
+    for place, sent in weights.items():
+        given: dict[str, Any] = reduce(getitem, place, changed)
         path = Path(str(given.get("weights", "")))
-        if path.is_file() and sha256(path) == sent.sha256:
-            continue
-        replaced = {**given, "weights": str(_written(sent))}
-        if name:
-            changed["arms"][name] = replaced
-        else:
-            changed[part] = replaced
+        if not (path.is_file() and sha256(path) == sent.sha256):
+            given["weights"] = str(_written(sent))
     return changed
 
 

@@ -17,7 +17,7 @@ from eval.class_names import COCO_NAMES
 from pipeline.config import config
 from pipeline.engine.building import build_arms, build_source
 from pipeline.engine.compute import Compute
-from pipeline.engine.detector import build_detector
+from pipeline.engine.detector import build_detector, build_detectors
 from pipeline.engine.direct import Direct
 from pipeline.engine.nodes import versions
 from pipeline.engine.order import Order
@@ -63,6 +63,7 @@ class Worker:
         with computing_in(self._config.compute.threads):
             self._device = choose_device(self._config.compute.device)
             self._config, self._detector = build_detector(self._config, self._device)
+            self._detectors = build_detectors(self._config, self._detector, self._device)
             self._arms = build_arms(self._config, self._device)
         registration = self._config.registration
         self._register = None if registration is None else Register(read(registration.calibration))
@@ -102,7 +103,7 @@ class Worker:
         source.register = self._register
         compute = Compute(
             self._arms,
-            self._detector,
+            self._detectors,
             device=self._device,
             batch=self._config.compute.batch,
             quality=self._config.evaluation.quality,

@@ -125,7 +125,7 @@ def open_folder(config: Work) -> RunFolder:
     if config.run.resume:
         return _resume(config)
     final, partial = _reserve(config.run)
-    lock = _lock(partial)
+    lock = lock_folder(partial)
     try:
         _write_config(partial, config)
     except DataError:
@@ -199,7 +199,7 @@ def _resume(config: Work) -> RunFolder:
         raise ConfigError(
             f"run.resume: the run in {partial} never began; remove it and start a new run"
         )
-    lock = _lock(partial)
+    lock = lock_folder(partial)
     check_same(partial, config)
     remove_drafts(partial)
     final = partial.with_name(partial.name.removesuffix(PARTIAL_SUFFIX))
@@ -248,8 +248,12 @@ def latest(name: str, suffix: str = "") -> Path | None:
     return max(folders)[1] if folders else None
 
 
-def _lock(partial: Path) -> BaseFileLock:
-    """Lock the folder for this process; the system releases the lock when the process ends."""
+def lock_folder(partial: Path) -> BaseFileLock:
+    """Lock the folder for this process; the system releases the lock when the process ends.
+
+    Raises:
+        ConfigError: Another process works in it.
+    """
     lock = FileLock(partial / LOCK, thread_local=False)
     try:
         lock.acquire(timeout=0)

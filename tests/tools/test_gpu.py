@@ -19,6 +19,7 @@ from pipeline.images import pair_id, read_image, to_grey
 from tests.helpers.small_detector import see_little
 from tools import gpu_pack, gpu_train
 from training import config, loop, streets, targets
+from training.finetune import config as finetune_config
 from training.pairs import open_sources
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +225,29 @@ def test_speed_is_measured_with_the_gpu_and_without(tmp_path):
         assert [line.endswith(end) for line, end in zip(mine, ends, strict=True)] == [True] * 6
     assert all((ROOT / line.split()[0]).is_file() for line in [*scripts, overlap])
     assert (out / "speed.log").read_text() in done.stdout
+
+
+def test_a_detector_is_trained_on_the_packed_pairs(tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f"""#!/bin/sh
+case "$*" in *finetune.yaml*) printf '%s\\n' "$@" > {tmp_path}/asked ;; esac
+""")
+    python.chmod(0o755)
+    subprocess.run(
+        ["bash", ROOT / "tools" / "gpu.sh", "finetune", "seeds=2"], check=True, timeout=60,
+        env=os.environ | {"PYTHON": str(python), "OUT": str(tmp_path / "out"),
+                          "IRVIS_GPU_PACK": "pack", "YOLO_CONFIG_DIR": str(tmp_path)},
+    )  # fmt: skip
+    _, _, command, path, *overrides = (tmp_path / "asked").read_text().splitlines()
+    assert command == "finetune"
+    given = finetune_config.load(ROOT / path, overrides)
+    assert given.file.seeds == 2
+    assert given.held_out == {}
+    for name, source in given.sources.items():
+        assert source.labels == Path("pack") / "sources" / name / "labels"
+        assert (source.exclude_last, source.stems_are_ids) == (0, True)
+    assert given.scored.source.config.root == Path("pack/sets/dev")
+    assert given.scored.detector.config.weights == "pack/weights/yolov5s.pt"
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def pairs(truth, *, complete):
     rng = np.random.default_rng(0)
     data = rng.integers(256, size=2 * 64 * 96 * 4, dtype=np.uint8)
     places = ((0, 64, 96), (64 * 96 * 4, 64, 96))
-    return Pairs(("a", "b"), places, truth, complete, "pairs", data)
+    return Pairs(("a", "b"), ("0", "1"), places, truth, complete, "pairs", data)
 
 
 def test_complete_labels_are_all_that_is_to_be_seen(tmp_path):

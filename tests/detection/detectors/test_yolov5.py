@@ -140,7 +140,7 @@ def test_classes_are_dropped_after_nms(cpu):
 
 def test_anchor_head_by_hand():
     """Two cells in a row; all logits zero but objectness and a class: sigmoid(0) = 1/2."""
-    head = AnchorHead(classes=2, channels=[1])
+    head = AnchorHead(classes=2, channels=[1]).eval()
     sizes = [[3.0, 5.0], [1.0, 2.0], [4.0, 4.0]]
     head.anchors[0] = torch.tensor(sizes)  # strides
     torch.nn.init.zeros_(head.m[0].weight)

@@ -14,7 +14,7 @@ from pipeline.config.components import FOLDERS, kinds
 from pipeline.frames import PairBatch
 
 ALL = [(part, kind) for part in FOLDERS for kind in kinds(part)]
-FUSERS = [kind for kind in kinds("arms") if kind not in ("folder", "late")]
+FUSERS = [kind for kind in kinds("arms") if kind not in ("folder", "late", "stacked")]
 
 
 def module_of(part, kind):

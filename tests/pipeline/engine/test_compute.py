@@ -93,7 +93,7 @@ def test_the_first_batch_is_no_part_of_the_time_a_pair(monkeypatch, batches):
     arms = {"slow": FuserArm(slow, device=CPU, dtype=torch.float32)}
     arms["late"] = LateArm(LateConfig(arms=("slow", "slow2")))
     arms["slow2"] = FuserArm(lambda *, ir, vis: vis, device=CPU, dtype=torch.float32)
-    compute = Compute(arms, toys.BrightBox(), device=CPU, batch=2)
+    compute = Compute(arms, dict.fromkeys(arms, toys.BrightBox()), device=CPU, batch=2)
     frame = Frame(np.zeros((8, 8), np.uint8), None, 0)
     item = Item(FramePair("a", frame, frame), None, {})
     for number in range(batches):
@@ -112,7 +112,7 @@ def test_an_upload_waits_for_no_computation():
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     device = torch.device("cuda")
-    compute = Compute({}, None, device=device, batch=2)
+    compute = Compute({}, {}, device=device, batch=2)
     image = np.arange(64 * 48, dtype=np.uint8).reshape(48, 64)
     frame = Frame(image, None, 0)
     item = Item(FramePair("a", frame, frame), None, {})

@@ -102,7 +102,7 @@ def test_a_fuser_that_shows_a_dead_camera_alone_shows_nothing(settings, own):
     arms = runner.build_arms(config.check(settings), CPU)
     frame = Frame(np.full((8, 8), 250, np.uint8), None, 0)
     item = Item(FramePair("a", frame, frame), None, {}, dead="ir")
-    result = Compute(arms, toys.BrightBox(), device=CPU, batch=1)([item], 0)[0]
+    result = Compute(arms, dict.fromkeys(arms, toys.BrightBox()), device=CPU, batch=1)([item], 0)[0]
     assert (result.image("hot").max(), len(result.detections["hot"])) == (0, 0)
     assert (result.image("max").min(), len(result.detections["max"])) == (250, 1)
 

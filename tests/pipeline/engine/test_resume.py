@@ -92,7 +92,7 @@ def test_a_run_that_still_works_cannot_be_resumed(pairs, here):
 
     with pytest.raises(KeyboardInterrupt):
         execute(toys.settings(pairs), stop_after(1))
-    lock = run_folder._lock(here / "runs" / "toy.partial")
+    lock = run_folder.lock_folder(here / "runs" / "toy.partial")
     with pytest.raises(ConfigError, match="still going on"):
         execute(toys.settings(pairs, run={"name": "toy", "resume": True}))
     lock.release()

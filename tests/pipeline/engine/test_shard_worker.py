@@ -63,26 +63,26 @@ def settings(path):
 def test_a_node_without_the_weights_gets_them(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    found = with_weights(settings(tmp_path / "my.safetensors"), {"arms.one": SENT})
+    found = with_weights(settings(tmp_path / "my.safetensors"), {("arms", "one"): SENT})
     path = Path(found["arms"]["one"]["weights"])
     assert path.read_bytes() == CONTENT
     assert (path.name, path.parent.name) == ("my.safetensors", SENT.sha256)
     assert found["arms"]["two"] == {"kind": "average"}
     path.write_bytes(b"damaged")
-    with_weights(settings(tmp_path / "my.safetensors"), {"arms.one": SENT})
+    with_weights(settings(tmp_path / "my.safetensors"), {("arms", "one"): SENT})
     assert path.read_bytes() == CONTENT
 
 
 def test_a_node_with_the_same_weights_reads_its_own(tmp_path):
     (tmp_path / "my.safetensors").write_bytes(CONTENT)
     mine = settings(tmp_path / "my.safetensors")
-    assert with_weights(mine, {"arms.one": SENT}) == mine
+    assert with_weights(mine, {("arms", "one"): SENT}) == mine
 
 
 def test_a_node_with_other_weights_of_that_name_gets_the_driver_s(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "my.safetensors").write_bytes(b"other")
-    found = with_weights(settings(tmp_path / "my.safetensors"), {"arms.one": SENT})
+    found = with_weights(settings(tmp_path / "my.safetensors"), {("arms", "one"): SENT})
     assert Path(found["arms"]["one"]["weights"]).read_bytes() == CONTENT
 
 
@@ -90,7 +90,7 @@ def test_a_node_whose_disk_is_full(tmp_path, monkeypatch):
     (tmp_path / "no_folder").write_text("")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no_folder"))
     with pytest.raises(WeightsError, match=r"my\.safetensors: cannot be written \(Not a directory"):
-        with_weights(settings(tmp_path / "my.safetensors"), {"arms.one": SENT})
+        with_weights(settings(tmp_path / "my.safetensors"), {("arms", "one"): SENT})
 
 
 def test_only_weights_outside_the_project_are_sent(tmp_path, monkeypatch):
@@ -101,4 +101,12 @@ def test_only_weights_outside_the_project_are_sent(tmp_path, monkeypatch):
     monkeypatch.setattr(sent_weights, "PROJECT", tmp_path)
     content = own.read_bytes()
     sent = Sent(own.name, hashlib.sha256(content).hexdigest(), content)
-    assert collect(checked) == {"arms.shipped": sent}
+    assert collect(checked) == {("arms", "shipped"): sent}
+
+
+def test_the_weights_of_an_arms_own_detector_are_sent_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    arm = {"kind": "ir_only", "detector": {"weights": str(tmp_path / "own.safetensors")}}
+    found = with_weights({"arms": {"ir": arm}}, {("arms", "ir", "detector"): SENT})
+    assert Path(found["arms"]["ir"]["detector"]["weights"]).read_bytes() == CONTENT
+    assert arm["detector"]["weights"] == str(tmp_path / "own.safetensors")
