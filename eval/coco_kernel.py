@@ -100,13 +100,22 @@ def match_class(
         if len(mine) == 0:
             continue
         sizes, regions = label_area[there], crowd[there]
-        out = regions | (sizes < area[0]) | (sizes > area[1])  # (g,)
-        order = np.concatenate((np.flatnonzero(~out), np.flatnonzero(out)))
+        # loops compile sooner than operations on arrays
+        out = np.empty(len(sizes), np.bool_)  # (g,)
+        order, count = np.empty(len(sizes), np.int64), 0
+        for g in range(len(sizes)):
+            out[g] = regions[g] or sizes[g] < area[0] or sizes[g] > area[1]
+        for last in (False, True):
+            for g in range(len(sizes)):
+                if out[g] == last:
+                    order[count] = g
+                    count += 1
         overlap = np.empty((len(mine), len(out)))
         _overlaps(mine, labels[there], regions, overlap)
         for t in range(len(thresholds)):
             found, dropped = hit[t, here], ignored[t, here]
-            dropped[:] = False
+            for d in range(len(mine)):
+                dropped[d] = False
             _match_image(overlap, out, regions, order, thresholds[t], found, dropped)
             for d in range(len(mine)):
                 size = mine[d, 2] * mine[d, 3]

@@ -187,3 +187,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
             command.set_defaults(command=module.run, parser=parser)
         command.add_argument("-v", "--verbose", action="store_true", help="say more")
     return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

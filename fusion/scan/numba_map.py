@@ -61,19 +61,14 @@ def scan_map(
     )  # [4, R + 2, E]
     rate = A.float().view(4, inner, -1).transpose(1, 2) * _LOG2_E  # [4, N, E]
     y = torch.empty_like(x, memory_format=torch.contiguous_format)  # [B, H, W, E]
-    arrays = [_array(t) for t in (tokens, projected, _blocks(of_step.float()), _blocks(rate), y)]
+    grids, steps, weights, rates, out = (
+        _array(t) for t in (tokens, projected, _blocks(of_step.float()), _blocks(rate), y)
+    )
 
     def run(k: int, image: int, blocks: slice) -> None:
-        grids, steps, weights, rates, out = arrays
-        channels = slice(LANES * blocks.start, LANES * blocks.stop)
-        scan_grid(
-            grids[image, k, ..., channels],
-            steps[image, k],
-            weights[k, blocks],
-            rates[k, blocks],
-            k % 2 == 0,
-            out[image, k % 2 :: 2, k // 2 :: 2, channels],
-        )
+        first = LANES * blocks.start
+        of_blocks = (weights[k, blocks], rates[k, blocks])
+        scan_grid(grids[image, k], steps[image, k], *of_blocks, k, first, out[image])
 
     workers = threads.count(x.numel() * rate.shape[1], _TASK)
     with record_function("selective_scan"):
@@ -136,11 +131,16 @@ def _narrow_for(number: Any, like: Any) -> Any:  # noqa: ANN401
 
 @_exact
 def _decay(x: np.float32) -> np.float32:
-    """2^x for x <= 0 in fewer steps than ``_exp2``: adding 3 2^22 rounds z to a whole number."""
+    """2^x for x <= 0 in fewer steps than ``_exp2``: adding 3 2^22 rounds z to a whole number.
+
+    The polynomial is in pairs, whose products don't wait for one another.
+    """
     x = _LEAST if x < _LEAST else x
     z = np.float32(x + _WHOLE)
     f = x - (z - _WHOLE)
-    p = np.float32(_ONE + f * (_P0 + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * _P5))))))
+    g = f * f
+    q = (_P0 + f * _P1) + g * ((_P2 + f * _P3) + g * (_P4 + f * _P5))
+    p = np.float32(_ONE + f * q)
     return np.int32(p.view(np.int32) + np.int32(z.view(np.int32) << np.int32(23))).view(np.float32)
 
 
@@ -185,20 +185,23 @@ def scan_grid(
     projected: Floats,
     weight: Floats,
     rate: Floats,
-    by_row: bool,
+    k: int,
+    first: int,
     y: Numbers,
 ) -> None:
-    """Scan one sub-grid.
+    """Scan some blocks of channels of one sub-grid.
 
     Args:
-        x: [H, W, channels], float32 or bfloat16 as uint16.
-        projected: [H, W, R + 2N]: the low-rank step, B and C.
+        x: [H/2, W/2, E], float32 or bfloat16 as uint16.
+        projected: [H/2, W/2, R + 2N]: the low-rank step, B and C.
         weight: [blocks, R + 2, LANES]: weights of the low-rank step, its bias, and D.
         rate: [blocks, N, LANES], A log2(e).
-        by_row: Whether tokens are read row by row, else column by column.
-        y: [H, W, channels] like ``x``, output.
+        k: Which sub-grid: its tokens are read row by row for 0 and 2, else column by column.
+        first: The first channel.
+        y: [H, W, E] like ``x``, output: the pixels of the sub-grid.
     """
-    height, width, channels = x.shape
+    height, width, inner = x.shape
+    by_row, top, left = k % 2 == 0, k % 2, k // 2
     line = width if by_row else height
     blocks, state, _ = rate.shape
     h = np.zeros((blocks, state, LANES), np.float32)
@@ -211,14 +214,16 @@ def scan_grid(
             for c in range(projected.shape[2]):
                 shared[t, c] = projected[i, j, c]
         for block in range(blocks):
-            first = block * LANES
-            lanes = min(LANES, channels - first)
+            # unsigned indices can't count from an array's end: only then are copies vectorised
+            at = np.uintp(first + block * LANES)
+            lanes = min(np.uintp(LANES), np.uintp(inner) - at)
             for t in range(count):
                 i, j = _pixel(begin + t, line, by_row)
                 for e in range(lanes):
-                    w[t, _INFLOW, e] = _widen(x[i, j, first + e])
+                    w[t, _INFLOW, e] = _widen(x[i, j, at + e])
             _advance(shared, count, rate[block], weight[block], h[block], w)
             for t in range(count):
                 i, j = _pixel(begin + t, line, by_row)
+                row, column = np.uintp(2 * i + top), np.uintp(2 * j + left)
                 for e in range(lanes):
-                    y[i, j, first + e] = _narrow(w[t, _OUT, e], y[i, j, first + e])
+                    y[row, column, at + e] = _narrow(w[t, _OUT, e], y[row, column, at + e])

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -25,16 +26,18 @@ from common.device import choose_device
 from common.errors import ConfigError, shown
 from fusion.fusers import fusionmamba
 from fusion.network.es2d import ES2D, STATE
-from fusion.network.fusionmamba import Architecture, FusionMamba
+from fusion.network.fusionmamba import Architecture, FusionMamba, Head
 from fusion.network.network_fuser import NetworkFuser
 from pipeline.arms._fuser import FuserArm
 from pipeline.commands import _bench_run
 from pipeline.commands._arguments import KEYS, configuration
 from pipeline.commands._bench_run import frame_size
+from pipeline.commands._terminal import progress
 from pipeline.frames import PairBatch
 
 FRAMES = ((256, 256), (480, 640), (720, 1280))
 FRAME = (480, 640)  # height, width
+HEAD: Head = "fine"  # of the weights that ship as `tiny`
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 PER_UPDATE = 7
 _SCAN = ("selective_scan", "forward_kernel")  # numba's profiler record, Triton's kernel
@@ -85,7 +88,7 @@ class Cost:
 
 
 def new_fuser(size: str, scan: str = "auto") -> NetworkFuser:
-    """An untrained fuser with a random head, which is always the same.
+    """An untrained fuser with a random ``HEAD``, which is always the same.
 
     Raises:
         errors.ConfigError: There is no such size.
@@ -94,7 +97,7 @@ def new_fuser(size: str, scan: str = "auto") -> NetworkFuser:
         raise ConfigError(f"size {shown(size)}: choose one of {', '.join(fusionmamba.SIZES)}")
     torch.manual_seed(0)
     width, depths = fusionmamba.SIZES[size]
-    architecture = Architecture(width=width, depths=depths, head="gate")
+    architecture = Architecture(width=width, depths=depths, head=HEAD)
     network = FusionMamba(architecture, scan=scan)
     nn.init.normal_(network.head.weight, std=0.05)
     return NetworkFuser(network).eval()
@@ -223,15 +226,19 @@ def print_report(sizes: Sequence[str], dtypes: Sequence[str], *, quick: bool) ->
         table.add_column(name)
     for name in ("ms/pair", "pairs/s", "peak MB", "GFLOP", "of peak", *GROUPS, "other"):
         table.add_column(name, justify="right")
-    for dtype in dtypes:
-        peak = matrix_peak(device, DTYPES[dtype])
-        console.print(f"{dtype}: matrix peak {peak:.0f} GFLOP/s", highlight=False)
-        for size in sizes:
-            for frame in (FRAME,) if quick else FRAMES:
-                fuser = new_fuser(size)
-                runs = 3 if quick else 7
-                cost = measure(fuser, frame, DTYPES[dtype], device, runs=runs)
+    console.print(f"untrained networks with the head {HEAD}", highlight=False)
+    frames, runs = ((FRAME,), 3) if quick else (FRAMES, 7)
+    done, rows = 0, len(dtypes) * len(sizes) * len(frames)
+    with progress("measurements") as show:
+        show(done, rows)
+        for dtype in dtypes:
+            peak = matrix_peak(device, DTYPES[dtype])
+            console.print(f"{dtype}: matrix peak {peak:.0f} GFLOP/s", highlight=False)
+            for size, frame in product(sizes, frames):
+                cost = measure(new_fuser(size), frame, DTYPES[dtype], device, runs=runs)
                 table.add_row(size, dtype, f"{frame[0]}x{frame[1]}", *_cells(cost, peak))
+                done += 1
+                show(done, rows)
     console.print(table)
     console.print("scan to other: milliseconds of one run under the profiler", highlight=False)
 

@@ -14,7 +14,7 @@ from pipeline.engine import runner
 from pipeline.images import read_image
 
 # the contract across batch sizes is one of float32
-FRAMES = 9
+FRAMES = 6
 FEW = [f"source.frames={FRAMES}", "source.clip=3", "source.time=both", "compute.dtype=float32",
        "sinks.fused.kind=images", "sinks.fused.arms=[fused]"]  # fmt: skip
 
@@ -36,7 +36,7 @@ def test_every_arm_is_scored_on_every_pair(run):
     _, results = run
     assert list(results["arms"]) == ["unet", "fused", "ir", "vis", "average", "late"]
     assert results["frames"]["paired"] == FRAMES
-    assert results["objects"]["scored"] == results["objects"]["labelled"] > 50
+    assert results["objects"]["scored"] == results["objects"]["labelled"] > 30
 
 
 def test_the_shipped_detector_finds_most_of_what_can_be_seen(run):
@@ -79,7 +79,7 @@ def test_another_batch_size_gives_the_same_within_the_contract(run, tmp_path):
     folder, _ = run
     others = [f"arms.{arm}=null" for arm in ("unet", "vis", "average", "late")]
     others += ["sinks.report=null", "sinks.side_by_side=null"]
-    overrides = [f"run.dir={tmp_path / 'run'}", *FEW, *others, "compute.batch=7"]
+    overrides = [f"run.dir={tmp_path / 'run'}", *FEW, *others, "compute.batch=5"]
     runner.run(config.load(config.DEFAULT, overrides), lambda done, total: None)
     for arm in ("fused", "ir"):
         ours, theirs = (
@@ -91,7 +91,7 @@ def test_another_batch_size_gives_the_same_within_the_contract(run, tmp_path):
         same &= np.abs(score[:, None] - other_score) <= 1e-3
         same &= (owner[:, None] == other_owner).all(axis=2)
         seen = score > 0.05
-        assert seen.sum() > 100
+        assert seen.sum() > 60
         assert same.any(axis=1)[seen].mean() >= 0.999
     for path in (folder / "fused" / "fused").glob("*.png"):
         again = read_image(tmp_path / "run" / "fused" / "fused" / path.name).astype(int)

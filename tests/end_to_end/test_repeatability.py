@@ -21,8 +21,8 @@ from pipeline.engine import flow, runner
 from pipeline.sources import scenes
 from pipeline.sources._prefetch import Prefetch
 
-FRAMES = 8
-BATCH = 3  # and a shorter one at the end
+FRAMES = 6
+BATCH = 2  # and a shorter one at the end
 ARMS = {
     "fused": {"kind": "fusionmamba", "weights": "tiny-paper"},
     "ir": {"kind": "ir_only"},
@@ -127,7 +127,7 @@ def test_threads_that_come_and_go_as_they_like_give_the_same_bytes(out, monkeypa
 def test_other_arms_change_nothing(out, expected, arms):
     ours, theirs = files(execute(out, arms=arms)), files(expected)
     images = [name for name in theirs if name.startswith("saved/fused/")]
-    assert len(images) > 5
+    assert len(images) == FRAMES - 1
     for name in ("predictions/fused.json", "ground_truth.json", "ledger.csv", *images):
         assert ours[name] == theirs[name]
     ours, theirs = (json.loads(f["results.json"])["arms"]["fused"] for f in (ours, theirs))
@@ -142,7 +142,7 @@ def test_a_resume_changes_nothing(out, monkeypatch, expected, stop_after):
     assert files(execute(out, resume=True)) == files(expected)
 
 
-@pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.parametrize("batch", [1, 3, 7])
 def test_another_batch_size_is_nearly_the_same(out, expected, batch):
     folder = execute(out, batch=batch)
     ours, theirs = files(folder), files(expected)

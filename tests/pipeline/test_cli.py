@@ -248,6 +248,15 @@ def test_doctor_names_what_there_is(capsys):
     assert "irvis download yolov5s" in out or "yolov5s.pt" in out
 
 
+def test_the_module_runs_too(monkeypatch, capsys):
+    """`python -m pipeline.cli`, where no script is installed."""
+    monkeypatch.setattr(sys, "argv", ["irvis", "download", "yolov99"])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(cli.__file__, run_name="__main__")
+    assert end.value.code == 2
+    assert "choose from yolov5s.pt" in capsys.readouterr().err
+
+
 def test_download_of_an_unknown_name(capsys):
     code, _, err = irvis(capsys, "download", "yolov99")
     assert code == 2

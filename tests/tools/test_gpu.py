@@ -16,12 +16,20 @@ from PIL import Image
 
 from fusion.network import checkpoint
 from pipeline.images import pair_id, read_image, to_grey
+from tests.helpers.small_detector import see_little
 from tools import gpu_pack, gpu_train
 from training import config, loop, streets, targets
 from training.finetune import config as finetune_config
 from training.pairs import open_sources
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _see_little():
+    with pytest.MonkeyPatch.context() as patch:
+        see_little(patch)
+        yield
 
 
 @pytest.fixture(scope="module")

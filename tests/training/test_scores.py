@@ -13,6 +13,7 @@ from scenes.climate import Conditions
 from scenes.render import Clip
 from tests.helpers.recipes import judged, killed_at
 from tests.helpers.runs import silent
+from tests.helpers.small_detector import see_little
 from training import config, loop
 from training.loop import train
 from training.scores import Scores
@@ -76,6 +77,7 @@ def test_they_are_those_of_a_run(street):
 def test_scores_of_a_labelled_set(here, monkeypatch):
     """The mean and late fusion once; the network every third step and at the end; resumed too."""
     monkeypatch.setattr(loop, "HELD", 2)  # batches of crops at each score
+    see_little(monkeypatch)
     for ours, theirs in (("ir", "ir"), ("vi", "vis")):
         (here / "set" / ours).mkdir(parents=True)
         for name in ("0.png", "1.png"):

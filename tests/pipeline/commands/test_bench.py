@@ -1,8 +1,14 @@
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
 import torch
 
+import fusion
 from common.errors import ConfigError
 from fusion.fusers.fusionmamba import SIZES
+from fusion.network import checkpoint
+from fusion.network.fusionmamba import Architecture, FusionMamba
 from pipeline import cli
 from pipeline.commands import bench
 
@@ -17,8 +23,16 @@ def small(monkeypatch):
     monkeypatch.setattr(bench, "matrix_peak", lambda device, dtype: 100.0)
 
 
-def test_command_prints_a_row_for_each_dtype(small, capsys):
+def test_command_prints_a_row_for_each_dtype(small, capsys, monkeypatch):
+    told = []
+
+    @contextmanager
+    def progress(what):
+        yield lambda done, total: told.append((done, total))
+
+    monkeypatch.setattr(bench, "progress", progress)
     assert cli.main(["bench", "--size", "tiny", "--quick"]) == 0
+    assert told == [(0, 2), (1, 2), (2, 2)]
     out = capsys.readouterr().out
     rows = [[c.strip() for c in line.split("│")[1:4]] for line in out.splitlines() if "│ " in line]
     assert rows == [["tiny", "float32", "32x64"], ["tiny", "bfloat16", "32x64"]]
@@ -29,6 +43,12 @@ def test_command_prints_a_row_for_each_dtype(small, capsys):
 def test_unknown_names_are_one_line(small, capsys, option, name):
     assert cli.main(["bench", option, name, "--quick"]) == 2
     assert f"'{name}': choose one of" in capsys.readouterr().err
+
+
+def test_the_networks_have_the_head_of_the_weights_that_ship():
+    shipped = checkpoint.read(Path(fusion.__file__).parent / "weights" / "tiny.safetensors")
+    network = bench.new_fuser("tiny").network
+    assert network.architecture == shipped.architecture(FusionMamba.NAME, Architecture)
 
 
 def test_unknown_size():
