@@ -1,4 +1,4 @@
-"""The JSON schemas of the configurations of trainings and ablations."""
+"""The JSON schemas of the configurations of trainings, fine-tunings and ablations."""
 
 import inspect
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pipeline.config.schema import Schema, by_kind, of_model
 from training import ablation_config
 from training.config import NETWORKS, File, SheetConfig
+from training.finetune import config as finetune_config
 from training.source_config import KINDS, Folders
 
 
@@ -30,6 +31,25 @@ def of_training(definitions: Schema) -> Schema:
     }
     definitions |= own
     return schema
+
+
+def of_finetuning(definitions: Schema, runs: Schema) -> Schema:
+    """The schema; what it refers to is added to ``definitions``, which has that of trainings.
+
+    Args:
+        definitions: As for ``of_training``, after it.
+        runs: The schema of a run, whose sections are all those but ``sinks`` too.
+    """
+    schema = of_model(finetune_config.File, "#/$defs/finetuning/$defs")
+    own = schema["$defs"]
+    own["DataConfig"]["properties"] |= {
+        "sources": _by_name({"$ref": "#/$defs/training_source"}),
+        "held_out": _by_name({"$ref": "#/$defs/folders"}),
+    }
+    definitions["finetuning"] = {"$defs": schema.pop("$defs")}
+    sections = {name: part for name, part in runs["properties"].items() if name != "sinks"}
+    schema["properties"] = {**sections, **schema["properties"], "run": sections["run"]}
+    return {**schema, "required": ["source", "arms", "detector", "data"]}
 
 
 def of_ablation(definitions: Schema, runs: Schema) -> Schema:

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.files import write_text
 from pipeline.config.schema import DIALECT, of_runs
-from training.schema import of_ablation, of_training
+from training.schema import of_ablation, of_finetuning, of_training
 from training.segmenter_schema import of_segmentation
 
 
@@ -32,11 +32,12 @@ def run(parsed: argparse.Namespace) -> None:
 def schema() -> dict[str, Any]:
     """The schema of configurations, told apart by sections that only one of them has.
 
-    That of ``irvis finetune`` with segmenters has a ``task``, an ablation ``variants``, a training
-    ``data``.
+    That of ``irvis finetune`` has a ``task`` with segmenters, ``data`` and ``source`` with
+    detectors; that of an ablation ``variants``, of a training ``data``.
     """
     runs, definitions = of_runs()
     training = of_training(definitions)
+    finetuning = of_finetuning(definitions, runs)
     ablation = of_ablation(definitions, runs)
     return {
         "$schema": DIALECT,
@@ -46,7 +47,11 @@ def schema() -> dict[str, Any]:
         "else": {
             "if": {"required": ["variants"]},
             "then": ablation,
-            "else": {"if": {"required": ["data"]}, "then": training, "else": runs},
+            "else": {
+                "if": {"required": ["data"]},
+                "then": {"if": {"required": ["source"]}, "then": finetuning, "else": training},
+                "else": runs,
+            },
         },
         "$defs": definitions,
     }
