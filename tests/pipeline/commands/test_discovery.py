@@ -44,7 +44,7 @@ def test_the_settings_of_a_kind_have_type_default_and_meaning(capsys):
     cells = [cell.strip() for cell in row.strip("│").split("│")]
     assert cells[:3] == ["levels", "integer [1, 12]", "4"]
     assert cells[3].startswith("detail levels")
-    assert "It has no settings." in typed(capsys, "kinds", "arms", "average")
+    assert "It has no settings." in typed(capsys, "kinds", "sinks", "results")
 
 
 def test_own_modules_and_sections_are_described(capsys):
