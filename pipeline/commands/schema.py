@@ -30,9 +30,9 @@ def run(parsed: argparse.Namespace) -> None:
 
 
 def schema() -> dict[str, Any]:
-    """The schema of configurations: of runs, of trainings, which have a section ``data``, of tasks.
+    """The schema of all configurations.
 
-    That of ``irvis finetune`` with segmenters has a ``task``.
+    Those of trainings have a section ``data``, and those that train segmenters a ``task`` too.
     """
     runs, definitions = of_runs()
     training = of_training(definitions)
