@@ -92,7 +92,8 @@ def check(settings: Mapping[str, Any]) -> SegmenterConfig:
     for name, arm in pairs.arms.items():
         if not arm.as_arm.is_shown:
             raise ConfigError(
-                f"arms.{name}: merges detections, it has no image; remove it with arms.{name}=null"
+                f"arms.{name}: has no image of three channels to segment; remove it with "
+                f"arms.{name}=null"
             )
     if file.data.ignore in file.network.names:
         raise ConfigError(
