@@ -5,11 +5,11 @@ of its difference from the first of `against`. docs/results.md has these tables.
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.files import load_json
 from pipeline.run_folder.names import ABLATION
 
 MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
@@ -72,7 +72,8 @@ def main() -> None:
     """Read a folder and print."""
     parser = argparse.ArgumentParser(description="An ablation's arms as Markdown tables.")
     parser.add_argument("folder", type=Path, help="of the ablation")
-    print(*tables(load_json(parser.parse_args().folder / ABLATION)), sep="\n")
+    results = json.loads((parser.parse_args().folder / ABLATION).read_text(encoding="utf-8"))
+    print(*tables(results), sep="\n")
 
 
 if __name__ == "__main__":
