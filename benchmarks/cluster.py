@@ -10,7 +10,7 @@
 ``python benchmarks/cluster.py deadly``
     a shard always kills its worker. Claim: all others are computed, the run ends with exit code 2,
     and `run.on_bad_shard=skip` leaves it out.
-``python benchmarks/cluster.py speed [--pairs 400]``
+``python benchmarks/cluster.py speed [--pairs 300]``
     seconds here in two threads and by two actors of one thread each: MSRS, and a longer drive.
 ``python benchmarks/cluster.py overhead``
     CPU seconds that a worker needs for a shard beyond its pairs: small images, no detector.
@@ -130,7 +130,7 @@ def main():
     part.set_defaults(work=kills)
     parts.add_parser("deadly").set_defaults(work=deadly)
     part = parts.add_parser("speed")
-    part.add_argument("--pairs", type=int, default=400)
+    part.add_argument("--pairs", type=int, default=300)
     part.set_defaults(work=speed)
     for name, work in (("merge", merge), ("merge-one", merge_one)):
         part = parts.add_parser(name)

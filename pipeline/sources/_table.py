@@ -50,8 +50,9 @@ def _settings(name: str, row: Mapping[str, Any], folder: Path) -> dict[str, Any]
     fields = components.module_of("source", str(row["kind"]), name).Config.model_fields
     for key, field in fields.items():
         value = settings.get(key)
-        is_path = isinstance(value, str) and "Path" in str(field.annotation)
-        if is_path and not is_address(value):
+        if not isinstance(value, str) or is_address(value):
+            continue
+        if "Path" in str(field.annotation):
             settings[key] = str(folder / expand(value))
     return settings
 

@@ -17,6 +17,12 @@ from pipeline.engine.shard_worker import Worker
 from tests.helpers import toys
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """A worker goes to the driver's folder; the tests after these stay where they are."""
+    monkeypatch.chdir(tmp_path)
+
+
 def order(tmp_path, **more):
     settings = toys.settings(tmp_path / "pairs", **more)
     return Order(settings, False, Kept(), str(tmp_path), (), {})
