@@ -25,11 +25,9 @@ from training.pairs import open_sources
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _see_little():
-    with pytest.MonkeyPatch.context() as patch:
-        see_little(patch)
-        yield
+@pytest.fixture
+def little_seen(monkeypatch):
+    see_little(monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -93,12 +91,14 @@ def packing(recipe, tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed") / "pack"
     command = ["tools/gpu_pack.py", str(recipe), str(folder), "80", "schedule.seed=3"]
     with pytest.MonkeyPatch.context() as patch:
+        see_little(patch)
         patch.setattr(sys, "argv", command)
         gpu_pack.main()
     return folder, command
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("little_seen")
 def test_a_pack_is_the_recipe_with_other_paths(recipe, packing, monkeypatch):
     folder, _ = packing
     before, after = config.load(recipe, ["schedule.seed=3"]), config.load(folder / "config.yaml")
@@ -152,6 +152,7 @@ def test_another_folder_is_not_overwritten(recipe, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("little_seen")
 def test_a_schedule_that_ends_in_time(recipe, monkeypatch):
     """400 s are left: 20 to begin, 5 + 6 x 5 to score; 95% of 345 s at 0.25 s a step."""
     times = iter([9.0, 5.0, 5.0, 5.0])  # of the first steps, of twenty, of scorings
@@ -251,6 +252,7 @@ case "$*" in *finetune.yaml*) printf '%s\\n' "$@" > {tmp_path}/asked ;; esac
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("little_seen")
 def test_packed_and_trained_by_the_scripts(recipe, packing, tmp_path, python, monkeypatch, capsys):
     folder, packed_by = packing
     environment = os.environ | {
