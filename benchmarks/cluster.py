@@ -87,7 +87,7 @@ def merge(arguments):
         found = json.loads(out.stdout.splitlines()[-1])
         points.append((pairs, found["cpu_s"]))
         print(
-            f"{pairs} pairs: {found['cpu_s']:.1f} s CPU ({found['merge_s']:.1f} s of it until the "
+            f"{pairs} pairs: {found['cpu_s']:.1f} s CPU ({found['evaluate_s']:.1f} s of it the "
             f"evaluation), {found['peak_mb']:.0f} MB"
         )
     if len(points) < 2:
