@@ -43,9 +43,8 @@ _LONGEST = 60  # longest text of a value in a line with two values
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs."""
-    parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="run folders; later minus first"
-    )
+    which = "run folders; later minus first"
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=which)
     parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
 
 
