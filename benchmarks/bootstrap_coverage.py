@@ -13,8 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from eval.average_precision import IOU_THRESHOLDS, STATISTICS, Matches, summarize
+from eval.average_precision import STATISTICS, summarize
 from eval.bootstrap import DRAWS, bootstrap
+from eval.matches import IOU_THRESHOLDS, Matches
 
 CLASSES = (0, 2)
 SKILL = {"fused": 1.9, "ir": 1.2}  # log odds of finding a label in a scene of average difficulty

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.average_precision import Matches
+from eval.matches import Matches
 
 # by 4 * found in IR + 2 * found in VIS + found in fused
 OUTCOMES = (

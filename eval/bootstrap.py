@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit  # scipy.stats would take longer to import than a bootstrap
 
-from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, STATISTICS, Matches
+from eval.average_precision import CONFIDENCES, SMOOTHING_WIDTH, STATISTICS
 from eval.bootstrap_kernel import Ranked, resample
 from eval.columns import starts
+from eval.matches import Matches
 
 DRAWS = 2000
 FEW_IMAGES = 50  # with fewer, intervals are too narrow; docs/evaluation.md has the simulation

@@ -5,13 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.average_precision import (
-    RECALLS,
-    Matches,
-    at_confidences,
-    class_curve,
-    envelope,
-)
+from eval.average_precision import RECALLS, at_confidences, class_curve, envelope
+from eval.matches import Matches
 
 CONFIDENCES: NDArray[np.float64] = np.linspace(0, 1, 101)
 _DIGITS = 4  # enough for a picture

@@ -11,18 +11,13 @@ from numpy.typing import NDArray
 
 from detection.boxes import Detections
 from eval import curves
-from eval.average_precision import (
-    ClassResult,
-    Matches,
-    YoloResult,
-    match_columns,
-    summarize,
-)
+from eval.average_precision import ClassResult, YoloResult, summarize
 from eval.coco_files import GroundTruth, Prediction
 from eval.coco_scores import CocoClassResult, CocoResult, evaluate_coco
 from eval.columns import Columns, places
 from eval.confusion import confusion_matrix
 from eval.light import Light
+from eval.matches import Matches, match_columns
 from eval.miss_rate import log_average_miss_rate, pedestrian_miss_rate
 from eval.operating_points import OperatingPoint, at_confidence, confidence_at
 from eval.predictions import Predictions

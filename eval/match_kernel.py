@@ -37,7 +37,7 @@ def match_labels(
     hit: NDArray[np.bool_],
     label: NDArray[np.int64],
 ) -> None:
-    """The rule of ``eval.average_precision.match`` in every image.
+    """The rule of ``eval.matches.match`` in every image.
 
     Args:
         xyxy: (n, 4).

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.boxes import Detections
-from eval.average_precision import Matches
 from eval.labels import Labels
+from eval.matches import Matches
 
 _FALSE_POSITIVES = np.logspace(-2, 0, 9)  # an image
 _FLOOR = 1e-10  # a miss rate of 0 has no logarithm

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.average_precision import Matches
+from eval.matches import Matches
 
 CONFIDENCE = 0.25  # yolov5's detect.py
 FALSE_POSITIVES = 0.1  # an image: the middle of the log-average miss rate's range

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detection.boxes import Detections
-from eval.average_precision import match_images
 from eval.labels import Labels
+from eval.matches import match_images
 from eval.operating_points import CONFIDENCE
 
 

@@ -17,13 +17,14 @@ from rich.text import Text
 
 from common.errors import ConfigError, DataError
 from common.files import write_json
-from eval.average_precision import STATISTICS, Matches, match_images, summarize
+from eval.average_precision import STATISTICS, summarize
 from eval.bootstrap import bootstrap
 from eval.coco import detections_of, labels_of
 from eval.coco_files import GroundTruth, read_ground_truth
 from eval.comparison import difference
 from eval.evaluation import content_hash, key_of
 from eval.fingerprint import differences, fingerprint, matters, side_differences
+from eval.matches import Matches, match_images
 from eval.predictions import read_columns
 from eval.report.tables import MAPS, number, own_labels_notes, truth_of
 from pipeline.commands._terminal import (
@@ -37,15 +38,13 @@ from pipeline.run_folder.names import RESULTS, ground_truth_file, predictions_fi
 from pipeline.run_folder.results_file import read_results
 
 Json = dict[str, Any]
-
 _LONGEST = 60  # longest text of a value in a line with two values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the runs."""
-    parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="run folders; later minus first"
-    )
+    which = "run folders; later minus first"
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help=which)
     parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
 
 

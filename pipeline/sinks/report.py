@@ -17,8 +17,8 @@ from common.component import SinkConfig
 from common.files import load_json, write_json, writing
 from detection.boxes import Detections
 from eval.attribution import OUTCOMES, size_of
-from eval.average_precision import match_images
 from eval.labels import Labels
+from eval.matches import match_images
 from eval.operating_points import CONFIDENCE
 from eval.report.gallery import Picks, rank, stride
 from pipeline.frames import Result

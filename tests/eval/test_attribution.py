@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from eval.attribution import OUTCOMES, attribute, size_groups
-from eval.average_precision import match_images
 from eval.light import light_of, named_light
+from eval.matches import match_images
 
 
 def matches(detections, labels, scores, size=10):

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm, t
 
 from detection.boxes import Detections
-from eval.average_precision import STATISTICS, evaluate_yolo, match_images, summarize
+from eval.average_precision import STATISTICS, evaluate_yolo, summarize
 from eval.bootstrap import DRAWS, Bootstrap, bootstrap, draw, statistics
 from eval.labels import Labels
+from eval.matches import match_images
 
 
 def numbers(result):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.average_precision import match_images, summarize
+from eval.average_precision import summarize
 from eval.curves import grids, to_json
 from eval.labels import Labels
+from eval.matches import match_images
 
 
 def test_points_by_hand(detections, labels):

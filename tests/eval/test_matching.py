@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detection.boxes import Detections
-from eval import average_precision
-from eval.average_precision import IOU_THRESHOLDS
+from eval import matches
 from eval.columns import Columns
 from eval.labels import Labels
+from eval.matches import IOU_THRESHOLDS
 from eval.matching import drop_ignored, ignored, iou
 
 HALF = np.array([0.5])
@@ -17,7 +17,7 @@ HALF = np.array([0.5])
 
 def match(found, truth, thresholds):
     """The label (n, t) of each detection of one image, -1 for a miss."""
-    hit, label = average_precision.match(Columns.of([found], [truth]), thresholds)
+    hit, label = matches.match(Columns.of([found], [truth]), thresholds)
     return np.where(hit, label[:, None], -1)
 
 
@@ -82,7 +82,7 @@ def test_detections_may_come_in_any_order_and_labels_of_other_images_are_out_of_
     columns = Columns.of(found, truth)
     assert columns.found.score.tolist() == pytest.approx([0.2, 0.1, 0.9])
     assert (columns.image.tolist(), columns.place.tolist()) == ([0, 0, 1], [0, 1, 0])
-    hit, label = average_precision.match(columns, HALF)
+    hit, label = matches.match(columns, HALF)
     assert (hit[:, 0].tolist(), label.tolist()) == ([True, False, True], [0, 0, 2])
 
 

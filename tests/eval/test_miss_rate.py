@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.average_precision import match_images
+from eval.matches import match_images
 from eval.miss_rate import log_average_miss_rate, pedestrian_miss_rate
 
 LABEL = (0, 0, 0, 10, 10)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.average_precision import match_images
 from eval.labels import Labels
+from eval.matches import match_images
 from eval.operating_points import at_confidence, confidence_at, image_f1
 
 

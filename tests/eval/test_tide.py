@@ -13,13 +13,9 @@ from eval.labels import Labels
 from eval.tide import ErrorType, TideResult, tide
 
 THEIR_NAMES = {
-    "classification": "ClassError",
-    "localization": "BoxError",
-    "both": "OtherError",
-    "duplicate": "DuplicateError",
-    "background": "BackgroundError",
-    "missed": "MissedError",
-}
+    "classification": "ClassError", "localization": "BoxError", "both": "OtherError",
+    "duplicate": "DuplicateError", "background": "BackgroundError", "missed": "MissedError",
+}  # fmt: skip
 KINDS = [field.name for field in fields(TideResult)][1:]
 HIT = (0, 0.5, 0, 0, 10, 10)
 LABEL = (0, 0, 0, 10, 10)
@@ -230,10 +226,8 @@ def random_images(seed, *, images, classes, labels, detections, whole):
         parent = random.integers(0, n + 1, m)  # the last one is no label
         boxes = np.concatenate([xyxy, [[30, 30, 40, 40]]])[parent]
         spread = random.choice([1, 3, 8], (m, 1))
-        if whole:
-            boxes = boxes + random.integers(-spread, spread + 1, (m, 4))
-        else:
-            boxes = boxes + random.normal(0, spread, (m, 4))
+        whole_pixels = random.integers(-spread, spread + 1, (m, 4))
+        boxes = boxes + (whole_pixels if whole else random.normal(0, spread, (m, 4)))
         boxes = np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2] + 1)], axis=1)
         parents_class = np.append(label_class, 0)[parent]
         confused = random.random(m) < 0.3

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.cells import cell
-from eval.average_precision import STATISTICS, Matches, match_images
+from eval.average_precision import STATISTICS
 from eval.average_precision import summarize as scores_of
 from eval.bootstrap import Bootstrap, bootstrap, interval95, verdict_of
 from eval.coco import detections_of, labels_of
 from eval.coco_files import read_ground_truth, read_predictions
+from eval.matches import Matches, match_images
 from eval.report.tables import truth_of
 from pipeline.run_folder.names import ground_truth_file, predictions_file
 from pipeline.run_folder.results_file import read_results, read_timing

@@ -10,8 +10,8 @@ import pytest
 
 from common.errors import ConfigError, DataError
 from eval.attribution import attribute
-from eval.average_precision import match_images
 from eval.labels import Labels
+from eval.matches import match_images
 from eval.report import gallery
 from pipeline.sinks import report
 from tests.helpers import stand
