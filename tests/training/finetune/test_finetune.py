@@ -14,6 +14,7 @@ from common.errors import ConfigError, DataError
 from detection.detectors import yolov5
 from fusion.network import checkpoint
 from pipeline.cli import main
+from pipeline.config.yaml_file import SHIPPED
 from tests.helpers import layouts, toys
 from tests.helpers.recipes import killed_at
 from tests.helpers.runs import read_json, silent
@@ -226,6 +227,15 @@ def test_a_class_that_the_detector_lacks_is_said(here):
     (here / "train" / "labels" / "001.txt").write_text("16 .5 .5 .2 .2\n")
     with pytest.raises(ConfigError, match=r"has the class dog, which demo\.safetensors doesn't"):
         experiment.finetune(make(), quiet)
+
+
+@pytest.mark.parametrize("name", ["finetune", "finetune_llvip"])
+def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
+    path = SHIPPED / f"{name}.yaml"
+    given = config.load(path)
+    assert given.trained == ["ir", "vis", "average", "fused", "stacked", "joint"]
+    assert given.merging == ["late"]
+    assert path.read_text().startswith(f"# irvis finetune configs/{name}.yaml")
 
 
 @pytest.mark.parametrize(
