@@ -32,7 +32,7 @@ from fusion.network.mambadfuse_blocks import (
 from fusion.padding import crop, pad_mirrored
 
 MULTIPLE = 8
-PIECE = 1 << 14  # tokens; in smaller pieces a second thread has too little work
+PIECE = 1 << 16  # tokens; in smaller pieces a second thread has too little work
 SLOPE = 0.2  # of the leaky ReLU
 
 Block = TypeVar("Block", bound=nn.Module)
