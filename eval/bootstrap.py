@@ -95,13 +95,16 @@ def verdict_of(ci95: Interval | None) -> Verdict | None:
     return "better" if ci95[0] > 0 else "worse" if ci95[1] < 0 else "no evidence"
 
 
-def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0) -> Bootstrap:
+def bootstrap(
+    arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0, threads: int | None = None
+) -> Bootstrap:
     """Draw images and compute each arm's statistics on every draw.
 
     Args:
         arms: Matches of every arm on the same images, whose labels may differ.
         draws: How many.
         seed: Of the random numbers; the same seed and images give the same draws.
+        threads: How many compute, which changes no number; None: one for each core.
 
     Returns:
         The draws; NaN for an arm of whose images fewer than two have a label, since all draws with
@@ -120,7 +123,7 @@ def bootstrap(arms: Mapping[str, Matches], *, draws: int = DRAWS, seed: int = 0)
     for start in range(0, draws if ranked else 0, block):
         counts = draw(images, min(block, draws - start), random)
         for arm, mine in ranked.items():
-            values[arm][start : start + len(counts)] = _statistics(mine, counts)
+            values[arm][start : start + len(counts)] = _statistics(mine, counts, threads)
     return Bootstrap(images, values)
 
 
@@ -142,10 +145,12 @@ def statistics(matches: Matches, counts: NDArray[np.int32]) -> NDArray[np.float6
     """
     if len(matches.label_class) == 0:
         return np.full((len(counts), len(STATISTICS)), np.nan)
-    return _statistics(_ranked(matches), counts)
+    return _statistics(_ranked(matches), counts, None)
 
 
-def _statistics(ranked: Ranked, counts: NDArray[np.int32]) -> NDArray[np.float64]:
+def _statistics(
+    ranked: Ranked, counts: NDArray[np.int32], threads: int | None
+) -> NDArray[np.float64]:
     """The same of ranked matches."""
     result = np.full((len(counts), len(STATISTICS)), np.nan)
     parts = range(0, len(counts), _CHUNK)
@@ -154,7 +159,7 @@ def _statistics(ranked: Ranked, counts: NDArray[np.int32]) -> NDArray[np.float64
         rows = slice(start, start + _CHUNK)
         resample(ranked, counts[rows], CONFIDENCES, SMOOTHING_WIDTH, result[rows])
 
-    with ThreadPoolExecutor(len(sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(threads or len(sched_getaffinity(0))) as pool:
         list(pool.map(work, parts))  # the list raises what a thread raised
     return result
 

@@ -20,6 +20,7 @@ def judge(
     results: Mapping[str, ArmResult],
     baselines: Mapping[str, str | None],
     truths: Mapping[str, Modality] | None = None,
+    threads: int | None = None,
 ) -> tuple[dict[str, Json], Json, Json]:
     """All that the arms' detections say, alone and against each other.
 
@@ -28,6 +29,7 @@ def judge(
         baselines: Names of the arms that show ``ir`` alone and ``vis`` alone, None for none.
         truths: By arm, the camera whose own labels it was scored on; arms that aren't in it were
             scored on the pair's.
+        threads: As for ``bootstrap``.
 
     Returns:
         The ``detection`` part of each arm, which no other arm changes; ``comparisons``; and
@@ -39,7 +41,8 @@ def judge(
     """
     if not results:
         return {}, {}, {}
-    draws = bootstrap({arm: result.matches for arm, result in results.items()})
+    matches = {arm: result.matches for arm, result in results.items()}
+    draws = bootstrap(matches, threads=threads)
     parts = {}
     for arm, result in results.items():
         ci95 = {name: _list(draws.interval(arm, name)) for name in STATISTICS}

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from common.cells import cell
@@ -79,7 +80,8 @@ def evaluate(context: RunContext, summary: Summary) -> None:
     scored = score_arms(context, written.truths, written.detections, written.scored)
     masks = evaluate_masks(context)
     protocol = _protocol(context, written.truths, masks)
-    parts, comparisons, attribution = judge(scored, context.baselines, context.truths)
+    threads = torch.get_num_threads()  # those of the run
+    parts, comparisons, attribution = judge(scored, context.baselines, context.truths, threads)
     results = {
         "schema": SCHEMA,
         "protocol": protocol,

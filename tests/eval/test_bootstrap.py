@@ -1,5 +1,6 @@
 """The paired bootstrap against drawing the images one by one, and by hand."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -177,6 +178,20 @@ def test_draws_are_the_same_however_many_are_in_memory(detections, labels, count
     at_once = bootstrap(matches, draws=20, seed=3).arms["arm"]
     monkeypatch.setattr("eval.bootstrap._BLOCK", counts)
     np.testing.assert_array_equal(bootstrap(matches, draws=20, seed=3).arms["arm"], at_once)
+
+
+def test_draws_are_the_same_in_however_many_threads(detections, labels, monkeypatch):
+    matches = {"arm": arm(detections, labels, [0.9, None, 0.5, None, 0.2])}
+    used = []
+
+    def pool(count):
+        used.append(count)
+        return ThreadPoolExecutor(count)
+
+    monkeypatch.setattr("eval.bootstrap.ThreadPoolExecutor", pool)
+    one, three = (bootstrap(matches, draws=300, threads=n).arms["arm"] for n in (1, 3))
+    assert used == [1, 3]
+    np.testing.assert_array_equal(one, three)
 
 
 def test_no_interval_without_images_to_draw_from(detections, labels):
