@@ -146,6 +146,15 @@ def save_network(
     _weights_file.write(path, network.state_dict(), description)
 
 
+def class_names(path: Path) -> Mapping[int, str]:
+    """The classes of a weights file, name by id.
+
+    Raises:
+        WeightsError: As ``load_network``.
+    """
+    return _weights_file.read(path).names
+
+
 def load_network(path: Path) -> tuple[nn.Module, dict[str, object]]:
     """Load the network of a weights file in float32.
 

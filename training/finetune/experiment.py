@@ -137,7 +137,7 @@ def _check_classes(config: Config, sources: Mapping[str, Pairs]) -> None:
     if detector.module is not yolov5:
         raise ConfigError(f"detector.kind: {detector.kind} can't be trained here; use yolov5")
     path, _ = initial_weights(detector.config.weights)
-    names: Any = yolov5.load_network(path)[0].names
+    names = yolov5.class_names(path)
     for name, pairs in sources.items():
         found = {int(i) for truth in pairs.truth if truth is not None for i in truth.class_id}
         for class_id in sorted(found):
