@@ -55,6 +55,11 @@ class File(Section):
     compute: ComputeConfig = ComputeConfig()
 
 
+def of_seed(arm: str, seed: int) -> str:
+    """The name of an arm whose detector was trained with a seed."""
+    return f"{arm}-{seed}"
+
+
 @dataclass(frozen=True, slots=True)
 class Config:
     """A validated configuration.
@@ -160,6 +165,10 @@ def _check_arms(scored: run_config.Config, file: File) -> None:
                 f"joint.arm: there is no arm {arm}; "
                 f"{components.suggest(arm, list(scored.arms))}, or set joint=null"
             )
+    seeds = range(1, file.seeds + 1)
+    trained = {of_seed(name, seed) for name in (*scored.arms, JOINT) for seed in seeds}
+    for name in sorted(trained & scored.arms.keys()):
+        raise ConfigError(f"arms.{name}: an arm after training is called so; rename it")
     for name, component in scored.arms.items():
         merged = component.as_arm.merged_arms()
         if merged and "arms" not in component.module.Config.model_fields:

@@ -25,7 +25,7 @@ from pipeline.run_folder.group import find, reserve
 from pipeline.run_folder.names import CONFIG, LOCK
 from training.finetune import config as finetune_config
 from training.finetune import job
-from training.finetune.config import JOINT, Config
+from training.finetune.config import JOINT, Config, of_seed
 from training.finetune.learner import initial_weights
 from training.finetune.summary import csv_text, summarize
 from training.pairs import Pairs, check_held_out, decoded_sources
@@ -211,8 +211,3 @@ def _scored_arms(config: Config, folder: Path) -> dict[str, Any]:
                 **given[name], "arms": [of_seed(arm, seed) for arm in merged]
             }  # fmt: skip
     return arms
-
-
-def of_seed(arm: str, seed: int) -> str:
-    """The name of an arm whose detector was trained with a seed."""
-    return f"{arm}-{seed}"

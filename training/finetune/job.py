@@ -16,7 +16,7 @@ from eval.labels import Labels
 from fusion.network import checkpoint
 from pipeline.engine.building import build_arm
 from training.finetune.batches import Batches
-from training.finetune.config import JOINT, Config, JointConfig
+from training.finetune.config import JOINT, Config, JointConfig, of_seed
 from training.finetune.images import arm_images
 from training.finetune.learner import Learner, build_detector, initial_weights, trainable
 from training.finetune.loop import CHECKPOINT, Training
@@ -28,7 +28,7 @@ DETECTOR, FUSER = "detector.safetensors", "fuser.safetensors"
 
 def folder_of(folder: Path, arm: str, seed: int) -> Path:
     """The folder of a training in that of the fine-tuning."""
-    return folder / TRAININGS / f"{arm}-{seed}"
+    return folder / TRAININGS / of_seed(arm, seed)
 
 
 def make_images(

@@ -24,6 +24,7 @@ from eval.matches import Matches, match_images
 from eval.report.tables import truth_of
 from pipeline.run_folder.names import ground_truth_file, predictions_file
 from pipeline.run_folder.results_file import read_results, read_timing
+from training.finetune.config import of_seed
 
 Json = dict[str, Any]
 
@@ -48,7 +49,7 @@ def summarize(run: Path, arms: Sequence[str], seeds: int) -> Json:
     draws = bootstrap(matches)
     values = {arm: _statistics(mine) for arm, mine in matches.items()}  # [4] each
     picked = np.random.default_rng(0).integers(seeds, size=(_count(draws), seeds))
-    names = {arm: [f"{arm}-{seed}" for seed in range(1, seeds + 1)] for arm in arms}
+    names = {arm: [of_seed(arm, seed) for seed in range(1, seeds + 1)] for arm in arms}
     after = {arm: _over_seeds(draws, mine, picked) for arm, mine in names.items()}
     means = {arm: np.mean([values[name] for name in mine], axis=0) for arm, mine in names.items()}
     ms = _ms(run, results, [name for mine in names.values() for name in mine])

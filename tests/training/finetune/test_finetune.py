@@ -245,6 +245,10 @@ def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
         ({"joint": {"arm": "fuse"}}, "joint.arm: there is no arm fuse; "),
         ({"seed": 3}, "unknown key seed; did you mean 'seeds'? "),
         (
+            {"arms": {"ir": {"kind": "ir_only"}, "ir-1": {"kind": "ir_only"}}},
+            "arms.ir-1: an arm after training is called so; rename it",
+        ),
+        (
             {"arms": {"ir": {"kind": "ir_only", "detector": {"iou": 0.5}}}},
             "arms.ir.detector: all arms begin with the same; remove it",
         ),
