@@ -40,13 +40,18 @@ def make(**changes):
         "schedule": {"steps": 5, "warmup": 2, "learning_rate": 2e-3},
         "compute": {"device": "cpu", "batch": 2, "dtype": "float32"},
     }
+    return config.check(changed(settings, changes))
+
+
+def changed(settings, changes):
+    """Settings with changes, of which ``schedule__steps`` is one of a key in a section."""
     for key, value in changes.items():
         section, _, name = key.partition("__")
         if name:
             settings[section][name] = value
         else:
             settings[section] = value
-    return config.check(settings)
+    return settings
 
 
 def files(root, **more):

@@ -9,7 +9,7 @@ from common.errors import ConfigError, DataError, WeightsError
 from fusion.network import checkpoint
 from pipeline.images import pair_id
 from segmentation.segmenters import unet
-from tests.helpers.recipes import killed_at, rows
+from tests.helpers.recipes import changed, killed_at, rows
 from tests.helpers.runs import silent
 from training import segmenter_config
 from training.segmenter_data import Examples, read_pairs
@@ -47,13 +47,7 @@ def make(**changes):
         "schedule": {"steps": 3, "warmup": 1, "learning_rate": 0.02, "ema": 0.5},
         "compute": {"device": "cpu", "batch": 2, "threads": 1},
     }
-    for key, value in changes.items():
-        section, _, name = key.partition("__")
-        if name:
-            settings[section][name] = value
-        else:
-            settings[section] = value
-    return segmenter_config.check(settings)
+    return segmenter_config.check(changed(settings, changes))
 
 
 def contents(outcome):

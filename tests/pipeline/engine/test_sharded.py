@@ -19,16 +19,7 @@ from tests.helpers import toys, workers
 from tests.helpers.runs import read_csv, read_json, silent
 from tests.helpers.sharded import ENGINE, SINKS, run, same
 
-
-@pytest.fixture(autouse=True)
-def no_script():
-    workers.SCRIPT.clear()
-    workers.COMPUTED.clear()
-
-
-@pytest.fixture(scope="module")
-def ten(tmp_path_factory):
-    return toys.write_pairs(tmp_path_factory.mktemp("ten") / "pairs", 10)
+pytestmark = pytest.mark.usefixtures("no_script")
 
 
 def test_every_sink_writes_the_same_bytes(ten, tmp_path):

@@ -7,16 +7,7 @@ from pipeline.run_folder.state import done_pairs
 from tests.helpers import toys, workers
 from tests.helpers.sharded import ENGINE, SINKS, run, same
 
-
-@pytest.fixture(autouse=True)
-def no_script():
-    workers.SCRIPT.clear()
-    workers.COMPUTED.clear()
-
-
-@pytest.fixture(scope="module")
-def ten(tmp_path_factory):
-    return toys.write_pairs(tmp_path_factory.mktemp("ten") / "pairs", 10)
+pytestmark = pytest.mark.usefixtures("no_script")
 
 
 @pytest.mark.usefixtures("frequent_checkpoints")

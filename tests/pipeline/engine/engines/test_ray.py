@@ -27,11 +27,6 @@ def cluster():
     ray.shutdown()
 
 
-@pytest.fixture(scope="module")
-def ten(tmp_path_factory):
-    return toys.write_pairs(tmp_path_factory.mktemp("ten") / "pairs", 10)
-
-
 def run(folder, root, engine, detector=None, progress=silent, **run):
     compute = {"device": "cpu", "batch": 2, "threads": 1, "engine": {"shard": 2, **engine}}
     settings = toys.settings(root, compute=compute, run={"dir": str(folder), **run})
