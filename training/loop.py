@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from common.checksums import sha256
 from common.device import choose_device, choose_dtype
-from common.errors import ConfigError, WeightsError, cut
+from common.errors import ConfigError
 from fusion.network import checkpoint
 from pipeline.run_folder.folder import RunFolder, open_folder
-from training import targets
+from training import state, targets
 from training.batch_prefetch import BatchPrefetch
 from training.config import Config
 from training.crops import Sampler
@@ -34,6 +34,7 @@ from training.objective import Objective
 from training.pairs import Pairs, open_sources
 from training.records import Log, ScoreLog, Sheet
 from training.scores import Score, Scores
+from training.state import Stateful
 from training.targets import Targets
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
@@ -135,6 +136,9 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), weight_decay=config.schedule.decay
         )
+        self._parts: dict[str, Stateful] = {
+            "network": self.network, "average": self.average, "optimizer": self._optimizer
+        }  # fmt: skip
         self.step, self.seconds = 0, 0.0
 
     def work(
@@ -182,7 +186,7 @@ class Trainer:
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._schedule.clip)
         self._optimizer.step()
-        self._follow()
+        state.follow(self.average, self.network, self._schedule.ema, self.step)
         self.step += 1
         return torch.stack([total.detach(), *terms, norm])
 
@@ -193,61 +197,31 @@ class Trainer:
         on_crops = [] if ratio is None else [Score("crops", "loss over the mean's", ratio, None)]
         return on_crops + scores.fused(self.average)
 
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Update the average, at first with a small decay, since the first weights are random."""
-        decay = min(self._schedule.ema, (1 + self.step) / (10 + self.step))
-        means: list[Tensor] = list(self.average.parameters())
-        values: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(means, values, 1 - decay)  # one call instead of one per tensor
-
     def write(self, path: Path) -> None:
         """Write the averaged weights in 16 bits, with recipe and training pairs as metadata."""
         path.parent.mkdir(exist_ok=True)
         checkpoint.save(path, self.average, half=True, metadata=self._metadata)
 
     def save(self, path: Path) -> None:
-        """Write the complete state of the training, replacing the file atomically."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "data": self._data,
-        }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        """Write the complete state, replacing the file atomically."""
+        plain = {"step": self.step, "seconds": self.seconds, "data": self._data}
+        state.save(path, self._parts, plain)
 
     def restore(self, path: Path) -> None:
         """Load a checkpoint.
 
         Raises:
             ConfigError: The pairs or earlier weights have changed since the run began.
+            WeightsError: It is damaged.
         """
-        try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            data = state["data"]
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        except Exception as error:  # a damaged pickle raises nearly anything
-            raise _damaged(path, error) from error
-        if data != self._data:
+        saved = state.load(path, self._device)
+        if saved.get("data") != self._data:
             raise ConfigError(
                 "run.resume: the pairs of data.sources, or the weights it began from or imitates, "
                 "have changed since the run began; restore them or start a new run"
             )
-        try:
-            self.network.load_state_dict(state["network"])
-            self.average.load_state_dict(state["average"])
-            self._optimizer.load_state_dict(state["optimizer"])
-        except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise _damaged(path, error) from error
-
-
-def _damaged(path: Path, error: Exception) -> WeightsError:
-    reason = cut(str(error).partition("\n")[0])
-    return WeightsError(f"{path}: is no checkpoint of this training ({reason}); start a new run")
+        state.restore(path, saved, self._parts)
+        self.step, self.seconds = saved["step"], saved["seconds"]
 
 
 def _targets(

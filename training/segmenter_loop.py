@@ -16,17 +16,19 @@ import torch
 from torch import Tensor, nn
 
 from common.device import choose_device
-from common.errors import ConfigError, WeightsError, cut
+from common.errors import ConfigError
 from common.threads import computing_in
 from fusion.network import checkpoint
 from pipeline.engine.building import build_arms
 from pipeline.engine.leakage import training_ids
 from pipeline.run_folder.folder import RunFolder, open_folder
 from segmentation.unet import UNet
+from training import state
 from training.records import Log
 from training.segmenter_config import SegmenterConfig
 from training.segmenter_data import Examples, MaskedPairs, examples_of, read_pairs
 from training.segmenter_loss import cross_entropy, soft_dice_loss
+from training.state import Stateful
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
 COLUMNS = ("total", "cross_entropy", "dice", "gradient")
@@ -112,6 +114,9 @@ class Trainer:
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), weight_decay=config.schedule.decay
         )
+        self._parts: dict[str, Stateful] = {
+            "network": self.network, "average": self.average, "optimizer": self._optimizer
+        }  # fmt: skip
         self.step, self.seconds = 0, 0.0
 
     def work(self, folder: RunFolder, arm: str, on_step: Callable[[int], None]) -> None:
@@ -151,17 +156,9 @@ class Trainer:
         total.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), schedule.clip)
         self._optimizer.step()
-        self._follow()
+        state.follow(self.average, self.network, schedule.ema, self.step)
         self.step += 1
         return torch.stack([total.detach(), entropy.detach(), dice.detach(), norm])
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Update the average, at first with a small decay, since the first weights are random."""
-        decay = min(self._config.schedule.ema, (1 + self.step) / (10 + self.step))
-        means: list[Tensor] = list(self.average.parameters())
-        values: list[Tensor] = list(self.network.parameters())
-        torch._foreach_lerp_(means, values, 1 - decay)
 
     def write(self, path: Path, metadata: Mapping[str, str]) -> None:
         """Write the averaged weights in 16 bits, atomically, since a resume trusts the file."""
@@ -171,17 +168,8 @@ class Trainer:
 
     def save(self, path: Path) -> None:
         """Write the complete state, replacing the file atomically."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "step": self.step,
-            "seconds": self.seconds,
-            "examples": self._digest,
-        }
-        partial = path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(path)
+        plain = {"step": self.step, "seconds": self.seconds, "examples": self._digest}
+        state.save(path, self._parts, plain)
 
     def restore(self, path: Path) -> None:
         """Load a checkpoint.
@@ -190,24 +178,14 @@ class Trainer:
             ConfigError: The arm's images or the masks have changed since the run began.
             WeightsError: The file is damaged.
         """
-        try:
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            same = state["examples"] == self._digest
-            if same:
-                self.network.load_state_dict(state["network"])
-                self.average.load_state_dict(state["average"])
-                self._optimizer.load_state_dict(state["optimizer"])
-                self.step, self.seconds = int(state["step"]), float(state["seconds"])
-        except Exception as error:  # a damaged pickle raises nearly anything
-            reason = cut(str(error).partition("\n")[0])
-            raise WeightsError(
-                f"{path}: is no checkpoint of this training ({reason}); start a new run"
-            ) from error
-        if not same:
+        saved = state.load(path, self._device)
+        if saved.get("examples") != self._digest:
             raise ConfigError(
                 "run.resume: the arm's images or the masks have changed since the run began; "
                 "restore them or start a new run"
             )
+        state.restore(path, saved, self._parts)
+        self.step, self.seconds = saved["step"], saved["seconds"]
 
 
 def _metadata(config: SegmenterConfig, arm: str, masked: MaskedPairs) -> dict[str, str]:

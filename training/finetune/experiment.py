@@ -1,5 +1,6 @@
 """Trains every arm's detector with every seed, and scores all of them in one run."""
 
+import hashlib
 import multiprocessing
 import shutil
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from common.checksums import sha256
 from common.errors import ConfigError, DataError
 from common.files import remove_drafts, write_json, write_text
 from detection.detectors import yolov5
@@ -20,13 +22,12 @@ from pipeline.engine import runner
 from pipeline.engine.building import build_source
 from pipeline.frames import BadPair, FramePair
 from pipeline.images import pair_id, to_grey, to_rgb
-from pipeline.run_folder.folder import check_same, lock_folder, partial_of
+from pipeline.run_folder.folder import RunFolder, check_same, lock_folder, partial_of
 from pipeline.run_folder.group import find, reserve
-from pipeline.run_folder.names import CONFIG, LOCK
+from pipeline.run_folder.names import CONFIG, INPUTS, LOCK
 from training.finetune import config as finetune_config
 from training.finetune import job
 from training.finetune.config import JOINT, Config, of_seed
-from training.finetune.learner import initial_weights
 from training.finetune.summary import csv_text, summarize
 from training.pairs import Pairs, check_held_out, decoded_sources
 
@@ -62,9 +63,12 @@ def finetune(config: Config, progress: Progress) -> Outcome:
         errors.IrvisError: The user's input is wrong, or a loss is not finite.
     """
     sources = _training_pairs(config)
+    if config.file.joint is not None:
+        job.joint_fuser(config, config.file.joint)  # raises now, not after all other trainings
     folder = _open(config)
     lock = lock_folder(folder)
     try:
+        RunFolder(folder, folder, lock).check_inputs(_inputs(config, sources))
         for arm in config.trained:
             with progress(f"images of {arm}"):
                 job.make_images(config, sources, arm, folder)
@@ -76,7 +80,8 @@ def finetune(config: Config, progress: Progress) -> Outcome:
         shutil.rmtree(folder / job.IMAGES)
     finally:
         lock.release()
-    (folder / LOCK).unlink()
+    for name in (LOCK, INPUTS):
+        (folder / name).unlink()
     return Outcome(folder, summary)
 
 
@@ -92,6 +97,16 @@ def _open(config: Config) -> Path:
     text = yaml.safe_dump(config.dump(), sort_keys=False, allow_unicode=True)
     write_text(folder / CONFIG, text)
     return folder
+
+
+def _inputs(config: Config, sources: Mapping[str, Pairs]) -> dict[str, Any]:
+    """What a resumed fine-tuning must find as it was: weights, and the training pairs."""
+    arms = {name: arm.as_component.weights_sha256() for name, arm in config.scored.arms.items()}
+    pairs = {
+        name: hashlib.sha256(" ".join(mine.ids).encode()).hexdigest()
+        for name, mine in sources.items()
+    }
+    return {"detector": sha256(job.start_of(config)), "arms": arms, "data": pairs}
 
 
 def _training_pairs(config: Config) -> dict[str, Pairs]:
@@ -136,7 +151,7 @@ def _check_classes(config: Config, sources: Mapping[str, Pairs]) -> None:
     assert detector is not None, "check() refuses configurations without one"
     if detector.module is not yolov5:
         raise ConfigError(f"detector.kind: {detector.kind} can't be trained here; use yolov5")
-    path, _ = initial_weights(detector.config.weights)
+    path = job.start_of(config)
     names = yolov5.class_names(path)
     for name, pairs in sources.items():
         found = {int(i) for truth in pairs.truth if truth is not None for i in truth.class_id}

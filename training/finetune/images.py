@@ -13,31 +13,31 @@ from pipeline.interfaces import Arm
 from training.pairs import Pairs
 
 
-def arm_images(
-    pairs: Pairs, arm: Arm, name: str, path: Path, device: torch.device
-) -> list[NDArray[np.uint8]]:
-    """The arm's image of each pair, uint8 [H, W, C], from a memory map.
+def write_images(pairs: Pairs, arm: Arm, name: str, path: Path, device: torch.device) -> None:
+    """Write the arm's image of each pair.
 
     Args:
         pairs: The pairs.
         arm: Makes or reads the images.
         name: The arm's, by which ready-made images are passed.
-        path: The file; made where it is missing.
+        path: The file.
         device: Where the arm computes.
 
     Raises:
         errors.IrvisError: An image is missing, or can't be made.
     """
-    channels = arm.config.channels
-    if not path.is_file():
-        partial = path.with_suffix(f".{os.getpid()}.partial")
-        with writing(path), partial.open("wb") as file:
-            for index in range(len(pairs)):
-                batch = _batch(pairs, index, arm, name, device)
-                image = batch.ready[name] if arm.config.reads_images else arm(batch)
-                # [1, C, H, W] to [H, W, C]
-                file.write(image[0].permute(1, 2, 0).contiguous().cpu().numpy().tobytes())
-        partial.rename(path)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with writing(path), partial.open("wb") as file:
+        for index in range(len(pairs)):
+            batch = _batch(pairs, index, arm, name, device)
+            image = batch.ready[name] if arm.config.reads_images else arm(batch)
+            # [1, C, H, W] to [H, W, C]
+            file.write(image[0].permute(1, 2, 0).contiguous().cpu().numpy().tobytes())
+    partial.rename(path)
+
+
+def read_images(pairs: Pairs, channels: int, path: Path) -> list[NDArray[np.uint8]]:
+    """The images that ``write_images`` wrote, uint8 [H, W, C] each, from a memory map."""
     data = np.memmap(path, np.uint8, "r")
     ends = np.cumsum([height * width * channels for _, height, width in pairs.places])
     return [

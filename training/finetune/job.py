@@ -1,24 +1,22 @@
 """One training: the images of an arm, a seed, and the files that it leaves."""
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from common.checksums import sha256
 from common.device import choose_device, choose_dtype
 from common.threads import computing_in
+from detection import weights
 from detection.detectors import yolov5
-from eval.labels import Labels
 from fusion.network import checkpoint
+from fusion.network.network_fuser import NetworkFuser
 from pipeline.engine.building import build_arm
 from training.finetune.batches import Batches
 from training.finetune.config import JOINT, Config, JointConfig, of_seed
-from training.finetune.images import arm_images
-from training.finetune.learner import Learner, build_detector, initial_weights, trainable
+from training.finetune.images import read_images, write_images
+from training.finetune.learner import Learner, build_detector, trainable
 from training.finetune.loop import CHECKPOINT, Training
 from training.pairs import Pairs
 
@@ -31,23 +29,26 @@ def folder_of(folder: Path, arm: str, seed: int) -> Path:
     return folder / TRAININGS / of_seed(arm, seed)
 
 
-def make_images(
-    config: Config, sources: Mapping[str, Pairs], arm: str, folder: Path
-) -> list[NDArray[np.uint8]]:
-    """The arm's image of every training pair, uint8 [H, W, C]; made where they aren't there.
+def make_images(config: Config, sources: Mapping[str, Pairs], arm: str, folder: Path) -> None:
+    """Write the arm's image of every training pair, where they aren't there.
 
     Raises:
         errors.IrvisError: The arm can't be built, or an image is missing.
     """
+    files = {name: _images_file(folder, arm, name) for name in sources}
+    missing = {name: path for name, path in files.items() if not path.is_file()}
+    if not missing:
+        return
     device = choose_device(config.scored.compute.device)
     dtype = choose_dtype(config.scored.compute.dtype, device)
-    (folder / IMAGES).mkdir(exist_ok=True)
     built = build_arm(arm, config.arm(arm), device, dtype)
-    return [
-        image
-        for name, pairs in sources.items()
-        for image in arm_images(pairs, built, arm, folder / IMAGES / f"{arm}-{name}.bin", device)
-    ]
+    (folder / IMAGES).mkdir(exist_ok=True)
+    for name, path in missing.items():
+        write_images(sources[name], built, arm, path, device)
+
+
+def _images_file(folder: Path, arm: str, source: str) -> Path:
+    return folder / IMAGES / f"{arm}-{source}.bin"
 
 
 def train(
@@ -72,21 +73,17 @@ def train(
         errors.IrvisError: As ``Training.work``, or weights are missing.
     """
     with computing_in(config.scored.compute.threads):
-        learner, inputs = _learner(config, arm)
-        ids = [pair_id for pairs in sources.values() for pair_id in pairs.ids]
-        identity = json.dumps([inputs, seed, ids], sort_keys=True).encode()
         training = Training(
-            learner,
+            _learner(config, arm),
             _batches(config, sources, arm, seed, folder),
             config.file.schedule,
-            hashlib.sha256(identity).hexdigest(),
             choose_device(config.scored.compute.device),
         )
         path = folder_of(folder, arm, seed)
         path.mkdir(parents=True, exist_ok=True)
         training.work(path, on_progress)
-        _write(path, training.average, {**inputs, "seed": seed}, ids)
-        (path / CHECKPOINT).unlink(missing_ok=True)
+        _write(path, training.average, _metadata(config, sources, arm, seed))
+        (path / CHECKPOINT).unlink()
 
 
 def is_finished(folder: Path, arm: str, seed: int) -> bool:
@@ -94,35 +91,55 @@ def is_finished(folder: Path, arm: str, seed: int) -> bool:
     return (folder_of(folder, arm, seed) / DETECTOR).is_file()
 
 
-def _learner(config: Config, arm: str) -> tuple[Learner, dict[str, Any]]:
-    """What is trained, and what identifies it, as JSON values."""
+def start_of(config: Config) -> Path:
+    """The file of the weights that all detectors begin with.
+
+    Raises:
+        errors.WeightsError: It isn't there, or can't be had.
+    """
     detector = config.scored.detector
     assert detector is not None, "check() refuses configurations without one"
-    start, begun_from = initial_weights(detector.config.weights)
-    file = config.file
-    inputs = {
-        "arm": config.arm(arm).dump(),
-        "arm_weights": config.arm(arm).as_component.weights_sha256(),
-        "begun_from": begun_from,
-        "schedule": file.schedule.model_dump(exclude={"save_every"}),
-        "data": file.data.model_dump(mode="json", exclude={"cache", "held_out"}),
-    }
-    if arm != JOINT or file.joint is None:
-        stacked = config.arm(arm).as_arm.channels == 6
-        return Learner(build_detector(start, stacked=stacked)), inputs
-    fuser = _fuser(config, file.joint)
-    component = config.scored.arms[file.joint.arm]
-    inputs |= {
-        "joint": file.joint.model_dump(),
-        "fuser": component.dump(),
-        "fuser_weights": component.as_component.weights_sha256(),
-    }
-    return Learner(build_detector(start, stacked=False), fuser, file.joint.fidelity), inputs
+    return weights.resolve(detector.config.weights)
 
 
-def _fuser(config: Config, joint: JointConfig) -> Any:  # noqa: ANN401
+def joint_fuser(config: Config, joint: JointConfig) -> NetworkFuser:
+    """The fuser that learns with its detector, as it begins.
+
+    Raises:
+        ConfigError: It has no network that learns.
+        errors.WeightsError: Its weights are missing or damaged.
+    """
     component = config.scored.arms[joint.arm]
-    return trainable(component.module.build(component.config), joint.arm).requires_grad_(True)
+    fuser = trainable(component.module.build(component.config), joint.arm)
+    return fuser.requires_grad_(True)
+
+
+def _learner(config: Config, arm: str) -> Learner:
+    start, joint = start_of(config), config.file.joint
+    if arm != JOINT or joint is None:
+        return Learner(build_detector(start, stacked=config.arm(arm).as_arm.channels == 6))
+    detector = build_detector(start, stacked=False)
+    return Learner(detector, joint_fuser(config, joint), joint.fidelity)
+
+
+def _metadata(config: Config, sources: Mapping[str, Pairs], arm: str, seed: int) -> dict[str, str]:
+    """The recipe, and the pairs that the weights were trained on, those of earlier weights too."""
+    start, file, joint = start_of(config), config.file, config.file.joint
+    component = config.arm(arm)
+    if arm == JOINT and joint is not None:
+        component = config.scored.arms[joint.arm]
+    recipe = {
+        "arm": component.dump(),
+        "begun_from": sha256(start),
+        "data": file.data.model_dump(mode="json", exclude={"cache", "held_out"}),
+        "joint": None if arm != JOINT or joint is None else joint.model_dump(),
+        "schedule": file.schedule.model_dump(exclude={"save_every"}),
+        "seed": seed,
+    }
+    ids = {pair_id for pairs in sources.values() for pair_id in pairs.ids}
+    earlier = (start, component.as_component.weights_file())
+    ids = ids.union(*(checkpoint.trained_on(path) for path in earlier if path is not None))
+    return {"recipe": json.dumps(recipe, sort_keys=True), "trained_on": " ".join(sorted(ids))}
 
 
 def _batches(
@@ -130,10 +147,16 @@ def _batches(
 ) -> Batches:
     detector, data = config.scored.detector, config.file.data
     assert detector is not None, "check() refuses configurations without one"
-    labels = [truth or Labels.empty() for pairs in sources.values() for truth in pairs.truth]
+    channels = config.arm(arm).as_arm.channels
+    images = [
+        image
+        for name, pairs in sources.items()
+        for image in read_images(pairs, channels, _images_file(folder, arm, name))
+    ]
+    truths = (truth for pairs in sources.values() for truth in pairs.truth)
     return Batches(
-        make_images(config, sources, arm, folder),
-        labels,
+        images,
+        [truth for truth in truths if truth is not None],  # the pairs are the labelled ones
         data.augment,
         side=data.crop,
         scaled=detector.config.image_size,
@@ -142,12 +165,8 @@ def _batches(
     )
 
 
-def _write(path: Path, learner: Learner, inputs: Mapping[str, Any], ids: list[str]) -> None:
+def _write(path: Path, learner: Learner, metadata: Mapping[str, str]) -> None:
     """Write the weights; the detector's last, since they say that the training is finished."""
-    metadata = {
-        "recipe": json.dumps(inputs, sort_keys=True),
-        "trained_on": " ".join(sorted(set(ids))),
-    }
     if learner.fuser is not None:
         network = learner.fuser.network
         assert isinstance(network, checkpoint.Network), "of trainable()"

@@ -5,9 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from common.checksums import sha256
 from common.errors import ConfigError
-from detection import weights
 from detection.anchor_head import AnchorHead
 from detection.detectors import yolov5
 from fusion.color import rgb_to_ycbcr
@@ -92,16 +90,6 @@ class Learner(nn.Module):
             learned = list(self.fuser.parameters())
             groups.append({"params": learned, "weight_decay": 0.0, "share": fuser_rate})
         return groups
-
-
-def initial_weights(name: str) -> tuple[Path, str]:
-    """The file of a detector's initial weights, and its sha256.
-
-    Raises:
-        errors.WeightsError: It isn't there, or can't be had.
-    """
-    path = weights.resolve(name)
-    return path, sha256(path)
 
 
 def build_detector(path: Path, *, stacked: bool) -> nn.Module:

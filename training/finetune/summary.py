@@ -19,8 +19,9 @@ from eval.average_precision import STATISTICS
 from eval.average_precision import summarize as scores_of
 from eval.bootstrap import Bootstrap, bootstrap, interval95, verdict_of
 from eval.coco import detections_of, labels_of
-from eval.coco_files import read_ground_truth, read_predictions
+from eval.coco_files import read_ground_truth
 from eval.matches import Matches, match_images
+from eval.predictions import read_columns
 from eval.report.tables import truth_of
 from pipeline.run_folder.names import ground_truth_file, predictions_file
 from pipeline.run_folder.results_file import read_results, read_timing
@@ -102,7 +103,7 @@ def csv_text(summary: Mapping[str, Any]) -> str:
 
 def _matches(run: Path, results: Json, arm: str) -> Matches:
     truth = read_ground_truth(run / ground_truth_file(truth_of(results, arm)))
-    predictions = read_predictions(run / predictions_file(arm), truth)
+    predictions = read_columns(run / predictions_file(arm), truth)
     return match_images(detections_of(truth, predictions), labels_of(truth))
 
 

@@ -2,8 +2,9 @@
 
 import csv
 import pickle
-import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,69 +13,14 @@ from safetensors.torch import load_file
 
 from common.errors import ConfigError, DataError
 from detection.detectors import yolov5
+from eval.labels import Labels
+from fusion.fusers import gate_unet
 from fusion.network import checkpoint
 from pipeline.cli import main
-from pipeline.config.yaml_file import SHIPPED
-from tests.helpers import layouts, toys
-from tests.helpers.recipes import killed_at
-from tests.helpers.runs import read_json, silent
-from training.finetune import config, experiment, job
+from tests.helpers.finetunings import killed, make, quiet
+from tests.helpers.runs import read_json
+from training.finetune import experiment, job
 from training.pairs import decoded_sources
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch):
-    """Four training pairs and three other ones to test on, in an empty working folder."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_pairs(tmp_path / "train", 4, size=(48, 64))
-    toys.write_pairs(tmp_path / "all", 7, size=(48, 64))
-    for number in range(4):
-        for kind in ("ir", "vi", "labels"):
-            next((tmp_path / "all" / kind).glob(f"{number:03d}.*")).unlink()
-    # drawn anew, since the first pictures of both folders would be the same
-    (tmp_path / "all").rename(tmp_path / "test")
-    return tmp_path
-
-
-def make(**changes):
-    settings = {
-        "run": {"name": "f"},
-        "source": {"kind": "msrs", "root": "test"},
-        "arms": {"ir": {"kind": "ir_only"}, "stacked": {"kind": "stacked"}},
-        "detector": {"kind": "yolov5", "weights": "demo", "image_size": 64},
-        "data": {
-            "cache": "cache",
-            "crop": 64,
-            "sources": {
-                "pairs": {
-                    "kind": "files", "ir": "train/ir", "vis": "train/vi", "labels": "train/labels"
-                }
-            },
-        },
-        "schedule": {"epochs": 2, "batch": 2, "warmup": 1, "save_every": 1},
-        "compute": {"device": "cpu", "dtype": "float32", "batch": 2},
-    }  # fmt: skip
-    return config.check({**settings, **changes})
-
-
-def quiet(title):
-    return progress(silent)
-
-
-class progress:  # noqa: N801  (a context, as the terminal's)
-    def __init__(self, function):
-        self._function = function
-
-    def __enter__(self):
-        return self._function
-
-    def __exit__(self, *error):
-        pass
-
-
-def killed(step):
-    """Progress under which a training is interrupted after a step."""
-    return lambda title: progress(killed_at(step) if "steps" in title else silent)
 
 
 def weights(folder):
@@ -184,92 +130,49 @@ def test_a_checkpoint_of_other_settings_is_refused(here):
         experiment.finetune(changed, quiet)
 
 
-def test_a_test_pair_is_not_trained_on(here):
-    for kind in ("ir", "vi", "labels"):
-        for path in (here / "test" / kind).iterdir():
-            shutil.copy(path, here / "train" / kind)
-    with pytest.raises(DataError, match=r"data\.sources\.pairs: contains 004 of source, which is"):
-        experiment.finetune(make(), quiet)
-    assert not (here / "runs").exists()
+def test_weights_that_were_exchanged_are_refused(here):
+    fuser = gate_unet.build(gate_unet.Config()).network
+    checkpoint.save(here / "own.safetensors", fuser, metadata={"trained_on": "a b"})
+    arms = {"net": {"kind": "gate_unet", "weights": str(here / "own.safetensors")}}
+    with pytest.raises(KeyboardInterrupt):
+        experiment.finetune(make(arms=arms), killed(1))
+    checkpoint.save(here / "own.safetensors", fuser, metadata={"trained_on": "c"})
+    with pytest.raises(ConfigError, match=r"run\.resume: the file of arms\.net has changed since"):
+        experiment.finetune(make(arms=arms, run={"name": "f", "resume": True}), quiet)
 
 
-@pytest.mark.parametrize("layout", ["llvip", "m3fd"])
-def test_a_data_set_can_be_trained_on(here, layout):
-    getattr(layouts, layout)(here / "set")
-    source = {"kind": "dataset", "layout": layout, "root": "set", "split": "train"}
-    given = make()
-    data = {**given.settings["data"], "sources": {"set": {"kind": "labelled", "source": source}}}
-    given = make(data=data)
-    for _ in range(2):  # decoded, and from the cache
-        pairs = decoded_sources(given.sources, given.file.data.cache)["set"].labelled()
-        assert pairs.keys == (("010001",) if layout == "llvip" else ("00000", "00002"))
-        # people, and of M3FD's classes those that COCO has too
-        assert pairs.truth[0].class_id.tolist() == ([0] if layout == "llvip" else [0, 3])
-        assert pairs.truth[0].xyxy[0, :2].tolist() == [3, 4]
+def test_weights_state_the_pairs_of_those_they_began_with(here):
+    start, own = here / "start.safetensors", here / "own.safetensors"
+    fuser = gate_unet.build(gate_unet.Config()).network
+    checkpoint.save(own, fuser, metadata={"trained_on": "a b"})
+    network = yolov5.new_network("yolov5n.yaml", {0: "person"})
+    described = {"model": "yolov5n.yaml", "names": {0: "person"}, "metadata": {"trained_on": "c"}}
+    yolov5.save_network(start, network, **described)
+    given = make(
+        arms={"net": {"kind": "gate_unet", "weights": str(own)}, "ir": {"kind": "ir_only"}},
+        joint={"arm": "net"},
+        detector={"kind": "yolov5", "weights": str(start)},
+    )
+    sources = {"pairs": SimpleNamespace(ids=("d",))}
+    listed = {arm: job._metadata(given, sources, arm, 1)["trained_on"] for arm in given.trained}
+    assert listed == {"net": "a b c d", "ir": "c d", "joint": "a b c d"}
 
 
-def test_a_data_set_without_labels_cannot_be_trained_on(here):
-    source = {"kind": "image_folder", "ir": "train/ir", "vis": "train/vi"}
-    data = {**make().settings["data"], "sources": {"a": {"kind": "labelled", "source": source}}}
-    given = make(data=data)
-    with pytest.raises(ConfigError, match=r"data\.sources\.a\.source: must be labelled images"):
-        experiment.finetune(given, quiet)
-
-
-def test_pairs_without_labels_are_left_out(here):
-    (here / "train" / "labels" / "001.txt").unlink()
-    given = make()
+def test_regions_to_ignore_of_pairs_without_objects_are_kept(here):
+    truth = Labels(np.zeros((0, 4)), np.zeros(0, np.int64), np.array([[0.0, 0, 64, 48]]))
+    given = make(arms={"ir": {"kind": "ir_only"}})
     pairs = decoded_sources(given.sources, given.file.data.cache)["pairs"]
-    assert (len(pairs), pairs.labelled().keys) == (4, ("000", "002", "003"))
-
-
-def test_a_class_that_the_detector_lacks_is_said(here):
-    (here / "train" / "labels" / "001.txt").write_text("16 .5 .5 .2 .2\n")
-    with pytest.raises(ConfigError, match=r"has the class dog, which demo\.safetensors doesn't"):
-        experiment.finetune(make(), quiet)
-
-
-@pytest.mark.parametrize("name", ["finetune", "finetune_llvip"])
-def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
-    path = SHIPPED / f"{name}.yaml"
-    given = config.load(path)
-    assert given.trained == ["ir", "vis", "average", "fused", "stacked", "joint"]
-    assert given.merging == ["late"]
-    assert path.read_text().startswith(f"# irvis finetune configs/{name}.yaml")
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"detector": None}, "detector: there is none to train; set detector.weights"),
-        ({"joint": {"arm": "fuse"}}, "joint.arm: there is no arm fuse; "),
-        ({"seed": 3}, "unknown key seed; did you mean 'seeds'? "),
-        (
-            {"arms": {"ir": {"kind": "ir_only"}, "ir-1": {"kind": "ir_only"}}},
-            "arms.ir-1: an arm after training is called so; rename it",
-        ),
-        (
-            {"arms": {"ir": {"kind": "ir_only", "detector": {"iou": 0.5}}}},
-            "arms.ir.detector: all arms begin with the same; remove it",
-        ),
-    ],
-)
-def test_wrong_settings(here, changes, text):
-    with pytest.raises(ConfigError) as error:
-        make(**changes)
-    assert str(error.value).startswith(text)
-
-
-def test_a_fuser_without_a_network_cannot_learn(here):
-    given = make(joint={"arm": "ir"})
-    with pytest.raises(ConfigError, match=r"joint\.arm: ir has no network that learns"):
-        experiment.finetune(given, quiet)
+    sources = {"pairs": replace(pairs, truth=(truth,) * 4)}
+    job.make_images(given, sources, "ir", here)
+    batch = job._batches(given, sources, "ir", 1, here)(0)
+    assert len(batch.objects) == 0
+    assert len(batch.regions) > 0
 
 
 def test_a_loss_that_is_not_finite_ends_it(here, monkeypatch):
     wrong = torch.full((3,), torch.nan, requires_grad=True)
     monkeypatch.setattr(job.Learner, "_detection", lambda *_: wrong)
-    with pytest.raises(DataError, match=r"the loss of step \d+ is not finite; lower schedule"):
+    with pytest.raises(DataError, match=r"the loss is nan at step 1; lower schedule\."):
         experiment.finetune(make(), quiet)
 
 
