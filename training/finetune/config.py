@@ -35,9 +35,13 @@ class DataConfig(Section):
 
 
 class JointConfig(Section):
-    """One more arm, ``joint``: a fuser that goes on learning together with its detector."""
+    """One more arm, ``joint``: a fuser that goes on learning together with its detector.
+
+    After its epochs the fuser stays as it is, and the detector goes on learning on its images.
+    """
 
     arm: str = Field("fused", description="the arm whose fuser it begins with")
+    epochs: int = Field(4, ge=1, description="the first ones, in which the fuser learns too")
     fidelity: float = Field(
         0.01, ge=0, description="weight of the fusion paper's loss, beside the detector's"
     )

@@ -1,18 +1,25 @@
 """One training: the images of an arm, a seed, and the files that it leaves."""
 
+import copy
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from common.checksums import sha256
 from common.device import choose_device, choose_dtype
+from common.memory import keep_freed_memory
 from common.threads import computing_in
 from detection import weights
 from detection.detectors import yolov5
 from fusion.network import checkpoint
 from fusion.network.network_fuser import NetworkFuser
+from pipeline.arms._fuser import FuserArm
 from pipeline.engine.building import build_arm
+from pipeline.interfaces import Arm
 from training.finetune.batches import Batches
 from training.finetune.config import JOINT, Config, JointConfig, of_seed
 from training.finetune.images import read_images, write_images
@@ -35,20 +42,27 @@ def make_images(config: Config, sources: Mapping[str, Pairs], arm: str, folder: 
     Raises:
         errors.IrvisError: The arm can't be built, or an image is missing.
     """
-    files = {name: _images_file(folder, arm, name) for name in sources}
-    missing = {name: path for name, path in files.items() if not path.is_file()}
-    if not missing:
+    mine = _images_of(folder, arm)
+    if all((mine / name).is_file() for name in sources):
         return
     device = choose_device(config.scored.compute.device)
     dtype = choose_dtype(config.scored.compute.dtype, device)
-    built = build_arm(arm, config.arm(arm), device, dtype)
-    (folder / IMAGES).mkdir(exist_ok=True)
-    for name, path in missing.items():
-        write_images(sources[name], built, arm, path, device)
+    _write_images(sources, build_arm(arm, config.arm(arm), device, dtype), arm, mine, device)
 
 
-def _images_file(folder: Path, arm: str, source: str) -> Path:
-    return folder / IMAGES / f"{arm}-{source}.bin"
+def _images_of(folder: Path, arm: str) -> Path:
+    """The folder of an arm's images, a file a source."""
+    return folder / IMAGES / arm
+
+
+def _write_images(
+    sources: Mapping[str, Pairs], built: Arm, arm: str, folder: Path, device: torch.device
+) -> None:
+    """Write the files that aren't there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, pairs in sources.items():
+        if not (folder / name).is_file():
+            write_images(pairs, built, arm, folder / name, device)
 
 
 def train(
@@ -72,18 +86,46 @@ def train(
     Raises:
         errors.IrvisError: As ``Training.work``, or weights are missing.
     """
+    keep_freed_memory()
+    torch.manual_seed(seed)  # for a joint fuser that has no weights yet
+    joint, path = config.file.joint, folder_of(folder, arm, seed)
+    channels = config.arm(arm).as_arm.channels
     with computing_in(config.scored.compute.threads):
         training = Training(
             _learner(config, arm),
-            _batches(config, sources, arm, seed, folder),
+            _batches(config, sources, channels, seed, _images_of(folder, arm)),
             config.file.schedule,
             choose_device(config.scored.compute.device),
         )
-        path = folder_of(folder, arm, seed)
         path.mkdir(parents=True, exist_ok=True)
+        if (path / CHECKPOINT).is_file():
+            training.restore(path / CHECKPOINT)
+        if arm == JOINT and joint is not None and joint.epochs < config.file.schedule.epochs:
+            _learn_jointly(config, joint, sources, seed, training, path, on_progress)
         training.work(path, on_progress)
         _write(path, training.average, _metadata(config, sources, arm, seed))
         (path / CHECKPOINT).unlink()
+        shutil.rmtree(path / IMAGES, ignore_errors=True)
+
+
+def _learn_jointly(
+    config: Config,
+    joint: JointConfig,
+    sources: Mapping[str, Pairs],
+    seed: int,
+    training: Training,
+    path: Path,
+    on_progress: Callable[[int, int | None], None],
+) -> None:
+    """The epochs in which the fuser learns too, and the images of the other epochs."""
+    training.work(path, on_progress, training.steps * joint.epochs // config.file.schedule.epochs)
+    device = choose_device(config.scored.compute.device)
+    dtype = choose_dtype(config.scored.compute.dtype, device)
+    fuser = copy.deepcopy(training.average.fuser)  # the arm may change its layout and precision
+    assert fuser is not None, "of a joint training"
+    arm = FuserArm(fuser, device=device, dtype=dtype, config=config.scored.arms[joint.arm].as_arm)
+    _write_images(sources, arm, JOINT, path / IMAGES, device)
+    training.settle_fuser(_batches(config, sources, arm.config.channels, seed, path / IMAGES))
 
 
 def is_finished(folder: Path, arm: str, seed: int) -> bool:
@@ -143,15 +185,15 @@ def _metadata(config: Config, sources: Mapping[str, Pairs], arm: str, seed: int)
 
 
 def _batches(
-    config: Config, sources: Mapping[str, Pairs], arm: str, seed: int, folder: Path
+    config: Config, sources: Mapping[str, Pairs], channels: int, seed: int, folder: Path
 ) -> Batches:
+    """Of the images with this many channels in a folder."""
     detector, data = config.scored.detector, config.file.data
     assert detector is not None, "check() refuses configurations without one"
-    channels = config.arm(arm).as_arm.channels
     images = [
         image
         for name, pairs in sources.items()
-        for image in read_images(pairs, channels, _images_file(folder, arm, name))
+        for image in read_images(pairs, channels, folder / name)
     ]
     truths = (truth for pairs in sources.values() for truth in pairs.truth)
     return Batches(

@@ -44,11 +44,11 @@ class Learner(nn.Module):
         """The terms of the loss, weighted, in the order of ``TERMS``: float [4].
 
         Args:
-            batch: Images [B, 3, S, S] or, stacked, [B, 6, S, S]; with a fuser always the latter.
+            batch: Images [B, 3, S, S] or, stacked, [B, 6, S, S]; a fuser makes one of the latter.
         """
         images = batch.images.float() / 255  # [B, C, S, S]
         fidelity = images.new_zeros(())
-        if self.fuser is not None:
+        if self.fuser is not None and images.shape[1] == 6:
             ir, vis = images[:, :1], images[:, 3:]  # [B, 1, S, S], [B, 3, S, S]
             images = self.fuser(ir=ir, vis=vis)  # [B, 3, S, S]
             y, _ = rgb_to_ycbcr(vis)  # [B, 1, S, S]

@@ -57,7 +57,7 @@ class Training:
     """A learner, the average of its weights, and the steps that change them.
 
     Attributes:
-        average: The averaged learner.
+        average: The averaged learner, in evaluation mode.
         steps: Of the whole training.
         step: Finished steps.
         seconds: Time of the finished steps.
@@ -89,25 +89,42 @@ class Training:
         }  # fmt: skip
         self.step, self.seconds = 0, 0.0
 
-    def work(self, folder: Path, on_progress: Callable[[int, int | None], None]) -> None:
+    def work(
+        self, folder: Path, on_progress: Callable[[int, int | None], None], last: int | None = None
+    ) -> None:
         """Train the remaining steps, with log and checkpoints in the folder.
+
+        Args:
+            folder: The training's.
+            on_progress: Called after each step with the finished steps and all steps.
+            last: The step to stop after; None for the training's last.
 
         Raises:
             DataError: A loss is not finite.
-            WeightsError: The folder's checkpoint is damaged.
         """
-        if (folder / CHECKPOINT).is_file():
-            self.restore(folder / CHECKPOINT)
+        last = self.steps if last is None else last
         began = time.monotonic() - self.seconds
         with Log(folder, self.step, COLUMNS) as log:
-            while self.step < self.steps:
+            while self.step < last:
                 rate, values = self._schedule.rate_at(self.step), self.advance()
                 self.seconds = time.monotonic() - began
                 log.add(values, rate, self.seconds)
-                if self.step % self._settings.save_every == 0 or self.step == self.steps:
+                if self.step % self._settings.save_every == 0 or self.step == last:
                     log.flush()  # before the checkpoint, up to which a resumed run keeps the lines
                     self.save(folder / CHECKPOINT)
                 on_progress(self.step, self.steps)
+
+    def settle_fuser(self, batches: Batches) -> None:
+        """Let the averaged fuser be the result; the detector goes on with images that it made.
+
+        Args:
+            batches: The same images as before, fused.
+        """
+        learned, averaged = self._learner.fuser, self.average.fuser
+        assert learned is not None, "of a joint training"
+        assert averaged is not None, "of a joint training"
+        learned.load_state_dict(averaged.state_dict())
+        self._batches = batches
 
     def advance(self) -> Tensor:
         """Take one step and return the values of ``COLUMNS``, float [6] on the device."""

@@ -18,8 +18,10 @@ from fusion.fusers import gate_unet
 from fusion.network import checkpoint
 from pipeline.cli import main
 from tests.helpers.finetunings import killed, make, quiet
-from tests.helpers.runs import read_json
+from tests.helpers.recipes import killed_at
+from tests.helpers.runs import read_json, silent
 from training.finetune import experiment, job
+from training.finetune.images import read_images
 from training.pairs import decoded_sources
 
 
@@ -102,6 +104,68 @@ def test_a_killed_fine_tuning_goes_on_to_the_same_weights(here):
     assert resumed.summary == whole.summary
 
 
+JOINT = {
+    "arms": {"net": {"kind": "gate_unet"}},
+    "joint": {"arm": "net", "epochs": 1},
+    # two steps with the fuser, and two without
+    "schedule": {"epochs": 2, "batch": 2, "warmup": 1, "save_every": 1},
+}
+
+
+def train_jointly(folder, progress=silent, **changes):
+    """The weights that a joint training writes, by file."""
+    folder.mkdir(exist_ok=True)
+    given = make(**{**JOINT, **changes})
+    pairs = decoded_sources(given.sources, given.file.data.cache)
+    sources = {name: mine.labelled() for name, mine in pairs.items()}
+    job.make_images(given, sources, "joint", folder)
+    job.train(given, sources, "joint", 1, folder, progress)
+    return weights(folder / "trainings" / "joint-1")
+
+
+def test_a_joint_fuser_learns_in_its_epochs_alone(here):
+    one = train_jointly(here / "a")
+    files = {path.name for path in (here / "a" / "trainings" / "joint-1").iterdir()}
+    assert files == {"log.csv", "tensorboard", "detector.safetensors", "fuser.safetensors"}
+    # without the second epoch, whose learning rates are others, the fuser would be another
+    with pytest.raises(KeyboardInterrupt):
+        train_jointly(here / "b", killed_at(3))
+    state = torch.load(here / "b" / "trainings" / "joint-1" / "checkpoint.pt", weights_only=True)
+    for name, value in one["fuser.safetensors"].items():
+        for part in ("learner", "average"):
+            assert torch.equal(state[part][f"fuser.network.{name}"].half(), value), (part, name)
+    both = train_jointly(here / "c", joint={"arm": "net", "epochs": 2})
+    assert not equal(one, both)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_killed_joint_training_goes_on_to_the_same_weights(here, step):
+    whole = train_jointly(here / "a")
+    with pytest.raises(KeyboardInterrupt):
+        train_jointly(here / "b", killed_at(step))
+    assert equal(train_jointly(here / "b"), whole)
+
+
+def test_a_joint_detector_goes_on_with_the_images_of_its_fuser(here, monkeypatch):
+    seen = []
+    settle = job.Training.settle_fuser
+    monkeypatch.setattr(
+        job.Training, "settle_fuser", lambda self, made: (seen.append(made), settle(self, made))
+    )
+    train_jointly(here / "a")
+    (batches,) = seen
+    network = load_file(here / "a" / "trainings" / "joint-1" / "fuser.safetensors")
+    given = make(arms={"net": {"kind": "gate_unet", "weights": "own.safetensors"}})
+    fuser = gate_unet.build(gate_unet.Config())
+    fuser.network.load_state_dict({name: value.float() for name, value in network.items()})
+    checkpoint.save(here / "own.safetensors", fuser.network, metadata={})
+    sources = decoded_sources(given.sources, given.file.data.cache)
+    job.make_images(given, sources, "net", here / "b")
+    again = read_images(sources["pairs"], 3, here / "b" / "images" / "net" / "pairs")
+    for one, other in zip(batches._images, again, strict=True):
+        assert np.abs(one.astype(int) - other).max() <= 1  # the weights' file is in half precision
+
+
 class Threads(ThreadPoolExecutor):
     """In place of processes, which take ten seconds to start; what they are told is pickled."""
 
@@ -164,7 +228,7 @@ def test_regions_to_ignore_of_pairs_without_objects_are_kept(here):
     pairs = decoded_sources(given.sources, given.file.data.cache)["pairs"]
     sources = {"pairs": replace(pairs, truth=(truth,) * 4)}
     job.make_images(given, sources, "ir", here)
-    batch = job._batches(given, sources, "ir", 1, here)(0)
+    batch = job._batches(given, sources, 3, 1, here / "images" / "ir")(0)
     assert len(batch.objects) == 0
     assert len(batch.regions) > 0
 
