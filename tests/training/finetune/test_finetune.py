@@ -2,6 +2,7 @@
 
 import csv
 import pickle
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from types import SimpleNamespace
@@ -18,7 +19,6 @@ from fusion.fusers import gate_unet
 from fusion.network import checkpoint
 from pipeline.cli import main
 from tests.helpers.finetunings import killed, make, quiet
-from tests.helpers.recipes import killed_at
 from tests.helpers.runs import read_json, silent
 from training.finetune import experiment, job
 from training.finetune.images import read_images
@@ -123,42 +123,46 @@ def train_jointly(folder, progress=silent, **changes):
     return weights(folder / "trainings" / "joint-1")
 
 
-def test_a_joint_fuser_learns_in_its_epochs_alone(here):
-    one = train_jointly(here / "a")
-    files = {path.name for path in (here / "a" / "trainings" / "joint-1").iterdir()}
+@pytest.fixture
+def jointly(here):
+    """A joint training's weights; its folder after the steps 2 and 3 is kept."""
+
+    def keep(done, total):
+        if done in (2, 3):
+            kept = here / f"step{done}" / "trainings"
+            shutil.copytree(here / "whole" / "trainings", kept)
+
+    return train_jointly(here / "whole", keep)
+
+
+def test_a_joint_fuser_learns_in_its_epochs_alone(here, jointly):
+    files = {path.name for path in (here / "whole" / "trainings" / "joint-1").iterdir()}
     assert files == {"log.csv", "tensorboard", "detector.safetensors", "fuser.safetensors"}
-    # without the second epoch, whose learning rates are others, the fuser would be another
-    with pytest.raises(KeyboardInterrupt):
-        train_jointly(here / "b", killed_at(3))
-    state = torch.load(here / "b" / "trainings" / "joint-1" / "checkpoint.pt", weights_only=True)
-    for name, value in one["fuser.safetensors"].items():
+    path = here / "step3" / "trainings" / "joint-1" / "checkpoint.pt"
+    three = torch.load(path, weights_only=True)
+    for name, value in jointly["fuser.safetensors"].items():
         for part in ("learner", "average"):
-            assert torch.equal(state[part][f"fuser.network.{name}"].half(), value), (part, name)
-    both = train_jointly(here / "c", joint={"arm": "net", "epochs": 2})
-    assert not equal(one, both)
+            assert torch.equal(three[part][f"fuser.network.{name}"].half(), value), (part, name)
+    both = train_jointly(here / "b", joint={"arm": "net", "epochs": 2})
+    assert not equal(jointly, both)
 
 
-@pytest.mark.parametrize("step", [1, 2, 3])
-def test_a_killed_joint_training_goes_on_to_the_same_weights(here, step):
-    whole = train_jointly(here / "a")
-    with pytest.raises(KeyboardInterrupt):
-        train_jointly(here / "b", killed_at(step))
-    assert equal(train_jointly(here / "b"), whole)
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_killed_joint_training_goes_on_to_the_same_weights(here, jointly, step):
+    assert equal(train_jointly(here / f"step{step}"), jointly)
 
 
 def test_a_joint_detector_goes_on_with_the_images_of_its_fuser(here, monkeypatch):
-    seen = []
-    settle = job.Training.settle_fuser
+    seen, settle = [], job.Training.settle_fuser
     monkeypatch.setattr(
         job.Training, "settle_fuser", lambda self, made: (seen.append(made), settle(self, made))
     )
-    train_jointly(here / "a")
+    network = train_jointly(here / "a")["fuser.safetensors"]
     (batches,) = seen
-    network = load_file(here / "a" / "trainings" / "joint-1" / "fuser.safetensors")
-    given = make(arms={"net": {"kind": "gate_unet", "weights": "own.safetensors"}})
     fuser = gate_unet.build(gate_unet.Config())
     fuser.network.load_state_dict({name: value.float() for name, value in network.items()})
     checkpoint.save(here / "own.safetensors", fuser.network, metadata={})
+    given = make(arms={"net": {"kind": "gate_unet", "weights": "own.safetensors"}})
     sources = decoded_sources(given.sources, given.file.data.cache)
     job.make_images(given, sources, "net", here / "b")
     again = read_images(sources["pairs"], 3, here / "b" / "images" / "net" / "pairs")
