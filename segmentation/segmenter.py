@@ -7,7 +7,10 @@ from torch import Tensor
 
 
 class Segmenter(Protocol):
-    """Finds the label of each pixel."""
+    """Finds the label of each pixel.
+
+    One whose attribute ``channels`` is 6 takes two stacked images of three channels.
+    """
 
     @property
     def names(self) -> Mapping[int, str]:
@@ -23,7 +26,7 @@ class Segmenter(Protocol):
         """Segment.
 
         Args:
-            images: uint8 [B, 3, H, W], RGB, on the segmenter's device.
+            images: uint8 [B, 3 or 6, H, W], RGB, on the segmenter's device.
 
         Returns:
             uint8 [B, H, W], the label of each pixel.

@@ -6,7 +6,7 @@ input's size; group normalization, which does not depend on the other images of 
 enlargement in place of transposed convolutions.
 """
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -21,8 +21,8 @@ GROUPS = 4  # of a normalization
 Label = Annotated[int, Field(ge=0, le=255)]
 
 
-class Architecture(BaseModel):
-    """Settings that determine the keys and shapes of the weights, and the classes."""
+class Settings(BaseModel):
+    """The classes, and the size of the network."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,6 +37,12 @@ class Architecture(BaseModel):
         if len(self.names) < 2:
             raise ValueError("there must be at least two classes")
         return self
+
+
+class Architecture(Settings):
+    """What determines the keys and shapes of the weights, and the classes."""
+
+    channels: Literal[3, 6] = Field(3, description="of the images; 6 for two that are stacked")
 
 
 class UNet(checkpoint.Network):
@@ -54,7 +60,7 @@ class UNet(checkpoint.Network):
         widths = [architecture.width << level for level in range(architecture.levels)]
         self.down = nn.ModuleList(
             _convolutions(before, after)
-            for before, after in zip([3, *widths], widths, strict=False)
+            for before, after in zip([architecture.channels, *widths], widths, strict=False)
         )
         self.up = nn.ModuleList(
             _convolutions(deep + here, here)
@@ -63,13 +69,13 @@ class UNet(checkpoint.Network):
         self.head = nn.Conv2d(widths[0], len(architecture.names), 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Class scores (logits), float [B, K, H, W], of RGB float [B, 3, H, W] in [0, 1]."""
+        """Class scores (logits), float [B, K, H, W], of images float [B, C, H, W] in [0, 1]."""
         height, width = images.shape[-2:]
-        x = pad_to_multiple(2 * images - 1, 1 << (len(self.down) - 1))  # [B, 3, H', W']
+        x = pad_to_multiple(2 * images - 1, 1 << (len(self.down) - 1))  # [B, C, H', W']
         skipped = []
         for level, block in enumerate(self.down):
             if level:
-                x = functional.max_pool2d(x, 2)  # [B, C, H' / 2^level, W' / 2^level]
+                x = functional.max_pool2d(x, 2)  # [B, D, H' / 2^level, W' / 2^level]
             x = block(x)
             skipped.append(x)
         for block, skip in zip(self.up, skipped[-2::-1], strict=True):

@@ -12,7 +12,7 @@ from pipeline.config import components
 from pipeline.config import config as run_config
 from pipeline.config.config import read_settings
 from pipeline.config.sections import ComputeConfig
-from segmentation.unet import Architecture
+from segmentation.unet import Settings
 from training.config import ScheduleConfig, TrainRunConfig
 from training.source_config import Section
 
@@ -34,7 +34,7 @@ class SegmenterFile(Section):
     run: TrainRunConfig = TrainRunConfig(name="segment")
     source: dict[str, Any]
     arms: dict[str, dict[str, Any] | None]
-    network: Architecture
+    network: Settings
     data: SegmentationData = SegmentationData()
     schedule: ScheduleConfig = ScheduleConfig()
     compute: ComputeConfig = ComputeConfig(batch=8)
@@ -50,7 +50,7 @@ class SegmenterConfig:
 
     run: TrainRunConfig
     pairs: run_config.Config
-    network: Architecture
+    network: Settings
     data: SegmentationData
     schedule: ScheduleConfig
     compute: ComputeConfig
@@ -90,10 +90,9 @@ def check(settings: Mapping[str, Any]) -> SegmenterConfig:
         {"source": file.source, "arms": file.arms, "compute": file.compute.model_dump()}
     )
     for name, arm in pairs.arms.items():
-        if not arm.as_arm.is_shown:
+        if not arm.as_arm.has_image:
             raise ConfigError(
-                f"arms.{name}: has no image of three channels to segment; remove it with "
-                f"arms.{name}=null"
+                f"arms.{name}: has no image to segment; remove it with arms.{name}=null"
             )
     if file.data.ignore in file.network.names:
         raise ConfigError(

@@ -97,7 +97,7 @@ class Examples:
     """The images of an arm and the classes of their pixels.
 
     Attributes:
-        images: uint8 [3, H, W] of each pair.
+        images: uint8 [C, H, W] of each pair.
         targets: uint8 [H, W] of each.
     """
 
@@ -122,8 +122,8 @@ class Examples:
             crop: Side of a crop, C.
 
         Returns:
-            Images uint8 [B, 3, C, C] and targets uint8 [B, C, C]; half of them mirrored left to
-            right.
+            Images uint8 [B, 3 or 6, C, C] and targets uint8 [B, C, C]; half of them mirrored left
+            to right.
         """
         rng = np.random.default_rng((seed, step))
         images, targets = [], []
@@ -131,7 +131,7 @@ class Examples:
             image, target = self.images[index], torch.from_numpy(self.targets[index])
             top, left = (int(rng.integers(side - crop + 1)) for side in target.shape)
             place = (slice(top, top + crop), slice(left, left + crop))
-            image, target = image[:, *place], target[place]  # [3, C, C], [C, C]
+            image, target = image[:, *place], target[place]  # [3 or 6, C, C], [C, C]
             if rng.random() < 0.5:
                 image, target = image.flip(-1), target.flip(-1)
             images.append(image)
@@ -147,7 +147,11 @@ def examples_of(
     compute = Compute(one, {}, device=device, batch=batch)
     items = (_item(one, pair) for pair in masked.pairs)
     groups = batches(items, batch)
-    images = [result.images[arm].cpu() for group in groups for result in compute(group, 0)]
+    images: list[Tensor] = []  # uint8 [C, H, W] each
+    for group in groups:
+        uploaded = compute.upload(group)
+        made = uploaded.ready[arm] if arms[arm].config.reads_images else arms[arm](uploaded)
+        images += made[: len(group)].cpu()  # [B, C, H, W]; the batch is padded
     return Examples(images, masked.targets)
 
 

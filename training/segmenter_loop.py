@@ -22,7 +22,7 @@ from fusion.network import checkpoint
 from pipeline.engine.building import build_arms
 from pipeline.engine.leakage import training_ids
 from pipeline.run_folder.folder import RunFolder, open_folder
-from segmentation.unet import UNet
+from segmentation.unet import Architecture, Settings, UNet
 from training import state
 from training.records import Log
 from training.segmenter_config import SegmenterConfig
@@ -109,7 +109,7 @@ class Trainer:
         self._config, self._examples, self._device = config, examples, device
         self._digest = examples.digest()
         torch.manual_seed(config.schedule.seed)
-        self.network = UNet(config.network).to(device).train()
+        self.network = _new_network(config.network, len(examples.images[0])).to(device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self._optimizer = torch.optim.AdamW(
             self.network.parameters(), weight_decay=config.schedule.decay
@@ -186,6 +186,22 @@ class Trainer:
             )
         state.restore(path, saved, self._parts)
         self.step, self.seconds = saved["step"], saved["seconds"]
+
+
+def _new_network(settings: Settings, channels: int) -> UNet:
+    """A network with random weights.
+
+    One of six channels begins with half of the first layer's weights for each of its images, and
+    with all other weights as one of three: it first sees the mean of both.
+    """
+    network = UNet(Architecture(**settings.model_dump()))
+    if channels == 3:
+        return network
+    stacked = UNet(Architecture(**settings.model_dump(), channels=6))
+    weights, first = network.state_dict(), "down.0.0.weight"
+    weights[first] = torch.cat((weights[first], weights[first]), 1) / 2  # [D, 6, 3, 3]
+    stacked.load_state_dict(weights)
+    return stacked
 
 
 def _metadata(config: SegmenterConfig, arm: str, masked: MaskedPairs) -> dict[str, str]:

@@ -52,10 +52,9 @@ def load_segmenters(file: Sections, arms: Mapping[str, Component]) -> dict[str, 
     _check(file)
     segmenters = {}
     for name, arm in arms.items():
-        if not arm.as_arm.is_shown:
+        if not arm.as_arm.has_image:
             raise ConfigError(
-                f"arms.{name}: has no image of three channels to segment; remove it with "
-                f"arms.{name}=null"
+                f"arms.{name}: has no image to segment; remove it with arms.{name}=null"
             )
         settings = {**(file.segmenter or {}), **(own[name] or {})}
         segmenters[name] = components.load("segmenter", settings, f"arms.{name}.segmenter")

@@ -17,7 +17,8 @@ def build_segmenters(config: Config, device: torch.device) -> dict[str, Segmente
     """The segmenter of each arm; empty where boxes are scored.
 
     Raises:
-        errors.IrvisError: One can't be built, or has other classes than the first one.
+        errors.IrvisError: One can't be built, has other classes than the first one, or takes
+            another number of channels than the arm's image has.
     """
     built: dict[str, Segmenter] = {}
     for arm, component in config.segmenters.items():
@@ -27,6 +28,12 @@ def build_segmenters(config: Config, device: torch.device) -> dict[str, Segmente
             raise ConfigError(
                 f"arms.{arm}.segmenter: has other classes than that of {first}; give one with the "
                 "same"
+            )
+        channels, taken = config.arms[arm].as_arm.channels, getattr(built[arm], "channels", 3)
+        if taken != channels:
+            raise ConfigError(
+                f"arms.{arm}: its image has {channels} channels, its segmenter takes {taken}; "
+                f"name one that was trained on such images, arms.{arm}.segmenter.weights=FILE"
             )
     return built
 

@@ -55,6 +55,11 @@ class UNetSegmenter:
         self._sha256 = weights_sha256
 
     @property
+    def channels(self) -> int:
+        """Channels of its images: 3, or 6 for two that are stacked."""
+        return self._network.architecture.channels
+
+    @property
     def names(self) -> Mapping[int, str]:
         """Class names by label."""
         return self._names
@@ -71,7 +76,7 @@ class UNetSegmenter:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor) -> Tensor:
-        """Labels uint8 [B, H, W] of images uint8 [B, 3, H, W]."""
+        """Labels uint8 [B, H, W] of images uint8 [B, C, H, W]."""
         _, _, height, width = images.shape
         count = max(1, PIXELS // (height * width))
         parts = [

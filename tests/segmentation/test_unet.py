@@ -79,7 +79,7 @@ def test_the_file_holds_its_classes_and_states_who_it_is(tmp_path):
     stated = segment.fingerprint
     assert json.loads(json.dumps(stated)) == stated | {
         "architecture": {"names": {"0": "background", "4": "enhancing", "2": "oedema"},
-                         "width": 4, "levels": 3}
+                         "width": 4, "levels": 3, "channels": 3}
     }  # fmt: skip
     assert stated["weights_sha256"] == unet.Config(weights=str(path)).weights_sha256()
     with safe_open(path, framework="np") as file:

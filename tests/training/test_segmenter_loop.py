@@ -9,9 +9,10 @@ from common.errors import ConfigError, DataError, WeightsError
 from fusion.network import checkpoint
 from pipeline.images import pair_id
 from segmentation.segmenters import unet
+from segmentation.unet import Settings
 from tests.helpers.recipes import changed, killed_at, rows
 from tests.helpers.runs import silent
-from training import segmenter_config
+from training import segmenter_config, segmenter_loop
 from training.segmenter_data import Examples, read_pairs
 from training.segmenter_loop import train_segmenters
 
@@ -80,19 +81,34 @@ def test_every_arm_begins_alike_and_sees_the_same_crops(here):
     assert any(not torch.equal(value, tensors["c"][key]) for key, value in tensors["a"].items())
 
 
+def test_six_channels_begin_as_the_mean_of_their_images(here):
+    settings = Settings(names={0: "a", 1: "b"}, width=4, levels=2)
+    networks = []
+    for channels in (3, 6):
+        torch.manual_seed(1)
+        networks.append(segmenter_loop._new_network(settings, channels).eval())
+    one, six = networks
+    both = torch.rand(2, 6, 16, 24)
+    assert torch.allclose(six(both), one((both[:, :3] + both[:, 3:]) / 2), atol=1e-5)
+
+
 def test_it_learns_what_its_arm_shows(here):
-    outcome = train_segmenters(make(schedule__steps=60, schedule__ema=0.9), silent)
+    arms = {"ir": {"kind": "ir_only"}, "vis": {"kind": "vis_only"}, "both": {"kind": "stacked"}}
+    outcome = train_segmenters(make(schedule__steps=60, schedule__ema=0.9, arms=arms), silent)
     right = {}
     for arm, path in outcome.weights.items():
         segment = unet.build(unet.Config(weights=str(path)), device=torch.device("cpu"))
         assert segment.names == {0: "cold", 3: "hot"}
         hits = []
         for number in range(4):
-            image = np.asarray(Image.open(here / arm / f"{number}.png").convert("RGB"))
-            found = segment(torch.from_numpy(image.copy()).permute(2, 0, 1)[None])[0].numpy()
+            seen = ("ir", "vis") if arm == "both" else (arm,)
+            images = [Image.open(here / name / f"{number}.png").convert("RGB") for name in seen]
+            image = np.concatenate(images, axis=2)
+            found = segment(torch.from_numpy(image).permute(2, 0, 1)[None])[0].numpy()
             hits.append(found == np.asarray(Image.open(here / "masks" / f"{number}.png")))
         right[arm] = np.mean(hits)
     assert right["ir"] > 0.97
+    assert right["both"] > 0.97
     assert right["vis"] < 0.9
 
 
@@ -149,7 +165,7 @@ def test_ignored_labels_have_no_class(here):
         ({"task": "detection"}, ConfigError, "task"),
         ({"arms": {"a": {"kind": "ir_only"}, "b": {"kind": "vis_only"},
                    "m": {"kind": "late", "arms": ["a", "b"]}}},
-         ConfigError, "arms.m: has no image of three channels to segment; remove it with"),
+         ConfigError, "arms.m: has no image to segment; remove it with"),
     ],
 )  # fmt: skip
 def test_what_is_refused(here, changes, error, text):

@@ -218,7 +218,11 @@ TASK = {"task": "segmentation"}
         ({"arms": {"a": {"kind": "ir_only"},
                    "b": {"kind": "vis_only", "segmenter": {"names": {0: "x", 7: "y"}}}}},
          ConfigError, r"arms\.b\.segmenter: has other classes than that of a"),
-        ({"arms": {"a": {"kind": "stacked"}}}, ConfigError, "arms.a: has no image of three"),
+        ({"arms": {"a": {"kind": "stacked"}}}, ConfigError,
+         "arms.a: its image has 6 channels, its segmenter takes 3; name one that was trained on"),
+        ({"arms": {"a": {"kind": "ir_only"}, "b": {"kind": "vis_only"},
+                   "m": {"kind": "late", "arms": ["a", "b"]}}},
+         ConfigError, "arms.m: has no image to segment; remove it with"),
         ({"arms": {"a": {"kind": "ir_only", "segmenter": {"levl": 3}}}}, ConfigError, "levl"),
     ],
 )  # fmt: skip
