@@ -53,13 +53,6 @@ class ArmConfig(ComponentConfig):
     pointwise: ClassVar[bool] = False
     channels: ClassVar[int] = 3
 
-    detector: dict[str, Any] | None = Field(
-        None, description="settings of a detector of the arm's own, over those of `detector`"
-    )
-    segmenter: dict[str, Any] | None = Field(
-        None, description="likewise of a segmenter, over those of `segmenter`"
-    )
-
     def merged_arms(self) -> tuple[str, ...]:
         """The arms whose detections it merges; then its ``build`` returns an arm with ``merge``."""
         return ()
@@ -81,6 +74,19 @@ class ArmConfig(ComponentConfig):
     def is_shown(self) -> bool:
         """Whether it has an image that can be shown, measured and saved."""
         return self.has_image and self.channels == 3
+
+
+class OwnConfig(BaseModel):
+    """What an arm of a run has of its own besides its image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detector: dict[str, Any] | None = Field(
+        None, description="settings of a detector of the arm's own, over those of `detector`"
+    )
+    segmenter: dict[str, Any] | None = Field(
+        None, description="likewise of a segmenter, over those of `segmenter`"
+    )
 
 
 class EngineConfig(ComponentConfig):

@@ -13,7 +13,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from common.component import ArmConfig, ComponentConfig, EngineConfig, SinkConfig
+from common.component import ArmConfig, ComponentConfig, EngineConfig, OwnConfig, SinkConfig
 from common.errors import ConfigError, cut, shown
 from common.files import ELSEWHERE, is_address
 
@@ -46,6 +46,7 @@ class Component:
     kind: str
     module: ModuleType
     config: Any  # the module's own Config
+    own: OwnConfig = field(default_factory=OwnConfig)  # of an arm
 
     @property
     def as_component(self) -> ComponentConfig:
@@ -74,7 +75,7 @@ class Component:
         could contradict them.
         """
         settings: dict[str, Any] = self.config.model_dump(mode="json", exclude_unset=True)
-        return {"kind": self.kind, **settings}
+        return {"kind": self.kind, **settings, **self.own.model_dump(exclude_unset=True)}
 
 
 def kinds(part: str) -> list[str]:
@@ -84,7 +85,11 @@ def kinds(part: str) -> list[str]:
 
 
 def load(
-    part: str, settings: Mapping[str, Any], key: str, defaults: Mapping[str, Any] | None = None
+    part: str,
+    settings: Mapping[str, Any],
+    key: str,
+    defaults: Mapping[str, Any] | None = None,
+    others: Sequence[str] = (),
 ) -> Component:
     """Validate the settings of one component and import its module.
 
@@ -93,6 +98,7 @@ def load(
         settings: `kind` and the settings of the kind.
         key: Dotted key of the component, for messages ("arms.fused").
         defaults: Settings that are not given, for kinds that have them.
+        others: Names besides those of the kind, for messages.
 
     Raises:
         ConfigError: The kind is unknown, or a setting is missing, unknown or of the wrong type.
@@ -103,11 +109,31 @@ def load(
     module = module_of(part, kind, key)
     known = {k: v for k, v in (defaults or {}).items() if k in module.Config.model_fields}
     given = {name: value for name, value in settings.items() if name != "kind"}
-    return Component(kind, module, validate(module.Config, {**known, **given}, key))
+    return Component(kind, module, validate(module.Config, {**known, **given}, key, others))
 
 
-def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model:
+def load_arm(settings: Mapping[str, Any], key: str) -> Component:
+    """An arm of a run, which can have a detector and a segmenter of its own.
+
+    Raises:
+        ConfigError: As ``load``.
+    """
+    names = tuple(OwnConfig.model_fields)
+    given = {name: value for name, value in settings.items() if name not in names}
+    own = {name: settings[name] for name in names if name in settings}
+    return replace(load("arms", given, key, others=names), own=validate(OwnConfig, own, key))
+
+
+def validate(
+    model: type[Model], settings: Mapping[str, Any], key: str, others: Sequence[str] = ()
+) -> Model:
     """Validate settings by a model.
+
+    Args:
+        model: The model.
+        settings: Values by name.
+        key: Dotted key of the settings, for messages.
+        others: Names besides those of the model, for messages.
 
     Raises:
         ConfigError: A setting is missing, unknown or wrong; the text names its dotted key and the
@@ -116,7 +142,7 @@ def validate(model: type[Model], settings: Mapping[str, Any], key: str) -> Model
     try:
         checked = model.model_validate(settings)
     except ValidationError as error:
-        raise ConfigError(_explain(error.errors()[0], model, key)) from error
+        raise ConfigError(_explain(error.errors()[0], model, key, others)) from error
     for name, value in checked:
         if isinstance(value, Path):
             where = f"{key}.{name}".lstrip(".")
@@ -204,10 +230,10 @@ def _import_own(kind: str, key: str) -> ModuleType:
     return module
 
 
-def _explain(error: ErrorDetails, model: type[BaseModel], key: str) -> str:
+def _explain(error: ErrorDetails, model: type[BaseModel], key: str, others: Sequence[str]) -> str:
     where = ".".join((key, *(cut(str(part)) for part in error["loc"]))).lstrip(".")
     if error["type"] == "extra_forbidden":
-        choices = list(_fields_at(model, error["loc"][:-1]))
+        choices = [*_fields_at(model, error["loc"][:-1]), *others]
         return f"unknown key {where}; {suggest(str(error['loc'][-1]), choices)}"
     if error["type"] == "missing":
         return f"{where} is missing; add it to the file or give {where}=VALUE"

@@ -196,7 +196,7 @@ def check(settings: Mapping[str, Any]) -> Config:
     _check_names("sinks", sinks)
     protocol = preset(file.evaluation.preset)
     defaults = default_settings(protocol, file.evaluation.classes)
-    loaded = {name: components.load("arms", arm, f"arms.{name}") for name, arm in arms.items()}
+    loaded = {name: components.load_arm(arm, f"arms.{name}") for name, arm in arms.items()}
     config = Config(
         run=file.run,
         source=components.load("source", file.source, "source"),

@@ -65,7 +65,7 @@ def load_own_detectors(
     """
     detectors = {}
     for name, arm in arms.items():
-        own, key = arm.as_arm.detector, f"arms.{name}.detector"
+        own, key = arm.own.detector, f"arms.{name}.detector"
         if own is None:
             continue
         if not arm.as_arm.has_image:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from common.component import OwnConfig
 from pipeline.config.components import FOLDERS, kinds, module_of
 from pipeline.config.config import File
 from pipeline.config.described import meaning
@@ -22,6 +23,9 @@ def of_runs() -> tuple[Schema, Schema]:
         models = {kind: module_of(part, kind).Config for kind in kinds(part)}
         meanings = {kind: meaning(part, kind) for kind in models}
         definitions[part] = by_kind(part, models, meanings, definitions)
+    own = of_model(OwnConfig, "#/$defs")["properties"]
+    for kind in kinds("arms"):
+        definitions[f"arms.{kind}"]["properties"] |= own
     definitions["ComputeConfig"]["properties"]["engine"] = {"$ref": "#/$defs/engine"}
     one = {part: {"$ref": f"#/$defs/{part}"} for part in FOLDERS}
     removable = {part: {"anyOf": [one[part], {"type": "null"}]} for part in FOLDERS}

@@ -44,7 +44,7 @@ def load_segmenters(file: Sections, arms: Mapping[str, Component]) -> dict[str, 
         ConfigError: There are segmenters and nothing scores masks, or the other way round; an arm
             has no image; or a setting is wrong.
     """
-    own = {name: arm.as_arm.segmenter for name, arm in arms.items()}
+    own = {name: arm.own.segmenter for name, arm in arms.items()}
     if file.evaluation.task != "segmentation":
         if file.segmenter is not None or any(given is not None for given in own.values()):
             raise ConfigError("segmenter: masks are not scored; set evaluation.task=segmentation")

@@ -169,3 +169,18 @@ def test_an_address_where_a_path_is_wanted_is_refused(tmp_path, monkeypatch):
 def test_a_kind_that_is_too_long_for_a_file_is_unknown():
     with pytest.raises(ConfigError, match=r"arms\.a\.kind: unknown 'x"):
         components.load("arms", {"kind": "x" * 5000}, "arms.a")
+
+
+@pytest.mark.parametrize("kind", FUSERS)
+@pytest.mark.parametrize("own", ["detector", "segmenter"])
+def test_only_an_arm_of_a_run_has_a_detector_of_its_own(kind, own):
+    """A training or `irvis fuse`, which would not use it, refuses it."""
+    needed = {"weights": "x.pth"} if kind == "fusionmamba_released" else {}
+    settings = {"kind": kind, **needed, own: {"weights": "y.pt"}}
+    with pytest.raises(ConfigError, match=rf"unknown key fuser\.{own}; choose from"):
+        components.load("arms", settings, "fuser")
+    arm = components.load_arm(settings, "arms.a")
+    assert getattr(arm.own, own) == {"weights": "y.pt"}
+    assert arm.dump() == settings
+    with pytest.raises(ConfigError, match=r"arms\.a\.detcteor; did you mean 'detector'"):
+        components.load_arm({"kind": kind, **needed, "detcteor": {}}, "arms.a")
