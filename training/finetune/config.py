@@ -100,8 +100,12 @@ class Config:
 
     @property
     def trainings(self) -> list[tuple[str, int]]:
-        """Arm and seed of every training, in their order: all arms of a seed first."""
-        return [(arm, seed) for seed in range(1, self.file.seeds + 1) for arm in self.trained]
+        """Arm and seed of every training, in their order: all arms of a seed first.
+
+        ``joint`` is the first of them, since it takes longest and others can go on beside it.
+        """
+        arms = sorted(self.trained, key=lambda arm: arm != JOINT)
+        return [(arm, seed) for seed in range(1, self.file.seeds + 1) for arm in arms]
 
     def arm(self, name: str) -> Component:
         """The component whose images are trained on; those of ``joint`` are made by its fuser."""
