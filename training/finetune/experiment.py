@@ -5,6 +5,7 @@ import multiprocessing
 import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -181,6 +182,15 @@ def _train(config: Config, sources: Mapping[str, Pairs], folder: Path, progress:
             for done, future in enumerate(as_completed(running), 1):
                 future.result()
                 show(done, len(missing))
+    except BaseException as error:
+        for process in multiprocessing.active_children():
+            process.terminate()  # otherwise its training would be waited for
+        if isinstance(error, BrokenProcessPool):
+            raise DataError(
+                "workers: a training's process was killed, maybe for want of memory; lower workers "
+                "and go on with run.resume=true"
+            ) from error
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -4,6 +4,7 @@ import csv
 import pickle
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -188,6 +189,26 @@ def test_two_workers_train_to_the_same_weights(here, monkeypatch):
     one = experiment.finetune(make(schedule=few), quiet)
     two = experiment.finetune(make(schedule=few, workers=2), quiet)
     assert equal(weights(one.folder), weights(two.folder))
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [(KeyboardInterrupt(), KeyboardInterrupt), (BrokenProcessPool("x"), DataError)],
+)
+def test_workers_end_with_the_fine_tuning(here, monkeypatch, raised, expected):
+    """Stopped, or when one of them is killed."""
+    ended = []
+    worker = SimpleNamespace(terminate=lambda: ended.append(True))
+
+    def fail(*given):
+        raise raised
+
+    monkeypatch.setattr(experiment, "ProcessPoolExecutor", Threads)
+    monkeypatch.setattr(experiment.multiprocessing, "active_children", lambda: [worker])
+    monkeypatch.setattr(experiment, "as_completed", fail)
+    with pytest.raises(expected, match="was killed" if expected is DataError else None):
+        experiment.finetune(make(schedule={"epochs": 1, "batch": 4}, workers=2), quiet)
+    assert ended == [True]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(here):
