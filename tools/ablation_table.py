@@ -31,7 +31,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
             if part["scores"].keys() >= keys.keys()
         ]
         if rows:
-            yield from ("", _line(["arm", *head]), "|---" * (len(head) + 1) + "|", *rows)
+            yield from ("", line(["arm", *head]), "|---" * (len(head) + 1) + "|", *rows)
 
 
 def _row(arm: str, scores: dict[str, Any], keys: dict[str, str], against: Sequence[str]) -> str:
@@ -39,32 +39,35 @@ def _row(arm: str, scores: dict[str, Any], keys: dict[str, str], against: Sequen
     for key in keys:
         score = scores[key]
         if keys is MAPS:
-            cells += [_text(score["value"], score["ci95"], "")]
-            cells += [_difference(score["less"].get(other)) for other in against]
+            cells += [text(score["value"], score["ci95"], "")]
+            cells += [difference(score["less"].get(other)) for other in against]
         else:
             entry = score["less"].get(against[0])
-            less = "" if entry is None else f", less {against[0]} {_difference(entry)}"
-            cells.append(_text(score["value"], None, "") + less)
-    return _line(cells)
+            less = "" if entry is None else f", less {against[0]} {difference(entry)}"
+            cells.append(text(score["value"], None, "") + less)
+    return line(cells)
 
 
-def _difference(entry: dict[str, Any] | None) -> str:
+def difference(entry: dict[str, Any] | None) -> str:
+    """A difference with its interval, and the verdict if there is one; empty for None."""
     if entry is None:
         return ""
-    text = _text(entry["difference"], entry["ci95"], "+")
-    return text if entry["verdict"] in (None, "no evidence") else f"{text} **{entry['verdict']}**"
+    shown = text(entry["difference"], entry["ci95"], "+")
+    return shown if entry["verdict"] in (None, "no evidence") else f"{shown} **{entry['verdict']}**"
 
 
-def _text(value: float | None, interval: Sequence[float] | None, sign: str) -> str:
+def text(value: float | None, interval: Sequence[float] | None, sign: str) -> str:
+    """A value with its interval; a dash for None."""
     if value is None:
         return "–"
-    text = f"{value:{sign}.3f}"
-    return (
-        text if interval is None else f"{text} ({interval[0]:{sign}.3f} to {interval[1]:{sign}.3f})"
-    )
+    shown = f"{value:{sign}.3f}"
+    if interval is None:
+        return shown
+    return f"{shown} ({interval[0]:{sign}.3f} to {interval[1]:{sign}.3f})"
 
 
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a table."""
     return "| " + " | ".join(cells) + " |"
 
 
@@ -72,7 +75,7 @@ def main() -> None:
     """Read a folder and print."""
     parser = argparse.ArgumentParser(description="An ablation's arms as Markdown tables.")
     parser.add_argument("folder", type=Path, help="of the ablation")
-    results = json.loads((parser.parse_args().folder / ABLATION).read_text(encoding="utf-8"))
+    results = json.loads((parser.parse_args().folder / ABLATION).readtext(encoding="utf-8"))
     print(*tables(results), sep="\n")
 
 

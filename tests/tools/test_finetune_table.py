@@ -1,0 +1,35 @@
+"""The tables of a fine-tuning that was made up."""
+
+from tools.finetune_table import tables
+
+BETTER = {"difference": 0.2, "ci95": [0.05, 0.35], "verdict": "better"}
+UNKNOWN = {"difference": -0.01, "ci95": [-0.05, 0.03], "verdict": "no evidence"}
+
+
+def scores(value):
+    return {key: {"value": value, "ci95": [value - 0.1, value + 0.1]} for key in KEYS}
+
+
+KEYS = ("map50", "map50_95")
+
+
+def test_rows_are_arms_and_tables_statistics():
+    both = dict.fromkeys(KEYS, BETTER)
+    unknown = dict.fromkeys(KEYS, UNKNOWN)
+    summary = {
+        "arms": {
+            "stacked": {"frozen": None, "trained": scores(0.75), "ms": 12.4},
+            "late": {"frozen": scores(0.5), "trained": scores(0.7), "ms": None},
+        },
+        "gains": {"late": both},
+        "differences": {"stacked": {"late": unknown}, "late": {"stacked": unknown}},
+    }
+    lines = list(tables(summary, "late"))
+    expected = [
+        "| arm | ms | frozen | trained | trained less frozen | less late |",
+        "|---|---|---|---|---|---|",
+        "| stacked | 12 | – | 0.750 (0.650 to 0.850) |  | -0.010 (-0.050 to +0.030) |",
+        "| late | – | 0.500 (0.400 to 0.600) | 0.700 (0.600 to 0.800) "
+        "| +0.200 (+0.050 to +0.350) **better** |  |",
+    ]
+    assert lines == ["", "mAP@.5", "", *expected, "", "mAP@.5:.95", "", *expected]

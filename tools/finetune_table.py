@@ -1,0 +1,53 @@
+"""A fine-tuning as Markdown tables: `python tools/finetune_table.py FOLDER [--against late]`.
+
+One table a statistic: each arm with the frozen detector and with its own trained one, the gain, and
+the trained arm less the trained one of ``--against``. docs/results.md has these tables.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tools.ablation_table import MAPS, difference, line, text
+from training.finetune.experiment import SUMMARY
+
+
+def tables(summary: dict[str, Any], against: str) -> Iterator[str]:
+    """The lines of the tables.
+
+    Args:
+        summary: Content of ``finetune.json``.
+        against: The arm that all others are compared with.
+    """
+    for key, name in MAPS.items():
+        yield from ("", name, "")
+        yield line(["arm", "ms", "frozen", "trained", "trained less frozen", f"less {against}"])
+        yield "|---" * 6 + "|"
+        for arm, part in summary["arms"].items():
+            frozen, trained = part["frozen"], part["trained"][key]
+            less = summary["differences"][arm].get(against)
+            yield line([
+                arm,
+                "–" if part["ms"] is None else f"{part['ms']:.0f}",
+                "–" if frozen is None else text(frozen[key]["value"], frozen[key]["ci95"], ""),
+                text(trained["value"], trained["ci95"], ""),
+                difference(summary["gains"].get(arm, {}).get(key)),
+                difference(None if less is None else less[key]),
+            ])  # fmt: skip
+
+
+def main() -> None:
+    """Read a folder and print."""
+    parser = argparse.ArgumentParser(description="A fine-tuning's arms as Markdown tables.")
+    parser.add_argument("folder", type=Path, help="of the fine-tuning")
+    parser.add_argument("--against", default="late", help="an arm")
+    given = parser.parse_args()
+    summary = json.loads((given.folder / SUMMARY).read_text(encoding="utf-8"))
+    print(f"{summary['pairs']} pairs, {summary['seeds']} seeds", *tables(summary, given.against),
+          sep="\n")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
