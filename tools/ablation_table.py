@@ -75,7 +75,7 @@ def main() -> None:
     """Read a folder and print."""
     parser = argparse.ArgumentParser(description="An ablation's arms as Markdown tables.")
     parser.add_argument("folder", type=Path, help="of the ablation")
-    results = json.loads((parser.parse_args().folder / ABLATION).readtext(encoding="utf-8"))
+    results = json.loads((parser.parse_args().folder / ABLATION).read_text(encoding="utf-8"))
     print(*tables(results), sep="\n")
 
 

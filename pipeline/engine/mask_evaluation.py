@@ -60,7 +60,7 @@ def evaluate_masks(context: RunContext) -> MaskScores | None:
     keys = [line["key"] for line in lines if not line["dead"]]
     truth = _Hashed(context.masks)
     task = MaskTask(truth, context.masks.regions, context.masks.ignore)
-    finds = {arm: mask_reader(_folder(context, arm)) for arm in context.image_arms}
+    finds = {arm: mask_reader(_folder(context, arm)) for arm in context.arms}
     scores = score_masks(task, keys, finds)
     protocol = {
         "masks": {

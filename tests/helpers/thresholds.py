@@ -6,6 +6,7 @@ from common.component import ComponentConfig
 class Config(ComponentConfig):
     level: int
     names: dict[int, str] = {0: "dark", 7: "bright"}
+    channels: int = 3
 
 
 def build(config, *, device):
@@ -16,7 +17,7 @@ class Threshold:
     """Label 7 where the red channel is at least ``level``, else 0."""
 
     def __init__(self, config):
-        self.names, self._level = config.names, config.level
+        self.names, self._level, self.channels = config.names, config.level, config.channels
         self.fingerprint = {"network": "threshold", "weights_sha256": str(config.level)}
 
     def __call__(self, images):

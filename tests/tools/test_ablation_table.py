@@ -1,6 +1,9 @@
 """The tables of an ablation that was made up."""
 
-from tools.ablation_table import tables
+import json
+import sys
+
+from tools.ablation_table import main, tables
 
 METRICS = ("map50", "map50_95", "vif", "scd", "qabf", "ms_ssim", "fmi")
 
@@ -37,3 +40,10 @@ def test_rows_are_arms():
 
 def test_without_detector_there_is_one_table():
     assert "mAP" not in "\n".join(tables(results(*METRICS[2:])))
+
+
+def test_a_folder_is_read(tmp_path, monkeypatch, capsys):
+    (tmp_path / "ablation.json").write_text(json.dumps(results(*METRICS)))
+    monkeypatch.setattr(sys, "argv", ["ablation_table", str(tmp_path)])
+    main()
+    assert capsys.readouterr().out.splitlines() == list(tables(results(*METRICS)))

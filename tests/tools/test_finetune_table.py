@@ -1,6 +1,9 @@
 """The tables of a fine-tuning that was made up."""
 
-from tools.finetune_table import tables
+import json
+import sys
+
+from tools.finetune_table import main, tables
 
 BETTER = {"difference": 0.2, "ci95": [0.05, 0.35], "verdict": "better"}
 UNKNOWN = {"difference": -0.01, "ci95": [-0.05, 0.03], "verdict": "no evidence"}
@@ -13,7 +16,7 @@ def scores(value):
 KEYS = ("map50", "map50_95")
 
 
-def test_rows_are_arms_and_tables_statistics():
+def test_rows_are_arms_and_tables_statistics(tmp_path, monkeypatch, capsys):
     both = dict.fromkeys(KEYS, BETTER)
     unknown = dict.fromkeys(KEYS, UNKNOWN)
     summary = {
@@ -33,3 +36,7 @@ def test_rows_are_arms_and_tables_statistics():
         "| +0.200 (+0.050 to +0.350) **better** |  |",
     ]
     assert lines == ["", "mAP@.5", "", *expected, "", "mAP@.5:.95", "", *expected]
+    (tmp_path / "finetune.json").write_text(json.dumps({"pairs": 5, "seeds": 3, **summary}))
+    monkeypatch.setattr(sys, "argv", ["finetune_table", str(tmp_path)])
+    main()
+    assert capsys.readouterr().out.splitlines() == ["5 pairs, 3 seeds", *lines]

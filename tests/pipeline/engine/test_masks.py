@@ -187,6 +187,17 @@ def test_phantoms_bring_their_masks_and_weights_their_classes(tmp_path, monkeypa
     assert part["sensitivity"] == pytest.approx(right / wanted)
 
 
+def test_stacked_images_are_scored(root, tmp_path):
+    """Their first channel is the infrared image's, so the scores are those of its arm."""
+    arms = {
+        "ir": {"kind": "ir_only"},
+        "both": {"kind": "stacked", "segmenter": {"channels": 6}},
+    }
+    results = execute(settings(root, arms=arms, run={"dir": str(tmp_path / "m")})).results
+    assert results["arms"]["both"]["segmentation"] == results["arms"]["ir"]["segmentation"]
+    assert results["arms"]["both"]["segmentation"]["bright"]["iou"] > 0.5
+
+
 def test_boxes_are_scored_as_before(root, tmp_path, monkeypatch):
     """Nothing of masks is in the results of a run without segmenters."""
     monkeypatch.chdir(tmp_path)
