@@ -45,7 +45,7 @@ class ArmConfig(ComponentConfig):
             ``interfaces.Arm`` with ``check`` and ``read``.
         pointwise: Whether each pixel of its image depends on that pixel of the pair alone; large
             images are fused in bands of rows then.
-        channels: Of its image; one of six can't be shown, only detected in.
+        channels: Of its image; one of six can't be shown, only given to a detector or segmenter.
     """
 
     modality: ClassVar[Modality | None] = None

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.report.markdown import difference, row, value
+from eval.report.tables import MAPS
 from pipeline.run_folder.names import ABLATION
 
-MAPS = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 QUALITY = {"vif": "VIF", "scd": "SCD", "qabf": "Qabf", "ms_ssim": "MS-SSIM", "fmi": "FMI"}
 
 
@@ -31,7 +32,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
             if part["scores"].keys() >= keys.keys()
         ]
         if rows:
-            yield from ("", line(["arm", *head]), "|---" * (len(head) + 1) + "|", *rows)
+            yield from ("", row(["arm", *head]), "|---" * (len(head) + 1) + "|", *rows)
 
 
 def _row(arm: str, scores: dict[str, Any], keys: dict[str, str], against: Sequence[str]) -> str:
@@ -39,36 +40,13 @@ def _row(arm: str, scores: dict[str, Any], keys: dict[str, str], against: Sequen
     for key in keys:
         score = scores[key]
         if keys is MAPS:
-            cells += [text(score["value"], score["ci95"], "")]
+            cells += [value(score["value"], score["ci95"])]
             cells += [difference(score["less"].get(other)) for other in against]
         else:
             entry = score["less"].get(against[0])
             less = "" if entry is None else f", less {against[0]} {difference(entry)}"
-            cells.append(text(score["value"], None, "") + less)
-    return line(cells)
-
-
-def difference(entry: dict[str, Any] | None) -> str:
-    """A difference with its interval, and the verdict if there is one; empty for None."""
-    if entry is None:
-        return ""
-    shown = text(entry["difference"], entry["ci95"], "+")
-    return shown if entry["verdict"] in (None, "no evidence") else f"{shown} **{entry['verdict']}**"
-
-
-def text(value: float | None, interval: Sequence[float] | None, sign: str) -> str:
-    """A value with its interval; a dash for None."""
-    if value is None:
-        return "–"
-    shown = f"{value:{sign}.3f}"
-    if interval is None:
-        return shown
-    return f"{shown} ({interval[0]:{sign}.3f} to {interval[1]:{sign}.3f})"
-
-
-def line(cells: Sequence[str]) -> str:
-    """A row of a table."""
-    return "| " + " | ".join(cells) + " |"
+            cells.append(value(score["value"], None) + less)
+    return row(cells)
 
 
 def main() -> None:

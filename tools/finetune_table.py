@@ -1,7 +1,7 @@
 """A fine-tuning as Markdown tables: `python tools/finetune_table.py FOLDER [--against late]`.
 
 One table a statistic: each arm with the frozen detector and with its own trained one, the gain, and
-the trained arm less the trained one of ``--against``. docs/results.md has these tables.
+the trained arm less the trained one of ``--against``.
 """
 
 import argparse
@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tools.ablation_table import MAPS, difference, line, text
+from eval.report.markdown import difference, row, value
+from eval.report.tables import MAPS
 from training.finetune.experiment import SUMMARY
 
 
@@ -23,16 +24,16 @@ def tables(summary: dict[str, Any], against: str) -> Iterator[str]:
     """
     for key, name in MAPS.items():
         yield from ("", name, "")
-        yield line(["arm", "ms", "frozen", "trained", "trained less frozen", f"less {against}"])
+        yield row(["arm", "ms", "frozen", "trained", "trained less frozen", f"less {against}"])
         yield "|---" * 6 + "|"
         for arm, part in summary["arms"].items():
             frozen, trained = part["frozen"], part["trained"][key]
             less = summary["differences"][arm].get(against)
-            yield line([
+            yield row([
                 arm,
                 "–" if part["ms"] is None else f"{part['ms']:.0f}",
-                "–" if frozen is None else text(frozen[key]["value"], frozen[key]["ci95"], ""),
-                text(trained["value"], trained["ci95"], ""),
+                "–" if frozen is None else value(frozen[key]["value"], frozen[key]["ci95"]),
+                value(trained["value"], trained["ci95"]),
                 difference(summary["gains"].get(arm, {}).get(key)),
                 difference(None if less is None else less[key]),
             ])  # fmt: skip
@@ -45,6 +46,8 @@ def main() -> None:
     parser.add_argument("--against", default="late", help="an arm")
     given = parser.parse_args()
     summary = json.loads((given.folder / SUMMARY).read_text(encoding="utf-8"))
+    if given.against not in summary["arms"]:
+        parser.error(f"--against: no arm {given.against}; choose from {', '.join(summary['arms'])}")
     print(f"{summary['pairs']} pairs, {summary['seeds']} seeds", *tables(summary, given.against),
           sep="\n")  # fmt: skip
 

@@ -13,7 +13,7 @@ from pipeline.config import config as run_config
 from pipeline.config.config import read_settings
 from pipeline.config.sections import ComputeConfig
 from segmentation.unet import Settings
-from training.config import ScheduleConfig, TrainRunConfig
+from training.config import ScheduleConfig, TrainRunConfig, check_own
 from training.source_config import Section
 
 
@@ -86,6 +86,7 @@ def check(settings: Mapping[str, Any]) -> SegmenterConfig:
         ConfigError: A key or value is unknown or wrong.
     """
     file = components.validate(SegmenterFile, settings, "")
+    check_own(file.arms)
     pairs = run_config.check(
         {"source": file.source, "arms": file.arms, "compute": file.compute.model_dump()}
     )
@@ -93,6 +94,10 @@ def check(settings: Mapping[str, Any]) -> SegmenterConfig:
         if not arm.as_arm.has_image:
             raise ConfigError(
                 f"arms.{name}: has no image to segment; remove it with arms.{name}=null"
+            )
+        if arm.as_arm.channels not in (3, 6):
+            raise ConfigError(
+                f"arms.{name}: its image has {arm.as_arm.channels} channels, not 3 or 6"
             )
     if file.data.ignore in file.network.names:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Early fusion: infrared and visible image stacked to six channels, for a detector made for them.
+"""Early fusion: infrared and visible image stacked to six channels, for what was trained on such.
 
 Infrared fills the first three channels, so that both halves suit the first layer of a network that
 learned from colour images. Its image can't be shown or measured.
@@ -13,7 +13,7 @@ from pipeline.interfaces import Arm
 
 
 class Config(ArmConfig):
-    """Infrared and visible, stacked; needs ``arms.NAME.detector.weights`` with six channels."""
+    """Infrared and visible, stacked; needs a detector or segmenter of its own with six channels."""
 
     channels = 6
 

@@ -121,7 +121,13 @@ def load_arm(settings: Mapping[str, Any], key: str) -> Component:
     names = tuple(OwnConfig.model_fields)
     given = {name: value for name, value in settings.items() if name not in names}
     own = {name: settings[name] for name in names if name in settings}
-    return replace(load("arms", given, key, others=names), own=validate(OwnConfig, own, key))
+    component = load("arms", given, key, others=names)
+    if taken := [name for name in names if name in type(component.config).model_fields]:
+        raise ConfigError(
+            f"{key}.kind: the Config of {component.kind} has a field {taken[0]}, which every arm "
+            "has for another purpose; rename it there"
+        )
+    return replace(component, own=validate(OwnConfig, own, key))
 
 
 def validate(

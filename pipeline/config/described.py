@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
+from common.component import OwnConfig
 from common.errors import ConfigError, shown
 from pipeline.config.components import FOLDERS, kinds, module_of, suggest
 from pipeline.config.sections import (
@@ -65,7 +66,12 @@ def settings(part: str, kind: str | None = None) -> list[Setting]:
     Raises:
         ConfigError: There is no such part or kind.
     """
-    schema = _model(part, kind).model_json_schema()
+    own = _settings(OwnConfig) if part == "arms" else []
+    return _settings(_model(part, kind)) + own
+
+
+def _settings(model: type[BaseModel]) -> list[Setting]:
+    schema = model.model_json_schema()
     required, types = schema.get("required", []), schema.get("$defs", {})
     return [
         Setting(

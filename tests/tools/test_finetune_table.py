@@ -1,7 +1,10 @@
 """The tables of a fine-tuning that was made up."""
 
 import json
+import subprocess
 import sys
+
+import pytest
 
 from tools.finetune_table import main, tables
 
@@ -40,3 +43,12 @@ def test_rows_are_arms_and_tables_statistics(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["finetune_table", str(tmp_path)])
     main()
     assert capsys.readouterr().out.splitlines() == ["5 pairs, 3 seeds", *lines]
+    monkeypatch.setattr(sys, "argv", ["finetune_table", str(tmp_path), "--against=ir"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "no arm ir; choose from stacked, late" in capsys.readouterr().err
+
+
+def test_it_is_called_as_its_first_line_says():
+    command = [sys.executable, "tools/finetune_table.py", "--help"]
+    assert "--against" in subprocess.run(command, check=True, capture_output=True, text=True).stdout

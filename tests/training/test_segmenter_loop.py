@@ -166,6 +166,8 @@ def test_ignored_labels_have_no_class(here):
         ({"arms": {"a": {"kind": "ir_only"}, "b": {"kind": "vis_only"},
                    "m": {"kind": "late", "arms": ["a", "b"]}}},
          ConfigError, "arms.m: has no image to segment; remove it with"),
+        ({"arms": {"a": {"kind": "ir_only", "segmenter": {"weights": "x"}}}},
+         ConfigError, r"arms\.a\.segmenter: all arms begin with the same; remove it"),
     ],
 )  # fmt: skip
 def test_what_is_refused(here, changes, error, text):

@@ -14,7 +14,7 @@ from pipeline.config.components import Component
 from pipeline.config.config import read_settings
 from pipeline.config.overrides import Overrides
 from pipeline.config.sections import ComputeConfig, RunConfig
-from training.config import checked_sources
+from training.config import check_own, checked_sources
 from training.finetune.batches import AugmentConfig
 from training.finetune.loop import ScheduleConfig
 from training.source_config import Folders, Section, SourceConfig
@@ -149,6 +149,8 @@ def check(settings: Mapping[str, Any]) -> Config:
             raise ConfigError(f"unknown key {name}; {components.suggest(name, known)}")
     own = {name: value for name, value in settings.items() if name in fields}
     file = components.validate(File, own, "")
+    if isinstance(arms := settings.get("arms"), Mapping):
+        check_own(arms)
     sinks = {"results": {"kind": "results"}, "report": {"kind": "report"}}
     scored = run_config.check(
         {**{k: v for k, v in settings.items() if k in run_fields and k != "run"}, "sinks": sinks}
@@ -161,9 +163,6 @@ def check(settings: Mapping[str, Any]) -> Config:
 def _check_arms(scored: run_config.Config, file: File) -> None:
     if scored.detector is None:
         raise ConfigError("detector: there is none to train; set detector.weights")
-    if scored.own_detectors:
-        name = next(iter(scored.own_detectors))
-        raise ConfigError(f"arms.{name}.detector: all arms begin with the same; remove it")
     if file.joint is not None:
         if JOINT in scored.arms:
             raise ConfigError(f"arms.{JOINT}: this name is taken by the section joint; rename it")

@@ -79,6 +79,8 @@ def finetune(config: Config, progress: Progress) -> Outcome:
         write_text(folder / TABLE, csv_text(summary))
         write_json(folder / SUMMARY, summary, indent=1)
         shutil.rmtree(folder / job.IMAGES)
+        for training in config.trainings:
+            job.tidy(folder, *training)
     finally:
         lock.release()
     for name in (LOCK, INPUTS):
@@ -172,7 +174,7 @@ def _train(config: Config, sources: Mapping[str, Pairs], folder: Path, progress:
             with progress(f"{number}/{len(missing)} {arm}, seed {seed}: steps") as show:
                 job.train(config, sources, arm, seed, folder, show)
         return
-    context = multiprocessing.get_context("spawn")
+    context, others = multiprocessing.get_context("spawn"), multiprocessing.active_children()
     pool = ProcessPoolExecutor(config.file.workers, mp_context=context)
     try:
         settings = dict(config.settings)
@@ -184,7 +186,8 @@ def _train(config: Config, sources: Mapping[str, Pairs], folder: Path, progress:
                 show(done, len(missing))
     except BaseException as error:
         for process in multiprocessing.active_children():
-            process.terminate()  # otherwise its training would be waited for
+            if process not in others:
+                process.terminate()  # otherwise its training would be waited for
         if isinstance(error, BrokenProcessPool):
             raise DataError(
                 "workers: a training's process was killed, maybe for want of memory; lower workers "

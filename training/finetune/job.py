@@ -84,7 +84,7 @@ def train(
         on_progress: Called after each step with the finished steps and all steps.
 
     Raises:
-        errors.IrvisError: As ``Training.work``, or weights are missing.
+        errors.IrvisError: As ``Training.work``, or weights or a checkpoint are missing or damaged.
     """
     keep_freed_memory()
     torch.manual_seed(seed)  # for a joint fuser that has no weights yet
@@ -104,8 +104,14 @@ def train(
             _learn_jointly(config, joint, sources, seed, training, path, on_progress)
         training.work(path, on_progress)
         _write(path, training.average, _metadata(config, sources, arm, seed))
-        (path / CHECKPOINT).unlink()
-        shutil.rmtree(path / IMAGES, ignore_errors=True)
+    tidy(folder, arm, seed)
+
+
+def tidy(folder: Path, arm: str, seed: int) -> None:
+    """Remove what a finished training no longer needs."""
+    path = folder_of(folder, arm, seed)
+    (path / CHECKPOINT).unlink(missing_ok=True)
+    shutil.rmtree(path / IMAGES, ignore_errors=True)
 
 
 def _learn_jointly(

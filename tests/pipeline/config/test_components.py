@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from common.component import ArmConfig
 from common.errors import ConfigError
 from pipeline.arms import _fuser
-from pipeline.config import components
+from pipeline.config import components, described
 from pipeline.config.components import FOLDERS, kinds
 from pipeline.frames import PairBatch
 
@@ -184,3 +184,19 @@ def test_only_an_arm_of_a_run_has_a_detector_of_its_own(kind, own):
     assert arm.dump() == settings
     with pytest.raises(ConfigError, match=r"arms\.a\.detcteor; did you mean 'detector'"):
         components.load_arm({"kind": kind, **needed, "detcteor": {}}, "arms.a")
+
+
+def test_the_settings_of_every_arm_are_listed():
+    names = [setting.name for setting in described.settings("arms", "average")]
+    assert names == ["detector", "segmenter"]
+
+
+def test_a_kind_with_a_field_that_every_arm_has_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own_arm.py").write_text(
+        "from common.component import ArmConfig\n"
+        "class Config(ArmConfig):\n    detector: str = ''\n"
+        "def build(config):\n    return None\n"
+    )
+    with pytest.raises(ConfigError, match=r"arms\.a\.kind: .* own_arm has a field detector"):
+        components.load_arm({"kind": "own_arm"}, "arms.a")

@@ -197,18 +197,20 @@ def test_two_workers_train_to_the_same_weights(here, monkeypatch):
 )
 def test_workers_end_with_the_fine_tuning(here, monkeypatch, raised, expected):
     """Stopped, or when one of them is killed."""
-    ended = []
-    worker = SimpleNamespace(terminate=lambda: ended.append(True))
+    ended, children = [], []
+    other, worker = (SimpleNamespace(terminate=lambda w=w: ended.append(w)) for w in ("o", "w"))
+    children.append(other)  # of the caller
 
     def fail(*given):
+        children.append(worker)
         raise raised
 
     monkeypatch.setattr(experiment, "ProcessPoolExecutor", Threads)
-    monkeypatch.setattr(experiment.multiprocessing, "active_children", lambda: [worker])
+    monkeypatch.setattr(experiment.multiprocessing, "active_children", lambda: [*children])
     monkeypatch.setattr(experiment, "as_completed", fail)
     with pytest.raises(expected, match="was killed" if expected is DataError else None):
         experiment.finetune(make(schedule={"epochs": 1, "batch": 4}, workers=2), quiet)
-    assert ended == [True]
+    assert ended == ["w"]
 
 
 def test_a_checkpoint_of_other_settings_is_refused(here):
