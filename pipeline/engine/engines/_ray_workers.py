@@ -199,7 +199,8 @@ def why_died(error: Exception) -> str:
 def _unreachable(address: str, reason: str) -> ConfigError:
     return ConfigError(
         f"compute.engine.address: no cluster can be reached at {address} ({reason}); start one "
-        f"with `ray start --head --port={PORT}`, or leave the address out"
+        f"with `ray start --head --port={PORT}`, set RAY_AUTH_MODE=token if it wants a token, or "
+        "leave the address out"
     )
 
 
