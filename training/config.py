@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from common.component import OwnConfig
 from common.errors import ConfigError, shown
 from fusion.fusers import fusionmamba, gate_unet, mambadfuse
 from pipeline.config import components
@@ -205,21 +204,6 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Config:
         ConfigError: The file or an override is wrong; the text names the key and the fix.
     """
     return check(read_settings(path, overrides))
-
-
-def check_own(arms: Mapping[str, Any]) -> None:
-    """Check that no arm has a detector or segmenter of its own, which is what is trained.
-
-    Args:
-        arms: The section ``arms`` of a fine-tuning.
-
-    Raises:
-        ConfigError: One has.
-    """
-    for name, arm in arms.items():
-        for own in OwnConfig.model_fields:
-            if isinstance(arm, Mapping) and own in arm:
-                raise ConfigError(f"arms.{name}.{own}: all arms begin with the same; remove it")
 
 
 def check(settings: Mapping[str, Any]) -> Config:

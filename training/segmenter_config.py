@@ -13,8 +13,8 @@ from pipeline.config import config as run_config
 from pipeline.config.config import read_settings
 from pipeline.config.sections import ComputeConfig
 from segmentation.unet import Settings
-from training.config import ScheduleConfig, TrainRunConfig, check_own
-from training.source_config import Section
+from training.config import ScheduleConfig, TrainRunConfig
+from training.source_config import Section, check_own
 
 
 class SegmentationData(Section):

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from common.component import OwnConfig
+from common.errors import ConfigError
 from scenes.render import SMALLEST
 from training import streets
 
@@ -74,3 +76,18 @@ KINDS: Mapping[str, type[FilesConfig] | type[GeneratedConfig] | type[LabelledCon
     "generated": GeneratedConfig,
     "labelled": LabelledConfig,
 }
+
+
+def check_own(arms: Mapping[str, Any]) -> None:
+    """Check that no arm has a detector or segmenter of its own, which is what is trained.
+
+    Args:
+        arms: The section ``arms`` of a fine-tuning.
+
+    Raises:
+        ConfigError: One has.
+    """
+    for name, arm in arms.items():
+        for own in OwnConfig.model_fields:
+            if isinstance(arm, Mapping) and own in arm:
+                raise ConfigError(f"arms.{name}.{own}: all arms begin with the same; remove it")

@@ -14,10 +14,10 @@ from pipeline.config.components import Component
 from pipeline.config.config import read_settings
 from pipeline.config.overrides import Overrides
 from pipeline.config.sections import ComputeConfig, RunConfig
-from training.config import check_own, checked_sources
+from training.config import checked_sources
 from training.finetune.batches import AugmentConfig
 from training.finetune.loop import ScheduleConfig
-from training.source_config import Folders, Section, SourceConfig
+from training.source_config import Folders, Section, SourceConfig, check_own
 
 JOINT = "joint"  # the arm whose fuser is trained with its detector
 
