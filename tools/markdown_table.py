@@ -10,9 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eval.report.markdown import difference, row, value
+from eval.report.tables import MAPS
 from pipeline.run_folder.names import RESULTS, TIMING
-
-NAMES = {"map50": "mAP@.5", "map50_95": "mAP@.5:.95"}
 
 
 def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) -> list[str]:
@@ -23,34 +23,20 @@ def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) ->
         timing: Content of ``timing.json``.
         firsts: The arms that are compared with all others.
     """
-    columns = ["arm", "P", "R", *NAMES.values()]
-    columns += [f"{first} less it: {name}" for first in firsts for name in NAMES.values()]
-    lines = ["| " + " | ".join((*columns, "ms/pair")) + " |", "|---" * (len(columns) + 1) + "|"]
+    columns = ["arm", "P", "R", *MAPS.values()]
+    columns += [f"{first} less it: {name}" for first in firsts for name in MAPS.values()]
+    lines = [row([*columns, "ms/pair"]), "|---" * (len(columns) + 1) + "|"]
     for arm, part in results["arms"].items():
         yolo, intervals = part["detection"]["yolo"], part["detection"]["ci95"]
         cells = [f"**{arm}**" if arm in firsts else arm]
         cells += [f"{yolo[name]:.3f}" for name in ("precision", "recall")]
-        cells += [_with_interval(yolo[name], intervals[name], "") for name in NAMES]
+        cells += [value(yolo[name], intervals[name]) for name in MAPS]
         for first in firsts:
-            differences = results["comparisons"].get(first, {}).get(arm)
-            cells += [_difference(differences, name) for name in NAMES]
+            differences = results["comparisons"].get(first, {}).get(arm, {})
+            cells += [difference(differences.get(name)) for name in MAPS]
         cells.append(f"{sum(timing['arms_ms_per_pair'].get(arm, {}).values()):.0f}")
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(row(cells))
     return lines
-
-
-def _difference(differences: dict[str, Any] | None, name: str) -> str:
-    if differences is None:
-        return ""
-    difference = differences[name]
-    text = _with_interval(difference["difference"], difference["ci95"], "+")
-    verdict = difference["verdict"]
-    return text if verdict == "no evidence" else f"{text} **{verdict}**"
-
-
-def _with_interval(value: float, interval: list[float], sign: str) -> str:
-    low, high = interval
-    return f"{value:{sign}.3f} ({low:{sign}.3f} to {high:{sign}.3f})"
 
 
 def main() -> None:

@@ -45,9 +45,14 @@ def make_images(config: Config, sources: Mapping[str, Pairs], arm: str, folder: 
     mine = _images_of(folder, arm)
     if all((mine / name).is_file() for name in sources):
         return
-    device = choose_device(config.scored.compute.device)
-    dtype = choose_dtype(config.scored.compute.dtype, device)
+    device, dtype = _place(config)
     _write_images(sources, build_arm(arm, config.arm(arm), device, dtype), arm, mine, device)
+
+
+def _place(config: Config) -> tuple[torch.device, torch.dtype]:
+    """Where the arms' images are made, and the dtype of networks there."""
+    device = choose_device(config.scored.compute.device)
+    return device, choose_dtype(config.scored.compute.dtype, device)
 
 
 def _images_of(folder: Path, arm: str) -> Path:
@@ -125,8 +130,7 @@ def _learn_jointly(
 ) -> None:
     """The epochs in which the fuser learns too, and the images of the other epochs."""
     training.work(path, on_progress, training.steps * joint.epochs // config.file.schedule.epochs)
-    device = choose_device(config.scored.compute.device)
-    dtype = choose_dtype(config.scored.compute.dtype, device)
+    device, dtype = _place(config)
     fuser = copy.deepcopy(training.average.fuser)  # the arm may change its layout and precision
     assert fuser is not None, "of a joint training"
     arm = FuserArm(fuser, device=device, dtype=dtype, config=config.scored.arms[joint.arm].as_arm)
