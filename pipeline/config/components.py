@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
-from typing import Any, TypeVar
+from types import ModuleType, NoneType, UnionType
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -248,9 +248,11 @@ def _explain(error: ErrorDetails, model: type[BaseModel], key: str, others: Sequ
 
 
 def _fields_at(model: type[BaseModel], path: Sequence[int | str]) -> Mapping[str, Any]:
-    """The fields of the nested model at a path."""
+    """The fields of the nested model at a path, also where that model may be left out."""
     for name in path:
         nested = model.model_fields[str(name)].annotation
+        if isinstance(nested, UnionType):
+            nested = next((kind for kind in get_args(nested) if kind is not NoneType), None)
         if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
             return {}
         model = nested

@@ -49,6 +49,20 @@ def test_padding_is_scanned_and_cropped(network):
         assert torch.equal(network(**inputs)[1:], alone)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 7), (17, 31)])
+def test_any_size(network, height, width):
+    with torch.inference_mode():
+        fused = network(**pair(height, width))
+    assert fused.shape == (1, 1, height, width)
+    assert fused.isfinite().all()
+
+
+@pytest.mark.parametrize("wrong", [(1, 1, 8, 9), (1, 3, 8, 8), (2, 1, 8, 8), (1, 8, 8), (1,)])
+def test_wrong_shapes(network, wrong):
+    with pytest.raises(ValueError, match=r"must both be \[B, 1, H, W\]"):
+        network(**(pair(8, 8) | {"ir": torch.rand(wrong)}))
+
+
 def test_training_has_no_padding(network):
     inputs = pair(8, 13, batch=2)
     network.train()

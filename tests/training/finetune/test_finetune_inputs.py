@@ -72,6 +72,7 @@ def test_shipped_configurations_are_right_and_say_how_to_run_them(name):
         ({"detector": None}, "detector: there is none to train; set detector.weights"),
         ({"joint": {"arm": "fuse"}}, "joint.arm: there is no arm fuse; "),
         ({"seed": 3}, "unknown key seed; did you mean 'seeds'? "),
+        ({"joint": {"epoch": 3}}, "unknown key joint.epoch; did you mean 'epochs'"),
         (
             {"arms": {"ir": {"kind": "ir_only"}, "ir-1": {"kind": "ir_only"}}},
             "arms.ir-1: an arm after training is called so; rename it",
