@@ -27,20 +27,7 @@ SINGLE = {"ir": {"kind": "ir_only"}, "vis": {"kind": "vis_only"}}
 SINKS = {"results": {"kind": "results"}, "report": {"kind": "report"}}
 TORCH, FIRST = "import torch", "run, to the first pair"
 COMMAND = "import sys; from pipeline import cli; sys.exit(cli.main())"
-# `irvis run`, until its progress bar would show the first pair
-UNTIL_FIRST_PAIR = """
-import contextlib, os, sys
-from pipeline import cli
-from pipeline.commands import _terminal
-
-@contextlib.contextmanager
-def progress():
-    yield lambda done, total: os._exit(0) if done else None
-
-_terminal.progress = progress
-cli.main(["run", *sys.argv[1:]])
-sys.exit("no pair was written")
-"""
+FIRST_PAIR = Path(__file__).with_name("first_pair.py")
 
 
 def save_pairs(folder):
@@ -88,7 +75,7 @@ def main():
             turns.process(made, folder)
         work = {
             TORCH: ["-c", TORCH],
-            FIRST: ["-c", UNTIL_FIRST_PAIR, "first.yaml"],
+            FIRST: [FIRST_PAIR, "first.yaml"],
             "show": ["-c", COMMAND, "show", "a"],
             "compare": ["-c", COMMAND, "compare", "a", "b"],
             "report": ["-c", COMMAND, "report", "a"],
