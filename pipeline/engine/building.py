@@ -1,9 +1,11 @@
 """Builds a run's source and arms from its configuration."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
+from common.component import OwnConfig
 from common.device import choose_dtype
 from common.errors import ConfigError
 from pipeline.arms._fuser import FuserArm
@@ -23,20 +25,24 @@ def build_source(config: Config, names: Mapping[int, str]) -> Source:
 
 
 def build_arms(config: Config, device: torch.device) -> Arms:
-    """The arms of a configuration, fusers on the device.
+    """The arms of a configuration, fusers on the device; those of equal settings are one object.
 
     Raises:
         errors.IrvisError: An arm can't be built.
     """
     dtype = choose_dtype(config.compute.dtype, device)
     arms: dict[str, Arm] = {}
+    by_settings: dict[str, Arm] = {}
     for name, component in config.arms.items():
         if not component.as_arm.has_image and config.detector is None:
             raise ConfigError(
                 f"arms.{name}: merges detections, but there is no detector; remove "
                 f"the arm with arms.{name}=null"
             )
-        arms[name] = build_arm(name, component, device, dtype)
+        settings = repr(replace(component, own=OwnConfig()).dump())
+        if settings not in by_settings:
+            by_settings[settings] = build_arm(name, component, device, dtype)
+        arms[name] = by_settings[settings]
     return arms
 
 

@@ -65,7 +65,7 @@ class Compute:
         """Begin.
 
         Args:
-            arms: Every arm.
+            arms: Every arm; where one is there twice, its image is made and measured once.
             detectors: By arm with an image; empty to only fuse.
             device: Where all compute.
             batch: Pairs of a batch.
@@ -73,6 +73,8 @@ class Compute:
             segmenters: By arm; none where no masks are wanted.
         """
         self._arms, self._detectors, self._segmenters = arms, detectors, segmenters or {}
+        firsts: dict[int, str] = {}
+        self._maker = {name: firsts.setdefault(id(arm), name) for name, arm in arms.items()}
         self.device, self._batch, self._quality = device, batch, quality
         self._uploads: torch.cuda.Stream | None = None
         if device.type == "cuda":
@@ -94,9 +96,12 @@ class Compute:
             if not arm.config.has_image:
                 continue
             modality = arm.config.modality
-            with self.clock.measure(f"fuse {name}"):
-                image = batch.ready[name] if arm.config.reads_images else arm(batch)
-                images[name] = _with_fallback(image, modality, batch, items)
+            if (maker := self._maker[name]) != name:
+                images[name] = images[maker]
+            else:
+                with self.clock.measure(f"fuse {name}"):
+                    image = batch.ready[name] if arm.config.reads_images else arm(batch)
+                    images[name] = _with_fallback(image, modality, batch, items)
             if name in self._detectors:
                 with self.clock.measure(f"detect {name}"):
                     detections[name] = [
@@ -128,7 +133,8 @@ class Compute:
     def ms_per_pair(self) -> dict[str, dict[str, float]]:
         """Milliseconds per pair of each arm, by stage.
 
-        The first batch is left out as warm-up, unless it is the only one.
+        The first batch is left out as warm-up, unless it is the only one. An image that several
+        arms have was made once, and its time is in each of theirs.
         """
         pairs, before = self._pairs - self._first_pairs, self._first_busy
         if pairs == 0:
@@ -138,7 +144,7 @@ class Compute:
             arm: {
                 stage: 1e3 * (busy[name] - before.get(name, 0.0)) / pairs
                 for stage in STAGES
-                if (name := f"{stage} {arm}") in busy
+                if (name := f"{stage} {self._maker[arm] if stage == 'fuse' else arm}") in busy
             }
             for arm in self._arms
         }
@@ -154,8 +160,11 @@ class Compute:
         """The quality metrics of each arm's image of each pair."""
         with self.clock.measure("quality"):
             vis = luminance(batch.vis)  # [B, 1, H, W], the same for all arms
-        metrics = {}
+        metrics: dict[str, list[dict[str, float]]] = {}
         for name, fused in images.items():
+            if (maker := self._maker[name]) != name:
+                metrics[name] = metrics[maker]
+                continue
             with self.clock.measure(f"quality {name}"):
                 values = quality(ir=batch.ir, vis=vis, fused=luminance(fused))
                 columns = {key: column.tolist() for key, column in values.items()}

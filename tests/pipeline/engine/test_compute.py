@@ -7,6 +7,7 @@ import torch
 
 from common.device import choose_dtype
 from common.memory import keep_freed_memory
+from detection.boxes import Detections
 from fusion.fusers.fusionmamba import Config, build
 from pipeline.arms._fuser import FuserArm
 from pipeline.arms.late import Config as LateConfig
@@ -105,6 +106,29 @@ def test_the_first_batch_is_no_part_of_the_time_a_pair(monkeypatch, batches):
         "slow2": {"fuse": 0, "detect": 0},
     }
     assert compute.clock.busy["fuse slow"] == 90 + 9 * batches  # what was really done
+
+
+def test_an_image_that_two_arms_have_is_made_and_measured_once():
+    made = []
+
+    def fuse(*, ir, vis):
+        made.append(len(vis))
+        return vis
+
+    arm = FuserArm(fuse, device=CPU, dtype=torch.float32)
+    arms = {"a": arm, "other": FuserArm(fuse, device=CPU, dtype=torch.float32), "b": arm}
+    detectors = {"a": toys.BrightBox(), "b": lambda images: [Detections.empty()] * len(images)}
+    compute = Compute(arms, detectors, device=CPU, batch=1, quality=True)
+    image = np.full((16, 16), 250, np.uint8)
+    frame = Frame(image, None, 0)
+    (result,) = compute([Item(FramePair("k", frame, frame), None, {})], 0)
+    assert made == [1, 1]
+    assert np.array_equal(result.image("b"), result.image("a"))
+    assert [len(result.detections[name]) for name in ("a", "b")] == [1, 0]
+    assert result.quality["b"] == result.quality["a"]
+    times = compute.ms_per_pair()
+    assert times["b"]["fuse"] == times["a"]["fuse"] > 0
+    assert {"fuse b", "quality b"} & set(compute.clock.busy) == set()
 
 
 @pytest.mark.gpu

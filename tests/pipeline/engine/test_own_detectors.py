@@ -3,9 +3,11 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from common.errors import ConfigError
 from pipeline.config import config
+from pipeline.engine.building import build_arms
 from tests.helpers import toys
 from tests.helpers.runs import execute, read_json
 
@@ -47,6 +49,17 @@ def test_an_arm_is_detected_in_by_its_own_detector_and_the_others_by_the_runs(tm
     assert alone.results["arms"]["ir"] == outcome.results["arms"]["ir"]
 
 
+def test_arms_that_differ_in_their_detector_alone_are_one_object(tmp_path):
+    arms = {
+        "a": {"kind": "average"},
+        "moved": {"kind": "average", "detector": {"x": 20.0}},
+        "ir": {"kind": "ir_only"},
+    }
+    built = build_arms(config.check(settings(tmp_path, arms)), torch.device("cpu"))
+    assert built["moved"] is built["a"]
+    assert built["ir"] is not built["a"]
+
+
 def test_a_stacked_arm_shows_its_detector_six_channels_and_no_sink_its_image(tmp_path):
     arms = {
         "ir": {"kind": "ir_only"},
@@ -65,8 +78,6 @@ def test_a_stacked_arm_shows_its_detector_six_channels_and_no_sink_its_image(tmp
 
 
 def test_a_stacked_image_is_infrared_three_times_then_the_visible_one():
-    import torch
-
     from pipeline.arms import stacked
     from pipeline.frames import PairBatch
 
