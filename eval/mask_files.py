@@ -35,6 +35,9 @@ def find_masks(folder: Path) -> dict[str, Path]:
 def read_mask(path: Path) -> Mask:
     """Decode a mask; a palette's colours do not matter.
 
+    The axes of NIfTI are kept as they are in the file, but a last one of a single slice, which is
+    left out: of a slice the first axis has the rows.
+
     Raises:
         errors.DataError: It can't be decoded, has several channels or numbers that are not whole.
         errors.DeviceError: It is NIfTI and nibabel is missing.
@@ -95,4 +98,6 @@ def _nifti(path: Path) -> Mask:
     labels = values.astype(np.int64)
     if (labels != values).any():
         raise DataError(f"{path}: has values that are no whole numbers; is it a mask of labels?")
+    while labels.ndim > 2 and labels.shape[-1] == 1:  # a single slice is an image
+        labels, spacing = labels[..., 0], spacing[:-1]
     return Mask(labels, spacing, str(path))

@@ -5,6 +5,7 @@ from common.component import ComponentConfig
 
 class Config(ComponentConfig):
     level: int
+    label: int = 7
     names: dict[int, str] = {0: "dark", 7: "bright"}
     channels: int = 3
 
@@ -14,11 +15,12 @@ def build(config, *, device):
 
 
 class Threshold:
-    """Label 7 where the red channel is at least ``level``, else 0."""
+    """A label where the red channel is at least ``level``, else 0."""
 
     def __init__(self, config):
-        self.names, self._level, self.channels = config.names, config.level, config.channels
+        self.names, self.channels = config.names, config.channels
+        self._level, self._label = config.level, config.label
         self.fingerprint = {"network": "threshold", "weights_sha256": str(config.level)}
 
     def __call__(self, images):
-        return ((images[:, 0] >= self._level) * 7).to(images.dtype)  # [B, H, W]
+        return ((images[:, 0] >= self._level) * self._label).to(images.dtype)  # [B, H, W]

@@ -1,5 +1,6 @@
 """Runs that score masks: of each arm's segmenter, against a folder's or the source's own."""
 
+import nibabel
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from pipeline.commands import masks as command
 from pipeline.commands import run as run_command
 from pipeline.commands import show
 from pipeline.images import pair_id, to_rgb
+from pipeline.sources import scenes
 from scenes import phantoms
 from segmentation.unet import Architecture, UNet
 from tests.helpers.runs import execute, read_csv, read_json, silent
@@ -185,6 +187,40 @@ def test_phantoms_bring_their_masks_and_weights_their_classes(tmp_path, monkeypa
     )
     wanted = sum(int(np.isin(t, (1, 4)).sum()) for t in truth)
     assert part["sensitivity"] == pytest.approx(right / wanted)
+
+
+def test_a_generated_drive_brings_its_masks(tmp_path):
+    """People are hot: a run's people are the pixels that are bright in infrared."""
+    drive = {"frames": 3, "time": "night", "size": [128, 160], "seed": 5}
+    names = {0: "background", 1: "car", 2: "person"}
+    more = {
+        "source": {"kind": "scenes", **drive},
+        "segmenter": {"kind": OWN, "level": 150, "label": 2, "names": names},
+        "arms": {"ir": {"kind": "ir_only"}},
+        "evaluation": {"task": "segmentation", "regions": "msrs"},
+    }
+    results = execute(settings(tmp_path, **more, run={"dir": str(tmp_path / "m")})).results
+    source = scenes.build(scenes.Config.model_validate(drive))
+    with source:
+        masks = [(pair.ir.image >= 150, source.masks(pair.key) == 2) for pair in source]
+    right, found, wanted = (
+        sum(int(part.sum()) for part in parts)
+        for parts in zip(*((f & t, f, t) for f, t in masks), strict=True)
+    )
+    part = results["arms"]["ir"]["segmentation"]["person"]
+    assert part["sensitivity"] == pytest.approx(right / wanted)
+    assert part["iou"] == pytest.approx(right / (found + wanted - right))
+    assert right > 0
+
+
+def test_masks_may_be_nifti(root, outcome, tmp_path):
+    for path in (root / "masks" / "a").iterdir():
+        (tmp_path / "nifti" / "a").mkdir(parents=True, exist_ok=True)
+        slice_ = nibabel.Nifti1Image(np.asarray(Image.open(path))[..., None], np.eye(4))
+        nibabel.save(slice_, tmp_path / "nifti" / "a" / f"{path.stem}.nii.gz")
+    evaluation = {"task": "segmentation", "masks": str(tmp_path / "nifti")}
+    given = settings(root, evaluation=evaluation, run={"dir": str(tmp_path / "m")})
+    assert execute(given).results["arms"] == outcome.results["arms"]
 
 
 def test_stacked_images_are_scored(root, tmp_path):
