@@ -15,7 +15,10 @@ def blocks(page, language="[a-z]*"):
 
 def commands(page):
     """The arguments of each `irvis ...` in a page's code; a line that ends with `\\` goes on."""
-    indented = re.findall(r"^    .*$", page.read_text(), re.MULTILINE)
+    text = page.read_text()
+    indented = re.findall(r"^    .*$", text, re.MULTILINE)
     code = "\n".join((*blocks(page), *indented)).replace("\\\n", " ")
     lines = re.findall(r"^(?:\$ |    )?irvis ([a-z]+(?: .*)?)$", code, re.MULTILINE)
-    return [shlex.split(line, comments=True) for line in lines if " ... " not in line]
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    lines += re.findall(r"`irvis ([a-z]+ [^`]+)`", re.sub(r"\n *", " ", prose))
+    return [shlex.split(line, comments=True) for line in lines if "..." not in line]
