@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from common.errors import DataError, DeviceError, shown
 from eval.masks import FindMask, Mask
@@ -27,19 +27,20 @@ def find_masks(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path, key in _keys(folder):
         if key in found:
-            raise DataError(f"{path}: {found[key].name} is a mask of the same name; remove one")
+            raise _twice(found[key], path)
         found[key] = path
     return found
 
 
 def read_mask(path: Path) -> Mask:
-    """Decode a mask; a palette's colours do not matter.
+    """Decode a mask; a palette's colours do not matter. A note of its orientation is followed.
 
     The axes of NIfTI are kept as they are in the file, but a last one of a single slice, which is
     left out: of a slice the first axis has the rows.
 
     Raises:
-        errors.DataError: It can't be decoded, has several channels or numbers that are not whole.
+        errors.DataError: It can't be decoded, has several channels or pages, numbers that are not
+            whole, or greys of 2 or 4 bits, of which programs make different numbers.
         errors.DeviceError: It is NIfTI and nibabel is missing.
     """
     if path.name.lower().endswith(_NIFTI):
@@ -51,8 +52,13 @@ def read_mask(path: Path) -> Mask:
                     f"{path}: has several channels ({file.mode}); save labels as one channel, a "
                     "whole number for each class"
                 )
-            return Mask(np.asarray(file).astype(np.int64), None, str(path))
-    except (OSError, SyntaxError, ValueError) as error:
+            if getattr(file, "n_frames", 1) > 1:
+                raise DataError(f"{path}: has several pages; save each one as a mask of its own")
+            if file.mode == "L" and _raw_mode(file) in ("L;2", "L;4"):
+                raise DataError(f"{path}: has less than 8 bits a grey; save it with 8 bits")
+            labels = np.asarray(ImageOps.exif_transpose(file)).astype(np.int64)
+            return Mask(labels, None, str(path))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: no readable image: {error}") from error
 
 
@@ -66,12 +72,26 @@ def mask_reader(folder: Path) -> FindMask:
         raise DataError(f"{folder}: no such folder of masks")
 
     def read(key: str) -> Mask:
-        for suffix in (*_IMAGES, *_NIFTI):
-            if (path := folder / f"{key}{suffix}").is_file():
-                return read_mask(path)
-        raise DataError(f"{folder}: has no mask {shown(key)} (.png, .nii.gz)")
+        paths = [folder / f"{key}{suffix}" for suffix in (*_IMAGES, *_NIFTI)]
+        found = [path for path in paths if path.is_file()]
+        if not found:
+            raise DataError(f"{folder}: has no mask {shown(key)} (.png, .nii.gz)")
+        if len(found) > 1:
+            raise _twice(*found)
+        return read_mask(found[0])
 
     return read
+
+
+def _twice(first: Path, second: Path, *_: Path) -> DataError:
+    return DataError(f"{second}: {first.name} is a mask of the same name; remove one")
+
+
+def _raw_mode(file: Image.Image) -> str:
+    """How the pixels of an opened image are stored, as Pillow names it: "L;4" for 4 bits."""
+    tile = getattr(file, "tile", [])
+    stored = tile[0][-1] if tile else ""
+    return str(stored if isinstance(stored, str) else stored[0])
 
 
 def _keys(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -93,6 +113,7 @@ def _nifti(path: Path) -> Mask:
         image: Any = nibabel.load(path)
         values: NDArray[np.number] = np.asanyarray(image.dataobj)
         spacing = tuple(float(step) for step in image.header.get_zooms()[: values.ndim])
+        affine = np.asarray(image.affine, np.float64)
     except (OSError, ValueError, EOFError, nibabel.filebasedimages.ImageFileError) as error:
         raise DataError(f"{path}: no readable NIfTI file: {error}") from error
     labels = values.astype(np.int64)
@@ -100,4 +121,4 @@ def _nifti(path: Path) -> Mask:
         raise DataError(f"{path}: has values that are no whole numbers; is it a mask of labels?")
     while labels.ndim > 2 and labels.shape[-1] == 1:  # a single slice is an image
         labels, spacing = labels[..., 0], spacing[:-1]
-    return Mask(labels, spacing, str(path))
+    return Mask(labels, spacing, str(path), affine)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from common.errors import DataError
 from eval.masks import FindMask, Mask, MaskTask
 from eval.segmentation import RegionCounts, count
@@ -28,31 +30,55 @@ def score_masks(
         gives them, and ``warnings``. Distances are in pixels, of NIfTI in its unit, millimetres.
 
     Raises:
-        errors.DataError: A mask is missing or damaged, or differs in size from the true one.
+        errors.DataError: A mask is missing or damaged, differs from the true one in size or place,
+            or has a label that it may not have.
     """
     rows: dict[str, list[RegionCounts]] = {arm: [] for arm in arms}
+    unnamed: set[int] = set()
     for done, key in enumerate(keys):
         truth = task.truth(key)
+        task.check(truth, key)
+        unnamed |= task.unnamed(truth)
         for number, (arm, find) in enumerate(arms.items(), 1):
             found = find(key)
-            if found.labels.shape != truth.labels.shape:
-                raise DataError(
-                    f"{found.name or key}: {_size(found)}, but {truth.name or 'its true mask'} has "
-                    f"{_size(truth)}"
-                )
+            task.check(found, key)
+            _check_grid(found, truth, key)
             one = [(found.labels, truth.labels)]
             spacing = [truth.spacing]
             rows[arm].append(count(one, task.regions, ignore=task.ignore, spacing=spacing))
             on_progress(done * len(arms) + number, len(keys) * len(arms))
     counts = {arm: RegionCounts.joined(parts) for arm, parts in rows.items() if parts}
+    said = warnings(counts, list(task.regions))
+    if unnamed:
+        which = ", ".join(map(str, sorted(unnamed)))
+        said.append(f"true masks have labels in no region, scored as background: {which}")
     parts, comparisons = judge_masks(counts, list(task.regions))
     return {
         "images": len(keys),
         "regions": {name: sorted(values) for name, values in task.regions.items()},
         "arms": parts,
         "comparisons": comparisons,
-        "warnings": warnings(counts, list(task.regions)),
+        "warnings": said,
     }
+
+
+def _check_grid(found: Mask, truth: Mask, key: str) -> None:
+    """Check that the pixels of a found mask are those of the true one."""
+    name, true_name = found.name or key, truth.name or "its true mask"
+    if found.labels.shape != truth.labels.shape:
+        raise DataError(f"{name}: {_size(found)}, but {true_name} has {_size(truth)}")
+    if (found.affine is None) != (truth.affine is None):
+        raise DataError(
+            f"{name}: one of it and {true_name} is an image, the other NIfTI, whose axes may be "
+            "in another order; give both in one format"
+        )
+    if found.affine is None or truth.affine is None:
+        return
+    if not np.allclose(found.affine, truth.affine, rtol=0, atol=1e-3):
+        raise DataError(
+            f"{name}: lies elsewhere in space than {true_name} (other affine); resample it to the "
+            "same grid"
+        )
 
 
 def _size(mask: Mask) -> str:

@@ -140,7 +140,21 @@ def statistics(counts: RegionCounts, draws: NDArray[np.int32]) -> NDArray[np.flo
         _mean_over_images(np.where(counts.labelled, own, np.nan), draws),
         _mean_over_images(counts.distance, draws),
     ]
-    regions = np.where(labelled[..., None], np.stack(columns, -1), np.nan)
+    return _and_mean(np.where(labelled[..., None], np.stack(columns, -1), np.nan))
+
+
+def mean_distances(distance: NDArray[np.float64], draws: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The column ``hd95`` of ``statistics`` alone, (draws, regions + 1).
+
+    Args:
+        distance: As of ``RegionCounts``, NaN where it shall not count.
+        draws: As for ``statistics``.
+    """
+    return _and_mean(_mean_over_images(distance, draws)[..., None])[..., 0]
+
+
+def _and_mean(regions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Statistics (draws, regions, s), and their means over the regions where they are not NaN."""
     known = ~np.isnan(regions)
     means = _ratio(np.where(known, regions, 0).sum(1, keepdims=True), known.sum(1, keepdims=True))
     return np.concatenate((regions, means), 1)

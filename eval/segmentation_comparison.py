@@ -4,6 +4,7 @@ As for boxes (``eval.bootstrap``): images are drawn with replacement, all arms s
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,16 @@ from numpy.typing import NDArray
 
 from eval.bootstrap import DRAWS, FEW_IMAGES, Interval, draw, interval95, verdict_of
 from eval.masks import MEAN
-from eval.segmentation import LOWER_IS_BETTER, STATISTICS, RegionCounts, statistics
+from eval.segmentation import (
+    LOWER_IS_BETTER,
+    STATISTICS,
+    RegionCounts,
+    mean_distances,
+    statistics,
+)
 
 Json = dict[str, Any]
+_HD95 = STATISTICS.index("hd95")
 
 
 def judge_masks(
@@ -35,7 +43,8 @@ def judge_masks(
         By arm and region, ``mean`` last: the statistics, ``ci95`` of each, and how many images have
         the region (``images``) and lack it in the arm's mask (``missed``). And by arm, other arm,
         region and statistic: ``difference``, ``ci95`` and ``verdict``, which is ``better`` where
-        the arm is, also for distances. None where a number isn't defined.
+        the arm is, also for distances; that of distances is of the regions of images that both
+        masks have. None where a number isn't defined.
 
     Raises:
         ValueError: The arms have different numbers of images.
@@ -52,17 +61,27 @@ def judge_masks(
     parts = {
         arm: _part(mine, values[arm], drawn[arm], names, number) for arm, mine in counts.items()
     }
-    comparisons = {
-        arm: {
-            other: _differences(
-                values[arm] - values[other], drawn[arm] - drawn[other], names, number
-            )
-            for other in counts
-            if other != arm
-        }
-        for arm in counts
-    }
+    comparisons: Json = {arm: {} for arm in counts}
+    for arm, other in permutations(counts, 2):
+        apart, drawn_apart = values[arm] - values[other], drawn[arm] - drawn[other]
+        apart[:, _HD95] = _distances_apart(counts[arm], counts[other], once)[0]
+        drawn_apart[..., _HD95] = _distances_apart(counts[arm], counts[other], chosen)
+        comparisons[arm][other] = _differences(apart, drawn_apart, names, number)
     return parts, comparisons
+
+
+def _distances_apart(
+    one: RegionCounts, other: RegionCounts, draws: NDArray[np.int32]
+) -> NDArray[np.float64]:
+    """Differences of ``hd95``, (draws, regions + 1), of what both masks have.
+
+    Otherwise an arm would gain by missing a region in the images where it is hard to find.
+    """
+    both = ~np.isnan(one.distance) & ~np.isnan(other.distance)
+    mine, theirs = (
+        mean_distances(np.where(both, counts.distance, np.nan), draws) for counts in (one, other)
+    )
+    return np.asarray(mine - theirs)
 
 
 def warnings(counts: Mapping[str, RegionCounts], regions: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """`irvis masks`: scores segmentation masks of any program."""
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from common.errors import ConfigError, DataError, shown
 from common.files import write_json
 from eval.mask_files import find_masks, read_mask
 from eval.mask_scores import score_masks
-from eval.masks import MEAN, REGIONS, FindMask, MaskTask, Regions
+from eval.masks import LABELS, MEAN, REGIONS, FindMask, MaskTask, Regions
 from eval.report.mask_tables import differences, scores
 from pipeline.commands import _terminal
 from pipeline.commands._sections import print_section
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--regions",
         default="msrs",
         metavar="NAME|A=1,B=1+2",
-        help=f"{' or '.join(REGIONS)}, or names with their labels; default msrs",
+        help=f"{', '.join(REGIONS)}, or names with their labels; default msrs",
     )
     parser.add_argument("--ignore", type=int, metavar="LABEL", help="pixels that do not count")
     parser.add_argument("-o", "--output", type=Path, help="write the numbers as json")
@@ -42,6 +42,7 @@ def run(parsed: argparse.Namespace) -> None:
             parsed.predictions,
             parsed.labels,
             regions=parse_regions(parsed.regions),
+            known=LABELS.get(parsed.regions),
             ignore=parsed.ignore,
             on_progress=show,
         )
@@ -55,6 +56,7 @@ def score(
     labels: Path,
     *,
     regions: Regions,
+    known: Collection[int] | None = None,
     ignore: int | None = None,
     on_progress: Callable[[int, int | None], None],
 ) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def score(
         predictions: A folder of masks called as the labels, or one with such a folder for each arm.
         labels: A folder of the true masks.
         regions: Their labels by name.
+        known: The labels that masks may have; None for any.
         ignore: Pixels with this true label do not count.
         on_progress: Called with the number of finished masks and of all.
 
@@ -71,7 +74,8 @@ def score(
         What ``eval.mask_scores.score_masks`` gives.
 
     Raises:
-        errors.DataError: Masks are missing or damaged, or differ in size from their labels.
+        errors.DataError: Masks are missing or damaged, or differ in size, place or labels from
+            the true ones.
     """
     truths = find_masks(labels)
     if not truths:
@@ -83,7 +87,7 @@ def score(
                 f"{arm}: {len(missing)} of {len(truths)} labels have no mask of their name, such "
                 f"as {shown(missing[0])}"
             )
-    task = MaskTask(lambda key: read_mask(truths[key]), regions, ignore)
+    task = MaskTask(lambda key: read_mask(truths[key]), regions, ignore, known)
     finds = {arm: _reader(files) for arm, files in arms.items()}
     return score_masks(task, list(truths), finds, on_progress)
 
@@ -131,11 +135,16 @@ def print_report(results: Mapping[str, Any]) -> None:
 def _arms(predictions: Path) -> dict[str, dict[str, Path]]:
     """The masks of each arm by key; a folder with masks of its own is one arm."""
     own = find_masks(predictions)
-    if own:
-        return {predictions.resolve().name: own}
     folders = [path for path in sorted(predictions.iterdir()) if path.is_dir()]
     arms = {path.name: find_masks(path) for path in folders}
     arms = {name: files for name, files in arms.items() if files}
+    if own and arms:
+        raise DataError(
+            f"{predictions}: has masks, and folders with masks such as {shown(next(iter(arms)))}; "
+            "move one of both away"
+        )
+    if own:
+        return {predictions.resolve().name: own}
     if not arms:
         raise DataError(f"{predictions}: no masks (.png, .nii.gz), nor folders with any")
     return arms

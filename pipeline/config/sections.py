@@ -52,7 +52,7 @@ class RunConfig(Section):
         "fail", description="a part of the source that no worker could finish, see docs/cluster.md"
     )
     on_bad_pair: Literal["fail", "skip"] | None = Field(
-        None, description="default: fail if the source has labels, else skip"
+        None, description="default: fail if there are labels or masks, else skip"
     )
     resume: bool = Field(False, description="continue the unfinished run folder")
 
@@ -67,7 +67,8 @@ class EvaluationConfig(Section):
         None, description="folder of true masks, called as the pairs; default the source's own"
     )
     regions: str | dict[str, tuple[int, ...]] | None = Field(
-        None, description="brats, msrs, or labels by name; default the segmenters' classes"
+        None,
+        description="msrs, brats, brats2023, or labels by name; default the segmenters' classes",
     )
     ignore: int | None = Field(None, ge=0, description="true label of pixels that do not count")
 
@@ -77,7 +78,7 @@ class EvaluationConfig(Section):
         cls, given: str | dict[str, tuple[int, ...]] | None
     ) -> str | dict[str, tuple[int, ...]] | None:
         if isinstance(given, str) and given not in REGIONS:
-            raise ValueError(f"must be {' or '.join(REGIONS)}, or labels by name: {{WT: [1, 2]}}")
+            raise ValueError(f"must be {', '.join(REGIONS)}, or labels by name: {{WT: [1, 2]}}")
         if isinstance(given, dict) and (not given or MEAN in given):
             raise ValueError(f"must name regions, none of them {MEAN}")
         return given

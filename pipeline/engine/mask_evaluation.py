@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,7 +60,7 @@ def evaluate_masks(context: RunContext) -> MaskScores | None:
     lines = read_lines(context.folder / PAIR_LOG)
     keys = [line["key"] for line in lines if not line["dead"]]
     truth = _Hashed(context.masks)
-    task = MaskTask(truth, context.masks.regions, context.masks.ignore)
+    task = replace(context.masks, truth=truth)
     finds = {arm: mask_reader(_folder(context, arm)) for arm in context.arms}
     scores = score_masks(task, keys, finds)
     protocol = {
@@ -73,7 +74,7 @@ def evaluate_masks(context: RunContext) -> MaskScores | None:
 
 
 class _Hashed:
-    """The true masks, hashed as they are read."""
+    """The true masks, hashed as they are read, as images: NIfTI's place in space is forgotten."""
 
     def __init__(self, task: MaskTask) -> None:
         self._task = task
@@ -83,7 +84,7 @@ class _Hashed:
         mask = self._task.truth(key)
         self.digest.update(f"{key} {mask.labels.shape}".encode())
         self.digest.update(np.ascontiguousarray(mask.labels, np.int64).data)
-        return mask
+        return replace(mask, affine=None)
 
 
 def _folder(context: RunContext, arm: str) -> Path:

@@ -93,14 +93,14 @@ def _run(config: Config, show: Show, said: Said) -> Outcome:
     register = None if registration is None else Register(read(registration.calibration))
     with build_source(config, names) as source:
         source.register = register
-        policy = config.run.on_bad_pair or ("fail" if source.has_labels else "skip")
+        masks = mask_task(config, source, segmenters)
+        policy = config.run.on_bad_pair or ("fail" if source.has_labels or masks else "skip")
         if policy == "fail":
             source.check()
             for arm in arms.values():
                 arm.check(source.keys or ())
         if config.run.resume and not source.resumable:
             raise ConfigError("run.resume: live cameras can't be resumed; start a new run")
-        masks = mask_task(config, source, segmenters)
         folder = open_folder(config)
         try:
             said.keep(folder.path)

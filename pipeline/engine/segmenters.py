@@ -1,13 +1,13 @@
 """Building the segmenters of a run, and what their masks are scored against."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
 
 from common.errors import ConfigError
 from eval.mask_files import mask_reader
-from eval.masks import REGIONS, FindMask, Mask, MaskTask, Regions
+from eval.masks import LABELS, REGIONS, FindMask, Mask, MaskTask, Regions
 from pipeline.config.config import Config
 from pipeline.interfaces import Source
 from segmentation.segmenter import Segmenter
@@ -62,9 +62,11 @@ def mask_task(
 ) -> MaskTask | None:
     """What the masks of a run are scored against; None without segmenters.
 
+    The masks of a folder are read once, since a run would meet a wrong one only at its end.
+
     Raises:
-        ConfigError: The source has no masks, and no folder is given.
-        errors.DataError: The folder is missing.
+        ConfigError: The source has no masks, and no folder is given; or no segmenter has a region.
+        errors.DataError: The folder is missing, or a mask is missing, damaged or has other labels.
     """
     if not segmenters:
         return None
@@ -75,14 +77,28 @@ def mask_task(
             "evaluation.masks=FOLDER"
         )
     names = next(iter(segmenters.values())).names
-    return MaskTask(truth, _regions(config, names), config.evaluation.ignore)
-
-
-def _regions(config: Config, names: Mapping[int, str]) -> Regions:
-    """The regions of the settings; without any, the segmenters' classes."""
     given = config.evaluation.regions
+    labels: Collection[int] | None = None
     if given is None:
-        return {names[label]: frozenset({label}) for label in sorted(names)}
-    if isinstance(given, str):
-        return REGIONS[given]
-    return {name: frozenset(labels) for name, labels in given.items()}
+        regions: Regions = {names[label]: frozenset({label}) for label in sorted(names)}
+        labels = names.keys()
+    elif isinstance(given, str):
+        regions, labels = REGIONS[given], LABELS[given]
+    else:
+        regions = {name: frozenset(values) for name, values in given.items()}
+    _check_regions(regions, names)
+    task = MaskTask(truth, regions, config.evaluation.ignore, labels)
+    if config.evaluation.masks is not None:
+        for key in source.keys or ():
+            task.check(truth(key), key)
+    return task
+
+
+def _check_regions(regions: Regions, names: Mapping[int, str]) -> None:
+    for name, labels in regions.items():
+        if not labels & names.keys():
+            raise ConfigError(
+                f"evaluation.regions: no segmenter has a class of {name}, their labels are "
+                f"{', '.join(map(str, sorted(names)))}; name the regions that they have, such as "
+                "{car: [1]}"
+            )

@@ -56,8 +56,30 @@ def test_pixels_together_are_torchmetrics(seed, images):
         recall = MulticlassRecall(3, average=average)(found, truth)
         assert np.allclose(iou[mine], jaccard, atol=1e-6)
         assert np.allclose(sensitivity[mine], recall, atol=1e-6)
-    score = DiceScore(3, average="none", input_format="index", aggregation_level="global")
-    assert np.allclose(dice[:3], score(found, truth), atol=1e-6)
+        of_dice = DiceScore(3, average=average, input_format="index", aggregation_level="global")
+        assert np.allclose(dice[mine], of_dice(found, truth), atol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), ignored=st.booleans())
+def test_ignored_pixels_and_regions_without_labels_are_torchmetrics(seed, ignored):
+    """Its mean also has a 0 for a region that only the mask has; ours has those with labels."""
+    from torchmetrics.classification import MulticlassJaccardIndex, MulticlassRecall
+
+    pairs = masks(seed, 2, (2, 3), 4)
+    for _, truth in pairs:
+        truth[truth == 3] = 255 if ignored else 0
+    ignore = 255 if ignored else None
+    regions = {**THREE, "d": frozenset({3})}
+    iou, _, sensitivity, *_ = of_all(count(pairs, regions, ignore=ignore))
+    found, truth = (torch.from_numpy(np.stack(part)) for part in zip(*pairs, strict=True))
+    present = [bool((truth == label).any()) for label in range(4)]
+    for metric, mine in ((MulticlassJaccardIndex, iou), (MulticlassRecall, sensitivity)):
+        theirs = metric(4, average="none", ignore_index=ignore)(found, truth).numpy()
+        assert np.allclose(mine[:4][present], theirs[present], atol=1e-6)
+        assert np.isnan(mine[:4][~np.array(present)]).all()
+        if any(present):
+            assert mine[4] == pytest.approx(theirs[present].mean(), abs=1e-6)
 
 
 @pytest.mark.filterwarnings("ignore:the (prediction|ground truth) of class:UserWarning")
@@ -83,6 +105,24 @@ def test_means_of_images_are_monais(seed, labels):
     assert np.isnan(counts.distance[~both]).all()
     assert (counts.missed == (truth & ~found.flatten(2).any(2)[..., None, None])
             .flatten(2).any(2).sum(0).numpy()).all()  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_the_mean_distance_is_monais(seed):
+    from monai.metrics import HausdorffDistanceMetric
+
+    pairs = masks(seed, 3, (8, 9))
+    *_, hd95 = of_all(count(pairs, THREE))
+    found, truth = (
+        torch.stack([torch.from_numpy(np.stack(part)) == label for label in range(3)], 1)
+        for part in zip(*pairs, strict=True)
+    )  # [images, 3, H, W] each
+    metric = HausdorffDistanceMetric(include_background=True, percentile=95, reduction="mean_batch")
+    metric(found, truth)
+    expected = metric.aggregate().numpy()
+    assert np.allclose(hd95, [*expected, expected.mean()], atol=1e-5)
 
 
 @pytest.mark.filterwarnings("ignore:.*deprecated:FutureWarning")
@@ -140,6 +180,8 @@ def test_regions_of_brats_are_nested():
     truth = np.array([[0, 1, 2, 4]])
     counts = count([(truth, truth)], REGIONS["brats"])
     assert counts.tp.tolist() == [[3, 2, 1]]
+    truth = np.array([[0, 1, 2, 3]])  # since 2023 the enhancing tumour is label 3
+    assert count([(truth, truth)], REGIONS["brats2023"]).tp.tolist() == [[3, 2, 1]]
     assert list(REGIONS["msrs"])[:3] == ["background", "car", "person"]
     assert len(REGIONS["msrs"]) == 9
 

@@ -46,6 +46,25 @@ def test_the_better_arm_is_better():
     assert parts["good"]["low"]["missed"] == 0
 
 
+def test_missing_a_region_where_it_is_hard_gains_no_distance():
+    """``few`` finds ``high`` in the first image only, where both find it exactly."""
+    every, few = [], []
+    for number in range(12):
+        truth = np.zeros((12, 12), int)
+        truth[1:4, 1:4], truth[6:9, 6:9] = 1, 2
+        found = np.where(truth == 1, 1, np.roll(truth * (truth == 2), 3 * (number > 0), 1))
+        every.append((found, truth))
+        few.append((found if number == 0 else found * (found == 1), truth))
+    counts = {"every": count(every, REGIONS), "few": count(few, REGIONS)}
+    parts, comparisons = judge_masks(counts, list(REGIONS))
+    assert parts["every"]["high"]["hd95"] == pytest.approx(3 * 11 / 12)
+    assert (parts["few"]["high"]["hd95"], parts["few"]["high"]["missed"]) == (0, 11)
+    for region in ("high", "mean"):
+        entry = comparisons["few"]["every"][region]["hd95"]
+        assert (entry["difference"], entry["verdict"]) == (0, "no evidence")
+    assert comparisons["few"]["every"]["mean"]["image_dice"]["verdict"] == "no evidence"
+
+
 def test_a_draw_is_its_images():
     """The statistics of a draw are those of its images, each as often as it was drawn."""
     rng = np.random.default_rng(3)

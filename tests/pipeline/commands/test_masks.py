@@ -1,6 +1,8 @@
 """`irvis masks`: what is read, what is scored and printed, and what is refused."""
 
 import json
+import struct
+import zlib
 
 import nibabel
 import numpy as np
@@ -104,6 +106,82 @@ def test_refused(folders, change, message):
     with pytest.raises(DataError, match=message) as caught:
         score(folders / "arms", folders / "labels", regions=TWO, on_progress=silent)
     assert "\n" not in str(caught.value)
+
+
+def test_labels_that_the_regions_do_not_know(folders):
+    """0/255 of a program in place of 0/1, or another edition's numbers, would score as nothing."""
+    given = {"regions": TWO, "on_progress": silent}
+    save(folders / "labels" / "2.png", np.full((6, 7), 255))
+    with pytest.raises(
+        DataError, match=r"2\.png: has label 255, but the regions are of .* 0, 1, 2"
+    ):
+        score(folders / "arms", folders / "labels", known={0, 1, 2}, **given)
+    results = score(folders / "arms", folders / "labels", **given)
+    text = "true masks have labels in no region, scored as background: 255"
+    assert text in results["warnings"]
+    results = score(folders / "arms", folders / "labels", ignore=255, **given)
+    assert text not in results["warnings"]
+    assert score(folders / "arms", folders / "labels", ignore=255, known={0, 1, 2}, **given)
+    save(folders / "arms" / "a" / "1.png", np.full((6, 7), 3))
+    with pytest.raises(DataError, match=r"a.1\.png: has label 3"):
+        score(folders / "arms", folders / "labels", ignore=255, known={0, 1, 2}, **given)
+
+
+def test_the_command_knows_the_labels_of_named_regions(folders, capsys):
+    save(folders / "labels" / "1.png", np.full((6, 7), 3))
+    arguments = ["masks", str(folders / "arms"), str(folders / "labels"), "--regions"]
+    assert cli.main([*arguments, "brats"]) == 2
+    assert "has label 3, but the regions are of the labels 0, 1, 2, 4" in capsys.readouterr().err
+    assert cli.main([*arguments, "brats2023"]) == 0
+
+
+def test_masks_and_folders_of_masks_are_not_one_arm(folders):
+    save(folders / "arms" / "1.png", np.zeros((6, 7)))
+    with pytest.raises(DataError, match="has masks, and folders with masks such as 'a'"):
+        score(folders / "arms", folders / "labels", regions=TWO, on_progress=silent)
+
+
+@pytest.mark.parametrize("names", [("a.nii", "a.nii"), ("a.png", "a.nii"), ("a.nii", "a.png")])
+def test_masks_that_lie_elsewhere_in_space(tmp_path, names):
+    """The same voxels from the other side, and an image, whose axes have no place."""
+    labels = np.array([[0, 1], [1, 1]])
+    for folder, name in zip(("labels", "arm"), names, strict=True):
+        save(tmp_path / folder / name, labels)
+    if names[0] == names[1]:
+        moved = nibabel.Nifti1Image(labels.astype(np.int16), np.diag([-1, 0.5, 2, 1]))
+        nibabel.save(moved, tmp_path / "arm" / "a.nii")
+    with pytest.raises(DataError, match=r"lies elsewhere in space|is an image, the other NIfTI"):
+        score(tmp_path / "arm", tmp_path / "labels", regions=TWO, on_progress=silent)
+
+
+def png_of_4_bits(labels):
+    """A grey PNG of a row of labels, two in a byte."""
+    packed = bytes(16 * a + b for a, b in zip(labels[::2], labels[1::2], strict=True))
+    head = struct.pack(">IIBBBBB", len(labels), 1, 4, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(b"\0" + packed)), (b"IEND", b""))
+    chunks = [
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def test_files_whose_labels_would_be_read_as_others(tmp_path):
+    (tmp_path / "a.png").write_bytes(png_of_4_bits([0, 1, 2, 3]))
+    with pytest.raises(DataError, match="less than 8 bits a grey"):
+        read_mask(tmp_path / "a.png")
+    pages = [Image.fromarray(np.full((2, 3), page, np.uint8)) for page in range(2)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(DataError, match="several pages"):
+        read_mask(tmp_path / "a.tif")
+
+
+def test_a_mask_is_turned_as_its_image_is(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter to the right
+    labels = np.array([[0, 1, 2], [3, 4, 5]], np.uint8)
+    Image.fromarray(labels).save(tmp_path / "a.png", exif=turned)
+    assert np.array_equal(read_mask(tmp_path / "a.png").labels, np.rot90(labels, -1))
 
 
 def test_no_masks(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from common.errors import ConfigError, DataError, WeightsError
+from common.errors import ConfigError
 from eval.masks import REGIONS
 from eval.segmentation import STATISTICS, count
 from eval.segmentation_comparison import judge_masks
@@ -18,42 +18,15 @@ from pipeline.images import pair_id, to_rgb
 from pipeline.sources import scenes
 from scenes import phantoms
 from segmentation.unet import Architecture, UNet
+from tests.helpers import masked_pairs
+from tests.helpers.masked_pairs import OWN, settings
 from tests.helpers.runs import execute, read_csv, read_json, silent
 from tests.pipeline.engine.test_resume import stop_after
-
-OWN = "tests.helpers.thresholds"
-SIZE = (40, 48)
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Six pairs and their masks, with label 7 where infrared is bright."""
-    root = tmp_path_factory.mktemp("masked")
-    rng = np.random.default_rng(0)
-    for name in ("ir", "vis", "masks"):
-        (root / name / "a").mkdir(parents=True)
-    for number in range(6):
-        ir, vis = rng.integers(0, 256, (2, *SIZE), dtype=np.uint8)
-        for name, image in (("ir", ir), ("vis", vis), ("masks", 7 * (ir >= 100).astype(np.uint8))):
-            Image.fromarray(image).save(root / name / "a" / f"{number}.png")
-    return root
-
-
-def settings(root, **more):
-    return {
-        "run": {"name": "m"},
-        "source": {"kind": "image_folder", "ir": str(root / "ir"), "vis": str(root / "vis")},
-        "arms": {
-            "ir": {"kind": "ir_only"},
-            "vis": {"kind": "vis_only"},
-            "max": {"kind": "maximum", "segmenter": {"level": 120}},
-        },
-        "segmenter": {"kind": OWN, "level": 110},
-        "evaluation": {"task": "segmentation", "masks": str(root / "masks")},
-        "compute": {"device": "cpu", "batch": 2},
-        "sinks": {"results": {"kind": "results"}},
-        **more,
-    }
+    return masked_pairs.write(tmp_path_factory.mktemp("masked"))
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +170,7 @@ def test_a_generated_drive_brings_its_masks(tmp_path):
         "source": {"kind": "scenes", **drive},
         "segmenter": {"kind": OWN, "level": 150, "label": 2, "names": names},
         "arms": {"ir": {"kind": "ir_only"}},
-        "evaluation": {"task": "segmentation", "regions": "msrs"},
+        "evaluation": {"task": "segmentation"},
     }
     results = execute(settings(tmp_path, **more, run={"dir": str(tmp_path / "m")})).results
     source = scenes.build(scenes.Config.model_validate(drive))
@@ -244,37 +217,3 @@ def test_boxes_are_scored_as_before(root, tmp_path, monkeypatch):
     assert set(outcome.results["arms"]["ir"]) == {"detection", "quality"}
     assert "masks" not in outcome.results["protocol"]
     assert not (outcome.folder / "masks").exists()
-
-
-TASK = {"task": "segmentation"}
-
-
-@pytest.mark.parametrize(
-    ("more", "error", "text"),
-    [
-        ({"segmenter": None}, ConfigError, "segmenter: there is none, but evaluation.task is"),
-        ({"evaluation": {}}, ConfigError, r"not scored; set evaluation\.task=segmentation"),
-        ({"evaluation": TASK}, ConfigError, r"image_folder has no masks; .* evaluation\.masks="),
-        ({"evaluation": {**TASK, "masks": "no"}}, DataError, "no: no such folder of masks"),
-        ({"evaluation": {**TASK, "regions": "x"}}, ConfigError, "must be msrs or brats, or labels"),
-        ({"evaluation": {**TASK, "regions": {"mean": [1]}}}, ConfigError, "none of them mean"),
-        ({"detector": {"kind": "tests.helpers.toys"}}, ConfigError, r"it with detector=null"),
-        ({"compute": {"engine": {"kind": "ray"}}}, ConfigError, "on this machine alone; use local"),
-        ({"segmenter": {"kind": "unet", "weights": "none.safetensors"},
-          "arms": {"ir": {"kind": "ir_only"}}}, WeightsError, "no weights at none.safetensors"),
-        ({"arms": {"a": {"kind": "ir_only"},
-                   "b": {"kind": "vis_only", "segmenter": {"names": {0: "x", 7: "y"}}}}},
-         ConfigError, r"arms\.b\.segmenter: has other classes than that of a"),
-        ({"arms": {"a": {"kind": "stacked"}}}, ConfigError,
-         "arms.a: its image has 6 channels, its segmenter takes 3; name one that was trained on"),
-        ({"arms": {"a": {"kind": "ir_only"}, "b": {"kind": "vis_only"},
-                   "m": {"kind": "late", "arms": ["a", "b"]}}},
-         ConfigError, "arms.m: has no image to segment; remove it with"),
-        ({"arms": {"a": {"kind": "ir_only", "segmenter": {"levl": 3}}}}, ConfigError, "levl"),
-    ],
-)  # fmt: skip
-def test_what_is_refused(root, tmp_path, monkeypatch, more, error, text):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(error, match=text):
-        execute(settings(root, **more))
-    assert not (tmp_path / "runs").exists()
