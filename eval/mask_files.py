@@ -77,13 +77,13 @@ def mask_reader(folder: Path) -> FindMask:
         if not found:
             raise DataError(f"{folder}: has no mask {shown(key)} (.png, .nii.gz)")
         if len(found) > 1:
-            raise _twice(*found)
+            raise _twice(found[0], found[1])
         return read_mask(found[0])
 
     return read
 
 
-def _twice(first: Path, second: Path, *_: Path) -> DataError:
+def _twice(first: Path, second: Path) -> DataError:
     return DataError(f"{second}: {first.name} is a mask of the same name; remove one")
 
 
