@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.report.markdown import difference, row, value
-from eval.report.tables import MAPS
+from eval.report.tables import MAPS, ms_per_pair
 from pipeline.run_folder.names import RESULTS, TIMING
 
 
@@ -34,7 +34,8 @@ def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) ->
         for first in firsts:
             differences = results["comparisons"].get(first, {}).get(arm, {})
             cells += [difference(differences.get(name)) for name in MAPS]
-        cells.append(f"{sum(timing['arms_ms_per_pair'].get(arm, {}).values()):.0f}")
+        times, settings = timing["arms_ms_per_pair"], results["protocol"]["arms"]
+        cells.append(f"{ms_per_pair(times, settings, arm):.0f}")
         lines.append(row(cells))
     return lines
 

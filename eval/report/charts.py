@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from eval.agreement import CountsOverTime
 from eval.quality.names import METRICS
-from eval.report.tables import ERRORS, MAPS, OUTCOMES, scored_arms
+from eval.report.tables import ERRORS, MAPS, OUTCOMES, ms_per_pair, scored_arms
 
 Json = Mapping[str, Any]
 _Values = Sequence[float] | NDArray[np.float64]
@@ -218,25 +218,12 @@ def _accuracy_time(
             continue
         bars = None if interval is None else _error_bars([score], *([end] for end in interval))
         axes.errorbar(
-            cost(times, results["protocol"]["arms"], arm), score, bars, color=colours[arm],
+            ms_per_pair(times, results["protocol"]["arms"], arm), score, bars, color=colours[arm],
             marker=_MARKERS[number % 8], markersize=6, linestyle="none", elinewidth=1, label=arm,
         )  # fmt: skip
     axes.set_xlim(left=0)
     _legend(figure, axes)
     return figure
-
-
-def cost(times: Mapping[str, Mapping[str, float]], arms: Json, arm: str) -> float:
-    """Milliseconds per pair of an arm, including the arms that it merges.
-
-    Args:
-        times: ``arms_ms_per_pair`` of ``timing.json``.
-        arms: ``protocol.arms`` of ``results.json``, the settings of all arms.
-        arm: Name of the arm.
-    """
-    settings = arms.get(arm) or {}
-    merged = settings.get("arms") or [] if "merge" in times.get(arm, {}) else []
-    return sum(sum(times.get(name, {}).values()) for name in (arm, *merged))
 
 
 def _defined(correlations: Json) -> list[tuple[str, Json]]:

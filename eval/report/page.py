@@ -14,13 +14,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from eval.agreement import Agreement
-from eval.report.charts import OUTCOME_COLOURS, cost
+from eval.report.charts import OUTCOME_COLOURS
 from eval.report.gallery import rank
 from eval.report.tables import (
     MAPS,
     NONE,
     OUTCOMES,
     Section,
+    ms_per_pair,
     number,
     own_labels_notes,
     scored_arms,
@@ -208,7 +209,7 @@ def _template() -> Template:
         plain=_plain,
     )
     environment.globals.update(
-        maps=MAPS, dash=NONE, outcomes=OUTCOMES, outcome_colours=OUTCOME_COLOURS, cost=_cost
+        maps=MAPS, dash=NONE, outcomes=OUTCOMES, outcome_colours=OUTCOME_COLOURS, ms=_ms
     )
     return environment.get_template("report.html")
 
@@ -273,6 +274,6 @@ def _plain(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _cost(run: Run, arm: str) -> str:
+def _ms(run: Run, arm: str) -> str:
     times = run.timing and run.timing.get("arms_ms_per_pair")
-    return f"{cost(times, run.results['protocol']['arms'], arm):.0f}" if times else NONE
+    return f"{ms_per_pair(times, run.results['protocol']['arms'], arm):.0f}" if times else NONE

@@ -92,6 +92,19 @@ def sections(results: Json) -> Iterator[Section]:
     return (section for section in every if section.rows and len(section.columns) > 1)
 
 
+def ms_per_pair(times: Mapping[str, Mapping[str, float]], arms: Json, arm: str) -> float:
+    """Milliseconds per pair of an arm, including the arms that it merges.
+
+    Args:
+        times: ``arms_ms_per_pair`` of ``timing.json``.
+        arms: ``protocol.arms`` of ``results.json``, the settings of all arms.
+        arm: Name of the arm.
+    """
+    settings = arms.get(arm) or {}
+    merged = settings.get("arms") or [] if "merge" in times.get(arm, {}) else []
+    return sum(sum(times.get(name, {}).values()) for name in (arm, *merged))
+
+
 def scored_arms(results: Json) -> dict[str, Json]:
     """Detection scores by arm, without arms that have none."""
     arms = results["arms"].items()

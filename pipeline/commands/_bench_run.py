@@ -1,5 +1,6 @@
 """Measures a configuration on this machine: what limits it, and what changes would bring."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,14 +26,15 @@ LARGEST = 8192  # pixels along an axis
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Milliseconds per pair: of each arm by stage."""
+    """Milliseconds per pair.
+
+    Attributes:
+        arms: Of each arm by stage.
+        total: Of all arms together, with the upload.
+    """
 
     arms: Mapping[str, Mapping[str, float]]
-
-    @property
-    def total(self) -> float:
-        """Of all arms."""
-        return sum(sum(stages.values()) for stages in self.arms.values())
+    total: float
 
     @property
     def slowest(self) -> tuple[str, str, float]:
@@ -77,9 +79,12 @@ def measure(config: Config, size: tuple[int, int]) -> Speed:
     detectors = build_detectors(config, detector, device)
     compute = Compute(arms, detectors, device=device, batch=config.compute.batch)
     items = list(_noise(config.compute.batch, size))
-    for number in range(RUNS + 1):
+    compute(items, 0)
+    start = time.perf_counter()
+    for number in range(1, RUNS + 1):
         compute(items, number * len(items))
-    return Speed(compute.ms_per_pair())
+    seconds = time.perf_counter() - start
+    return Speed(compute.ms_per_pair(), 1e3 * seconds / (RUNS * len(items)))
 
 
 def print_report(path: Path, overrides: Sequence[str], size: tuple[int, int]) -> None:

@@ -18,7 +18,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from eval.report.tables import MAPS, NONE, number, telling_pairs
+from eval.report.tables import MAPS, NONE, ms_per_pair, number, telling_pairs
 
 NOTEBOOK_INTERVAL = 0.2  # seconds between updates
 
@@ -110,15 +110,14 @@ def score_tables(
     results: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]
 ) -> Iterator[Table]:
     """The table of scores, with times if there are any, and the table of differences."""
-    yield _detection_table(results["arms"], times)
+    yield _detection_table(results, times)
     if results["comparisons"]:
         yield _comparison_table(results)
 
 
-def _detection_table(
-    arms: Mapping[str, Mapping[str, Any]], times: Mapping[str, Mapping[str, float]]
-) -> Table:
+def _detection_table(results: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]) -> Table:
     """One row per arm: scores in both conventions, mAP with its 95% interval."""
+    arms = results["arms"]
     table = Table()
     table.add_column("arm")
     for name in ("P", "R", *MAPS.values(), "COCO AP@.5", "COCO AP"):
@@ -133,7 +132,7 @@ def _detection_table(
         row: list[str | Text] = [number(yolo[name]) for name in ("precision", "recall")]
         row += [with_interval(number(yolo[n]), ci95[n], ".3f") for n in MAPS]
         row += [number(coco[name]) for name in MAPS]
-        total = [f"{sum(times[arm].values()):.0f}"] if times else []
+        total = [f"{ms_per_pair(times, results['protocol']['arms'], arm):.0f}"] if times else []
         table.add_row(Text(arm), *row, *total)  # Text, because names are not markup
     return table
 

@@ -17,6 +17,7 @@ def test_rows_are_arms():
     unknown = {"difference": -0.01, "ci95": [-0.05, 0.03], "verdict": "no evidence"}
     results = {
         "arms": {"fused": arm(0.8), "ir": arm(0.6)},
+        "protocol": {"arms": {"fused": {"kind": "maximum"}, "ir": {"kind": "ir_only"}}},
         "comparisons": {"fused": {"ir": {"map50": better, "map50_95": unknown}}},
     }
     timing = {"arms_ms_per_pair": {"fused": {"fuse": 10.4, "detect": 5.0}, "ir": {"fuse": 1.0}}}

@@ -22,7 +22,7 @@ from eval.coco import detections_of, labels_of
 from eval.coco_files import read_ground_truth
 from eval.matches import Matches, match_images
 from eval.predictions import read_columns
-from eval.report.tables import truth_of
+from eval.report.tables import ms_per_pair, truth_of
 from pipeline.run_folder.names import ground_truth_file, predictions_file
 from pipeline.run_folder.results_file import read_results, read_timing
 from training.finetune.config import of_seed
@@ -53,7 +53,7 @@ def summarize(run: Path, arms: Sequence[str], seeds: int) -> Json:
     names = {arm: [of_seed(arm, seed) for seed in range(1, seeds + 1)] for arm in arms}
     after = {arm: _over_seeds(draws, mine, picked) for arm, mine in names.items()}
     means = {arm: np.mean([values[name] for name in mine], axis=0) for arm, mine in names.items()}
-    ms = _ms(run, results, [name for mine in names.values() for name in mine])
+    times, settings = read_timing(run)["arms_ms_per_pair"], results["protocol"]["arms"]
     parts: Json = {}
     for arm, mine in names.items():
         frozen = None
@@ -62,7 +62,11 @@ def summarize(run: Path, arms: Sequence[str], seeds: int) -> Json:
         trained = _part(means[arm], after[arm], draws.images)
         for number, statistic in enumerate(STATISTICS):
             trained[statistic]["seeds"] = [float(values[name][number]) for name in mine]
-        parts[arm] = {"frozen": frozen, "trained": trained, "ms": ms.get(mine[0])}
+        parts[arm] = {
+            "frozen": frozen,
+            "trained": trained,
+            "ms": ms_per_pair(times, settings, mine[0]),
+        }
     return {
         "seeds": seeds,
         "pairs": draws.images,
@@ -143,11 +147,3 @@ def _differences(values: NDArray[np.float64], draws: NDArray[np.float64], all_: 
                "verdict": verdict_of(mine["ci95"] and tuple(mine["ci95"]))}
         for name, mine in part.items()
     }  # fmt: skip
-
-
-def _ms(run: Path, results: Json, arms: Sequence[str]) -> dict[str, float]:
-    """Milliseconds a pair of these arms; those of an arm that merges others with theirs."""
-    stages = read_timing(run)["arms_ms_per_pair"]
-    own = {arm: sum(mine.values()) for arm, mine in stages.items()}
-    settings = results["protocol"]["arms"]
-    return {arm: sum(own[one] for one in (arm, *settings[arm].get("arms", ()))) for arm in arms}

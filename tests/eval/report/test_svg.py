@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ET
 import pytest
 from matplotlib.figure import Figure
 
-from eval.report.charts import INK, SERIES, colours_of, cost, style
+from eval.report.charts import INK, SERIES, colours_of, style
 from eval.report.svg import svg
 
 HOSTILE = '<script>alert(1)</script> "$x$" & 🚗'
@@ -53,11 +53,3 @@ def test_ids_of_two_charts_differ_and_all_references_are_met():
 def test_an_arm_keeps_its_colour_by_its_place():
     assert colours_of(["a", "b"]) == {"a": SERIES[0], "b": SERIES[1]}
     assert colours_of([str(i) for i in range(9)])["8"] == SERIES[0]
-
-
-def test_a_late_arm_costs_what_it_merges():
-    times = {"ir": {"fuse": 1.0, "detect": 10.0}, "vis": {"detect": 20.0}, "late": {"merge": 0.5}}
-    arms = {"ir": {"kind": "ir_only"}, "late": {"kind": "late", "arms": ["ir", "vis"]}}
-    assert cost(times, arms, "late") == 31.5
-    assert cost(times, arms, "ir") == 11.0
-    assert cost(times, arms, "unknown") == 0

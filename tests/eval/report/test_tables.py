@@ -1,6 +1,6 @@
 import pytest
 
-from eval.report.tables import _rho
+from eval.report.tables import _rho, ms_per_pair
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,11 @@ from eval.report.tables import _rho
 )
 def test_correlations_with_and_without_interval(rho, ci95, text):
     assert _rho({"rho": rho, "ci95": ci95}) == text
+
+
+def test_the_time_of_a_late_arm_has_that_of_what_it_merges():
+    times = {"ir": {"fuse": 1.0, "detect": 10.0}, "vis": {"detect": 20.0}, "late": {"merge": 0.5}}
+    arms = {"ir": {"kind": "ir_only"}, "late": {"kind": "late", "arms": ["ir", "vis"]}}
+    assert ms_per_pair(times, arms, "late") == 31.5
+    assert ms_per_pair(times, arms, "ir") == 11.0
+    assert ms_per_pair(times, arms, "unknown") == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.commands import run
+from pipeline.commands._terminal import score_tables
 from pipeline.engine.runner import Outcome
 from pipeline.interfaces import Summary
 from pipeline.run_folder import summary
@@ -127,3 +128,16 @@ def test_report_says_what_of_the_labels_was_left_out(capsys):
     labels = {"counted": {"car": 2}, "not_counted": {}, "notes": ["1 label file [drift] left out"]}
     run.print_report(outcome(results={**results(None), "labels": labels}))
     assert "Note: 1 label file [drift] left out" in capsys.readouterr().out.splitlines()
+
+
+def test_the_time_of_late_has_that_of_the_detections_that_it_merges(capsys):
+    yolo = {"precision": 0.5, "recall": 0.5, "map50": 0.5, "map50_95": 0.5}
+    part = {"detection": {"yolo": yolo, "coco": yolo, "ci95": dict.fromkeys(yolo)}}
+    found = {
+        "arms": {"ir": part, "late": part},
+        "comparisons": {},
+        "protocol": {"arms": {"ir": {}, "late": {"kind": "late", "arms": ["ir"]}}},
+    }
+    times = outcome().timing["arms_ms_per_pair"]
+    (table,) = score_tables(found, times)
+    assert list(table.columns[-1].cells) == ["101", "102"]
