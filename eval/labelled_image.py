@@ -1,6 +1,7 @@
 """What the labels say of one image, before its size and the classes of the run are known."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -62,3 +63,19 @@ class LabelledImage:
         for index, (source_class, ignore, box) in enumerate(boxes):
             first.setdefault((source_class, ignore, *box), index)
         return np.array(list(first.values()), np.intp)
+
+
+def digest(images: Mapping[str, LabelledImage], ignore: Mapping[str, NDArray[np.float64]]) -> str:
+    """Hash of what labels say of all images, and of further regions to ignore by image."""
+    found = hashlib.sha256()
+    for name, image in sorted(images.items()):
+        said = (name, image.size, image.normalised, image.classes, image.xyxy.tolist())
+        found.update(repr((*said, image.ignore.tolist())).encode())
+    for name, regions in sorted(ignore.items()):
+        found.update(repr((name, regions.tolist())).encode())
+    return found.hexdigest()
+
+
+def flat(xyxy: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which boxes (n, 4) have no area: (n,)."""
+    return np.asarray((xyxy[:, 2:] <= xyxy[:, :2]).any(axis=1))

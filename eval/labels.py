@@ -15,6 +15,7 @@ from eval.class_map import ClassMap, Given, SourceClass, own_names
 from eval.class_names import fold
 from eval.label_files import LabelFiles, nfc, read_ignore, read_labels
 from eval.label_report import LabelReport, describe_files, doubts, merged, unlabelled
+from eval.labelled_image import digest, flat
 
 _UNKNOWN = -1  # stands for classes that we don't have
 
@@ -187,6 +188,10 @@ class LabelSet:
         """The images that the labels speak of, sorted, those with nothing on them included."""
         return sorted(self._images)
 
+    def digest(self) -> str:
+        """Hash of the files' boxes and classes, and of the regions to ignore."""
+        return digest(self._images, self._ignore)
+
     def has(self, key: str) -> bool:
         """Whether the labels speak of an image, which may have other folders before its name.
 
@@ -222,7 +227,7 @@ class LabelSet:
             regions = self._ignore.get(name or PurePosixPath(nfc(key)).name, np.zeros((0, 4)))
         if name is None:
             regions = np.clip(regions, 0.0, bounds)
-            return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), regions[~_flat(regions)])
+            return Labels(np.zeros((0, 4)), np.zeros(0, np.int64), regions[~flat(regions)])
         image = self._images[name]
         if image.problem is not None:
             raise image.problem
@@ -235,14 +240,14 @@ class LabelSet:
         scale = bounds if image.normalised else np.ones(4)
         boxes, class_id, ignored = self._objects(name)
         xyxy = np.clip(boxes * scale, 0.0, bounds)
-        if _flat(xyxy).any():
-            box = [float(v) for v in boxes[_flat(xyxy)][0]]
+        if flat(xyxy).any():
+            box = [float(v) for v in boxes[flat(xyxy)][0]]
             raise DataError(
                 f"{image.source}: box {box} of {key!r} lies outside its {width}x{height} image; "
                 "remove it or check the image's size"
             )
         ignore = np.clip(np.concatenate([ignored * scale, regions]), 0.0, bounds)
-        return Labels(xyxy, class_id, ignore[~_flat(ignore)])
+        return Labels(xyxy, class_id, ignore[~flat(ignore)])
 
     def _objects(
         self, name: str
@@ -292,8 +297,3 @@ class LabelSet:
                 "use keys with their folders"
             )
         return found[0] if found else None
-
-
-def _flat(xyxy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which boxes (n, 4) have no area: (n,)."""
-    return np.asarray((xyxy[:, 2:] <= xyxy[:, :2]).any(axis=1))

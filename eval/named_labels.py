@@ -33,6 +33,14 @@ class NamedLabels:
         """What of their reading changes the numbers."""
         return self._labels.protocol
 
+    def digest(self) -> str:
+        """As ``LabelSet.digest``."""
+        return self._labels.digest()
+
+    def has(self, key: str) -> bool:
+        """As ``LabelSet.has``."""
+        return self._labels.has(self._name(key))
+
     def get(self, key: str, size: tuple[int, int]) -> Labels:
         """As ``LabelSet.get``."""
         return self._labels.get(self._name(key), size)

@@ -1,7 +1,7 @@
 """A fine-tuning as Markdown tables: `python tools/finetune_table.py FOLDER [--against late]`.
 
-One table a statistic: each arm with the frozen detector and with its own trained one, the gain, and
-the trained arm less the trained one of ``--against``.
+One table a statistic: each arm with the frozen detector and with its own trained one, that of each
+seed, the gain, and the trained arm less the trained one of ``--against``.
 """
 
 import argparse
@@ -24,8 +24,9 @@ def tables(summary: dict[str, Any], against: str) -> Iterator[str]:
     """
     for key, name in MAPS.items():
         yield from ("", name, "")
-        yield row(["arm", "ms", "frozen", "trained", "trained less frozen", f"less {against}"])
-        yield "|---" * 6 + "|"
+        columns = ["arm", "ms", "frozen", "trained", "by seed", "trained less frozen"]
+        yield row([*columns, f"less {against}"])
+        yield "|---" * (len(columns) + 1) + "|"
         for arm, part in summary["arms"].items():
             frozen, trained = part["frozen"], part["trained"][key]
             less = summary["differences"][arm].get(against)
@@ -34,6 +35,7 @@ def tables(summary: dict[str, Any], against: str) -> Iterator[str]:
                 "–" if part["ms"] is None else f"{part['ms']:.0f}",
                 "–" if frozen is None else value(frozen[key]["value"], frozen[key]["ci95"]),
                 value(trained["value"], trained["ci95"]),
+                " ".join(f"{one:.3f}" for one in trained["seeds"]),
                 difference(summary["gains"].get(arm, {}).get(key)),
                 difference(None if less is None else less[key]),
             ])  # fmt: skip

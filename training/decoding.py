@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -27,9 +28,10 @@ from training.source_config import (
     SourceConfig,
 )
 
-FORMAT = 2  # of the cache's files
+FORMAT = 3  # of the cache's files
 RECORDINGS = frozenset((".avi", ".mkv", ".mov", ".mp4"))
 
+_log = logging.getLogger(__name__)
 _Planes = NDArray[np.uint8]  # [H, W, 4]: red, green, blue, infrared; or one of the two alone
 
 
@@ -65,10 +67,11 @@ def digest(source: SourceConfig, key: str) -> str:
         files = [path for name in labelled.keys for path in labelled.files(name).values()]
         # read with the labels' own rules, from whatever files
         identity.append([(name, labelled.label_classes(name).tolist()) for name in labelled.keys])
+        identity.append(labelled.label_digest)
     elif isinstance(source, FilesConfig):
         files = [path for pair in _files(source, key).values() for path in pair]
         if source.labels is not None:
-            files += sorted(source.labels.glob("*.txt"))
+            files += sorted(path for path in source.labels.rglob("*") if path.is_file())
     else:
         # the code that draws the streets
         files = [Path(streets.__file__), *sorted(Path(scenes.__file__).parent.glob("*.py"))]
@@ -82,8 +85,12 @@ def read(source: SourceConfig, key: str) -> Iterator[Decoded]:
         images = _labelled_images(source, key)
         for given in images:
             grey, colour = planes_of(given)
-            labelled = images.labels(given.key, (grey.shape[0], grey.shape[1]))
-            yield Decoded(pair_id(grey, colour), given.key, grey, colour, labelled)
+            truth = None
+            if images.is_labelled(given.key):
+                truth = images.labels(given.key, (grey.shape[0], grey.shape[1]))
+            yield Decoded(pair_id(grey, colour), given.key, grey, colour, truth)
+        for text in images.label_report.warnings if images.label_report else ():
+            _log.warning("%s: %s", key, text)
         return
     if not isinstance(source, FilesConfig):
         seeds = range(source.seed, source.seed + source.clips)

@@ -120,6 +120,15 @@ class ImagePairs(Source):
         """Ground truth of a pair, in pixels of the image it is drawn on; empty if none is."""
         return self._labels.get(key, size) if self._labels else Labels.empty()
 
+    def is_labelled(self, key: str) -> bool:
+        """Whether the labels speak of a pair, be it that nothing is on it."""
+        return self._labels is not None and self._labels.has(key)
+
+    @property
+    def label_digest(self) -> str:
+        """Hash of what the label files say; empty without labels."""
+        return self._labels.digest() if self._labels else ""
+
     def label_classes(self, key: str) -> NDArray[np.int64]:
         """Class ids of a pair's labels (n,); needs no image size."""
         return self._labels.class_ids(key) if self._labels else np.zeros(0, np.int64)

@@ -4,6 +4,10 @@ An object is learned at each level by the anchors whose sides differ from its ow
 4, in the cell of its centre and in the nearest neighbours along each axis. Their boxes are drawn to
 the object by 1 - CIoU, their class scores by binary cross entropy, and their objectness to the IoU
 that they have. All other objectness is drawn to 0.
+
+Otherwise than theirs: the weight of the objectness isn't lowered with the square of the image's
+side (their factor at 512 pixels is .64); a cell that several objects want learns the best of them;
+objectness in regions to ignore is not learned.
 """
 
 from collections.abc import Sequence

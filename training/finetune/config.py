@@ -156,6 +156,12 @@ def check(settings: Mapping[str, Any]) -> Config:
         {**{k: v for k, v in settings.items() if k in run_fields and k != "run"}, "sinks": sinks}
     )
     _check_arms(scored, file)
+    for name, given in file.data.sources.items():
+        for key in sorted({"weight", "detector"} & (given or {}).keys()):
+            raise ConfigError(
+                f"data.sources.{name}.{key}: is of `irvis train`; here all pairs are drawn equally "
+                "often, by one detector; remove it"
+            )
     sources, held_out = checked_sources(file.data.sources, file.data.held_out)
     return Config(file, sources, held_out, scored, dict(settings))
 

@@ -105,11 +105,18 @@ def _open(config: Config) -> Path:
 def _inputs(config: Config, sources: Mapping[str, Pairs]) -> dict[str, Any]:
     """What a resumed fine-tuning must find as it was: weights, and the training pairs."""
     arms = {name: arm.as_component.weights_sha256() for name, arm in config.scored.arms.items()}
-    pairs = {
-        name: hashlib.sha256(" ".join(mine.ids).encode()).hexdigest()
-        for name, mine in sources.items()
-    }
+    pairs = {name: _digest(mine) for name, mine in sources.items()}
     return {"detector": sha256(job.start_of(config)), "arms": arms, "data": pairs}
+
+
+def _digest(pairs: Pairs) -> str:
+    """A hash of the pairs and their labels."""
+    digest = hashlib.sha256(" ".join(pairs.ids).encode())
+    for truth in pairs.truth:
+        assert truth is not None, "the pairs are the labelled ones"
+        for part in (truth.xyxy, truth.class_id, truth.ignore):
+            digest.update(f"{part.shape}".encode() + part.tobytes())
+    return digest.hexdigest()
 
 
 def _training_pairs(config: Config) -> dict[str, Pairs]:
@@ -124,6 +131,8 @@ def _training_pairs(config: Config) -> dict[str, Pairs]:
         sources[name] = labelled = pairs.labelled()
         if not labelled.ids:
             raise DataError(f"data.sources.{name}: has no labelled pair; set its labels")
+        if not any(len(truth) for truth in labelled.truth if truth is not None):
+            raise DataError(f"data.sources.{name}: its labels have no object of a known class")
     check_held_out(sources, config.held_out)
     _check_tested(config, sources)
     _check_classes(config, sources)
@@ -131,14 +140,19 @@ def _training_pairs(config: Config) -> dict[str, Pairs]:
 
 
 def _check_tested(config: Config, sources: Mapping[str, Pairs]) -> None:
-    """Check by their pixels that no test pair is trained on."""
+    """Check that test pairs have labels, and by their pixels that none is trained on."""
     with build_source(config.scored, COCO_NAMES) as tested:
+        if not tested.has_labels:
+            raise DataError("source: the test pairs have no labels; give them, source.labels=DIR")
+        objects = 0
         for pair in tested:
             if isinstance(pair, BadPair):
                 raise DataError(pair.reason)
             if not isinstance(pair, FramePair) or pair.problem() is not None:
                 continue  # the run that scores says what is wrong
             key, ir, vis = pair.whole()
+            size = (ir if tested.labels_on == "ir" else vis).size
+            objects += len(tested.labels(tested.label_key(pair), size))
             content = pair_id(to_grey(ir.image), to_rgb(vis.image))
             for name, pairs in sources.items():
                 if content in pairs.ids:
@@ -146,6 +160,8 @@ def _check_tested(config: Config, sources: Mapping[str, Pairs]) -> None:
                         f"data.sources.{name}: contains {key} of source, which is tested on; "
                         "leave it out of one of them"
                     )
+        if not objects:
+            raise DataError("source: the labels of the test pairs have no object of a known class")
 
 
 def _check_classes(config: Config, sources: Mapping[str, Pairs]) -> None:
@@ -224,6 +240,9 @@ def _scored_arms(config: Config, folder: Path) -> dict[str, Any]:
     arms = {
         name: given[name] for name, arm in config.scored.arms.items() if arm.as_arm.channels == 3
     }
+    for name in config.merging:
+        if not set(config.scored.arms[name].as_arm.merged_arms()) <= arms.keys():
+            del arms[name]  # it merges an arm that the common detector can't take
     for seed in range(1, config.file.seeds + 1):
         for name in config.trained:
             path = job.folder_of(folder, name, seed)

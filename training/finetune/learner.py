@@ -16,7 +16,9 @@ from training.finetune.batches import Batch
 from training.losses import PRESETS, fusion_terms
 
 PAPER = PRESETS["journal-ir-vis"]
-TERMS = ("box", "objectness", "class", "fidelity")
+# the terms of the losses of detectors with anchors and without
+WITH_ANCHORS = ("box", "objectness", "class")
+WITHOUT = ("box", "class", "distribution")
 
 
 class Learner(nn.Module):
@@ -40,8 +42,17 @@ class Learner(nn.Module):
         super().__init__()
         self.detector, self.fuser, self._fidelity = detector, fuser, fidelity
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the terms of the loss."""
+        return (*(WITH_ANCHORS if isinstance(self._head, AnchorHead) else WITHOUT), "fidelity")
+
+    @property
+    def _head(self) -> object:
+        return self.detector.model[-1]  # type: ignore[index]
+
     def forward(self, batch: Batch) -> Tensor:
-        """The terms of the loss, weighted, in the order of ``TERMS``: float [4].
+        """The weighted ``terms`` of the loss, float [4].
 
         Args:
             batch: Images [B, 3, S, S] or, stacked, [B, 6, S, S]; a fuser makes one of the latter.
@@ -59,7 +70,7 @@ class Learner(nn.Module):
 
     def _detection(self, images: Tensor, batch: Batch) -> Tensor:
         """The detector's terms, float [3]."""
-        head = self.detector.model[-1]  # type: ignore[index]
+        head = self._head
         if isinstance(head, AnchorHead):
             return anchor_loss(head, self.detector(images), batch)
         count, _, height, width = images.shape
@@ -71,7 +82,7 @@ class Learner(nn.Module):
         )  # fmt: skip
         labels = {"img": images, "cls": kind[:, None], "bboxes": centres, "batch_idx": image}
         terms: Tensor = self.detector.loss(labels)[0]  # type: ignore[operator]
-        # the package gives them for a whole batch: box, class, distribution
+        # the package gives them for a whole batch
         return terms / count
 
     def groups(self, fuser_rate: float, decay: float) -> list[dict[str, object]]:

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 from training import state
 from training.config import ScheduleConfig as Rates
 from training.finetune.batches import Batches
-from training.finetune.learner import TERMS, Learner
+from training.finetune.learner import Learner
 from training.records import Log
 from training.source_config import Section
 from training.state import Stateful
 
 CHECKPOINT = "checkpoint.pt"
-COLUMNS = ("total", *TERMS, "gradient")
 
 
 class ScheduleConfig(Section):
@@ -104,7 +103,8 @@ class Training:
         """
         last = self.steps if last is None else last
         began = time.monotonic() - self.seconds
-        with Log(folder, self.step, COLUMNS) as log:
+        columns = ("total", *self._learner.terms, "gradient")
+        with Log(folder, self.step, columns) as log:
             while self.step < last:
                 rate, values = self._schedule.rate_at(self.step), self.advance()
                 self.seconds = time.monotonic() - began
@@ -127,7 +127,7 @@ class Training:
         self._batches = batches
 
     def advance(self) -> Tensor:
-        """Take one step and return the values of ``COLUMNS``, float [6] on the device."""
+        """Take one step and return the values of the log, float [6] on the device."""
         for group in self._optimizer.param_groups:
             group["lr"] = self._schedule.rate_at(self.step) * group["share"]
         terms = self._learner(self._batches(self.step).to(self._device))  # [4]

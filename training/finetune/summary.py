@@ -2,7 +2,8 @@
 
 A value after training is the mean over the seeds. Its interval is of new images and new seeds: a
 draw of the paired bootstrap takes images, and seeds too, with replacement; the same ones for all
-arms, since the same seed gives all arms the same augmentation.
+arms, since the same seed gives all arms the same augmentation. Of few seeds the drawn means vary
+too little, so their distances from the mean of all are widened (``over_seeds``).
 """
 
 import csv
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri, stdtrit
 
 from common.cells import cell
 from eval.average_precision import STATISTICS
@@ -51,7 +53,10 @@ def summarize(run: Path, arms: Sequence[str], seeds: int) -> Json:
     values = {arm: _statistics(mine) for arm, mine in matches.items()}  # [4] each
     picked = np.random.default_rng(0).integers(seeds, size=(_count(draws), seeds))
     names = {arm: [of_seed(arm, seed) for seed in range(1, seeds + 1)] for arm in arms}
-    after = {arm: _over_seeds(draws, mine, picked) for arm, mine in names.items()}
+    after = {
+        arm: over_seeds(np.stack([draws.arms[name] for name in mine], axis=1), picked)
+        for arm, mine in names.items()
+    }
     means = {arm: np.mean([values[name] for name in mine], axis=0) for arm, mine in names.items()}
     times, settings = read_timing(run)["arms_ms_per_pair"], results["protocol"]["arms"]
     parts: Json = {}
@@ -121,13 +126,27 @@ def _count(draws: Bootstrap) -> int:
     return len(next(iter(draws.arms.values())))
 
 
-def _over_seeds(
-    draws: Bootstrap, names: Sequence[str], picked: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """The mean over the picked seeds, float64 (draws, 4); ``picked`` is (draws, seeds)."""
-    every = np.stack([draws.arms[name] for name in names], axis=1)  # (draws, seeds, 4)
-    chosen: NDArray[np.float64] = np.take_along_axis(every, picked[:, :, None], axis=1).mean(1)
-    return chosen
+def over_seeds(values: NDArray[np.float64], picked: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The mean over the picked seeds, its distance from that over all seeds widened for few seeds.
+
+    Of n seeds the mean of n picked ones varies by (n - 1) / n of the variance that the mean of n
+    new ones has, and its ends are those of a normal distribution. The factor sqrt(n / (n - 1))
+    t / z, with the 97.5% quantiles of Student's distribution with n - 1 degrees of freedom and of
+    the normal one, makes up for both: 2.7 for three seeds (benchmarks/seed_coverage.py).
+
+    Args:
+        values: float64 (draws, seeds, 4), of each draw of the images.
+        picked: int64 (draws, seeds), which seeds each draw takes.
+
+    Returns:
+        float64 (draws, 4); of one seed its values.
+    """
+    seeds, every = values.shape[1], values.mean(1)
+    if seeds == 1:
+        return np.asarray(every)
+    chosen = np.take_along_axis(values, picked[:, :, None], axis=1).mean(1)
+    widened = np.sqrt(seeds / (seeds - 1)) * stdtrit(seeds - 1, 0.975) / ndtri(0.975)
+    return np.asarray(every + widened * (chosen - every))
 
 
 def _part(values: NDArray[np.float64], draws: NDArray[np.float64], images: int) -> Json:
