@@ -46,7 +46,7 @@ def read_mask(path: Path) -> Mask:
     if path.name.lower().endswith(_NIFTI):
         return _nifti(path)
     try:
-        with Image.open(path) as file:
+        with Image.open(path, formats=("PNG", "BMP", "TIFF")) as file:
             if file.mode not in _MODES:
                 raise DataError(
                     f"{path}: has several channels ({file.mode}); save labels as one channel, a "
@@ -54,7 +54,7 @@ def read_mask(path: Path) -> Mask:
                 )
             if getattr(file, "n_frames", 1) > 1:
                 raise DataError(f"{path}: has several pages; save each one as a mask of its own")
-            if file.mode == "L" and _raw_mode(file) in ("L;2", "L;4"):
+            if file.mode == "L" and _raw_mode(file).startswith(("L;2", "L;4")):
                 raise DataError(f"{path}: has less than 8 bits a grey; save it with 8 bits")
             labels = np.asarray(ImageOps.exif_transpose(file)).astype(np.int64)
             return Mask(labels, None, str(path))

@@ -79,7 +79,8 @@ class MaskTask:
         if unknown := [label for label in np.unique(mask.labels).tolist() if label not in allowed]:
             raise DataError(
                 f"{mask.name or key}: has label {unknown[0]}, but the regions are of the labels "
-                f"{', '.join(map(str, sorted(self.labels)))}; choose other regions, or ignore it"
+                f"{', '.join(map(str, sorted(self.labels)))}; give regions that have it "
+                f"({', '.join(REGIONS)}, or your own), or ignore it"
             )
 
     def unnamed(self, mask: Mask) -> set[int]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,7 +30,6 @@ from training.source_config import (
 FORMAT = 3  # of the cache's files
 RECORDINGS = frozenset((".avi", ".mkv", ".mov", ".mp4"))
 
-_log = logging.getLogger(__name__)
 _Planes = NDArray[np.uint8]  # [H, W, 4]: red, green, blue, infrared; or one of the two alone
 
 
@@ -71,7 +69,8 @@ def digest(source: SourceConfig, key: str) -> str:
     elif isinstance(source, FilesConfig):
         files = [path for pair in _files(source, key).values() for path in pair]
         if source.labels is not None:
-            files += sorted(path for path in source.labels.rglob("*") if path.is_file())
+            under = (source.labels, *source.labels.rglob("*"))
+            files += sorted(path for path in under if path.is_file())
     else:
         # the code that draws the streets
         files = [Path(streets.__file__), *sorted(Path(scenes.__file__).parent.glob("*.py"))]
@@ -89,8 +88,6 @@ def read(source: SourceConfig, key: str) -> Iterator[Decoded]:
             if images.is_labelled(given.key):
                 truth = images.labels(given.key, (grey.shape[0], grey.shape[1]))
             yield Decoded(pair_id(grey, colour), given.key, grey, colour, truth)
-        for text in images.label_report.warnings if images.label_report else ():
-            _log.warning("%s: %s", key, text)
         return
     if not isinstance(source, FilesConfig):
         seeds = range(source.seed, source.seed + source.clips)

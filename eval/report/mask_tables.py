@@ -63,7 +63,8 @@ def differences(comparisons: Json, arms: list[str]) -> Section:
     ]
     title = "Differences of the means over the regions, with 95% intervals"
     columns = ("arm", "less", *TITLES.values())
-    return Section("masks", title, columns, rows, grouped=True)
+    note = "HD95: of the regions of images that both arms' masks have"
+    return Section("masks", title, columns, rows, note, grouped=True)
 
 
 def _difference(entry: Json) -> str:

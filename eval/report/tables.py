@@ -101,7 +101,9 @@ def ms_per_pair(times: Mapping[str, Mapping[str, float]], arms: Json, arm: str) 
         arm: Name of the arm.
     """
     settings = arms.get(arm) or {}
-    merged = settings.get("arms") or [] if "merge" in times.get(arm, {}) else []
+    merged: Sequence[str] = ()
+    if "merge" in times.get(arm, {}):
+        merged = settings.get("arms") or ("ir", "vis")  # what late merges where none are given
     return sum(sum(times.get(name, {}).values()) for name in (arm, *merged))
 
 

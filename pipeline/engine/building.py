@@ -40,7 +40,8 @@ def build_arms(config: Config, device: torch.device) -> Arms:
                 f"the arm with arms.{name}=null"
             )
         settings = repr(replace(component, own=OwnConfig()).dump())
-        if settings not in by_settings:
+        # an arm that reads images may go on in a file of its own
+        if settings not in by_settings or component.as_arm.reads_images:
             by_settings[settings] = build_arm(name, component, device, dtype)
         arms[name] = by_settings[settings]
     return arms

@@ -24,7 +24,7 @@ from pipeline.engine.flow import CHECKPOINT
 from pipeline.engine.interrupts import ended_by_interrupt
 from pipeline.engine.protocol import baselines, describe, identities, truths
 from pipeline.engine.said import Said, listening
-from pipeline.engine.segmenters import build_segmenters, mask_task
+from pipeline.engine.segmenters import build_segmenters, check_masks, mask_task
 from pipeline.engine.stream import Engine, Stream, Task
 from pipeline.engine.timing import describe_timing
 from pipeline.geometry.registration import Register, read
@@ -99,25 +99,17 @@ def _run(config: Config, show: Show, said: Said) -> Outcome:
             source.check()
             for arm in arms.values():
                 arm.check(source.keys or ())
+            if masks is not None:
+                check_masks(masks, config, source)
         if config.run.resume and not source.resumable:
             raise ConfigError("run.resume: live cameras can't be resumed; start a new run")
         folder = open_folder(config)
         try:
             said.keep(folder.path)
             job = _Job(
-                config,
-                source,
-                arms,
-                detector,
-                detectors,
-                segmenters,
-                masks,
-                device,
-                folder,
-                register,
-                said,
-                fail=policy == "fail",
-            )
+                config, source, arms, detector, detectors, segmenters, masks, device, folder,
+                register, said, fail=policy == "fail",
+            )  # fmt: skip
             with ended_by_interrupt(source):
                 summary, timing = job.work(show, start)
         except IrvisError as error:

@@ -62,11 +62,10 @@ def mask_task(
 ) -> MaskTask | None:
     """What the masks of a run are scored against; None without segmenters.
 
-    The masks of a folder are read once, since a run would meet a wrong one only at its end.
-
     Raises:
-        ConfigError: The source has no masks, and no folder is given; or no segmenter has a region.
-        errors.DataError: The folder is missing, or a mask is missing, damaged or has other labels.
+        ConfigError: The source has no masks, and no folder is given; no segmenter has a region; or
+            named regions don't know a label of the segmenters.
+        errors.DataError: The folder is missing.
     """
     if not segmenters:
         return None
@@ -87,11 +86,24 @@ def mask_task(
     else:
         regions = {name: frozenset(values) for name, values in given.items()}
     _check_regions(regions, names)
-    task = MaskTask(truth, regions, config.evaluation.ignore, labels)
+    ignore = config.evaluation.ignore
+    if labels is not None and (unknown := sorted(names.keys() - {*labels, ignore})):
+        raise ConfigError(
+            f"evaluation.regions: {given} has no label {unknown[0]}, which is "
+            f"{names[unknown[0]]} of the segmenters; give regions of your own, {{car: [1]}}"
+        )
+    return MaskTask(truth, regions, ignore, labels)
+
+
+def check_masks(task: MaskTask, config: Config, source: Source) -> None:
+    """Read a folder's masks once, since a run would meet a wrong one only at its end.
+
+    Raises:
+        errors.DataError: A pair's mask is missing or damaged, or has other labels.
+    """
     if config.evaluation.masks is not None:
         for key in source.keys or ():
-            task.check(truth(key), key)
-    return task
+            task.check(task.truth(key), key)
 
 
 def _check_regions(regions: Regions, names: Mapping[int, str]) -> None:

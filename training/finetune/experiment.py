@@ -144,15 +144,16 @@ def _check_tested(config: Config, sources: Mapping[str, Pairs]) -> None:
     with build_source(config.scored, COCO_NAMES) as tested:
         if not tested.has_labels:
             raise DataError("source: the test pairs have no labels; give them, source.labels=DIR")
-        objects = 0
+        classes, objects = config.scored.classes, 0
         for pair in tested:
             if isinstance(pair, BadPair):
                 raise DataError(pair.reason)
+            if isinstance(pair, FramePair):
+                ids = tested.label_classes(tested.label_key(pair)).tolist()
+                objects += sum(classes is None or class_id in classes for class_id in ids)
             if not isinstance(pair, FramePair) or pair.problem() is not None:
                 continue  # the run that scores says what is wrong
             key, ir, vis = pair.whole()
-            size = (ir if tested.labels_on == "ir" else vis).size
-            objects += len(tested.labels(tested.label_key(pair), size))
             content = pair_id(to_grey(ir.image), to_rgb(vis.image))
             for name, pairs in sources.items():
                 if content in pairs.ids:
@@ -161,7 +162,7 @@ def _check_tested(config: Config, sources: Mapping[str, Pairs]) -> None:
                         "leave it out of one of them"
                     )
         if not objects:
-            raise DataError("source: the labels of the test pairs have no object of a known class")
+            raise DataError("source: the labels of the test pairs have no object that is scored")
 
 
 def _check_classes(config: Config, sources: Mapping[str, Pairs]) -> None:

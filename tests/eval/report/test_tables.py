@@ -20,5 +20,6 @@ def test_the_time_of_a_late_arm_has_that_of_what_it_merges():
     times = {"ir": {"fuse": 1.0, "detect": 10.0}, "vis": {"detect": 20.0}, "late": {"merge": 0.5}}
     arms = {"ir": {"kind": "ir_only"}, "late": {"kind": "late", "arms": ["ir", "vis"]}}
     assert ms_per_pair(times, arms, "late") == 31.5
+    assert ms_per_pair(times, {"late": {"kind": "late"}}, "late") == 31.5  # its defaults
     assert ms_per_pair(times, arms, "ir") == 11.0
     assert ms_per_pair(times, arms, "unknown") == 0

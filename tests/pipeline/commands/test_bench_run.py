@@ -50,6 +50,14 @@ def test_a_configuration_is_really_measured(file):
     assert speed.total > 0.9 * sum(sum(stages.values()) for stages in speed.arms.values())
 
 
+def test_an_image_that_two_arms_have_is_once_in_the_total(file):
+    arms = "arms={a: {kind: laplacian}, b: {kind: laplacian}}"
+    given = config.load(file, ["sinks={}", arms, "detector=null"])
+    speed = _bench_run.measure(given, (480, 640))
+    assert speed.arms["b"] == speed.arms["a"]
+    assert speed.total < 1.8 * sum(speed.arms["a"].values())
+
+
 def test_arms_that_others_need_are_kept(file):
     checked = config.load(file, ["sinks={}"])
     now = Speed({name: {"fuse": 1.0} for name in checked.arms}, len(checked.arms))

@@ -39,6 +39,16 @@ def test_wrong_true_masks_are_refused_before_anything_is_computed(root, tmp_path
     assert execute(given).results["arms"]["ir"]["segmentation"]["bright"]["iou"] is None
 
 
+def test_a_class_that_named_regions_do_not_know_is_refused(root, tmp_path):
+    names = {label: f"c{label}" for label in (0, 1, 2, 4, 9)}
+    given = settings(root, run={"dir": str(tmp_path / "m")})
+    given["segmenter"]["names"] = names
+    given["arms"] = {"ir": {"kind": "ir_only"}}
+    given["evaluation"]["regions"] = "brats"
+    with pytest.raises(ConfigError, match="brats has no label 9, which is c9 of the segmenters"):
+        execute(given)
+
+
 def test_a_true_mask_of_another_size_is_refused(root, tmp_path):
     shutil.copytree(root / "masks", tmp_path / "masks")
     Image.fromarray(np.zeros((3, 4), np.uint8)).save(tmp_path / "masks" / "a" / "3.png")

@@ -123,8 +123,12 @@ def test_labels_without_an_object_are_refused(here):
 def test_test_pairs_need_labels_with_objects(here):
     for path in (here / "test" / "labels").iterdir():
         path.write_text("")
-    with pytest.raises(DataError, match="source: the labels of the test pairs have no object"):
+    with pytest.raises(DataError, match="source: the labels of the test pairs have no object that"):
         experiment.finetune(make(), quiet)
+    for path in (here / "test" / "labels").iterdir():
+        path.write_text("2 .5 .5 .2 .2\n")
+    with pytest.raises(DataError, match="no object that is scored"):
+        experiment.finetune(make(evaluation={"classes": ["person"]}), quiet)
     source = {"kind": "image_folder", "ir": "test/ir", "vis": "test/vi"}
     with pytest.raises(DataError, match="source: the test pairs have no labels"):
         experiment.finetune(make(source=source), quiet)
