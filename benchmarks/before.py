@@ -16,7 +16,12 @@ from pathlib import Path
 import turns
 
 HERE = Path(__file__).resolve().parents[1]
-COMMAND = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pipeline import cli; cli.main()"
+COMMAND = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+from pipeline import cli
+sys.exit(cli.main())
+"""
 
 
 @contextmanager

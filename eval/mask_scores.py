@@ -38,7 +38,7 @@ def score_masks(
     for done, key in enumerate(keys):
         truth = task.truth(key)
         task.check(truth, key)
-        unnamed |= task.unnamed(truth)
+        unnamed.update(task.unnamed(truth))
         for number, (arm, find) in enumerate(arms.items(), 1):
             found = find(key)
             task.check(found, key)

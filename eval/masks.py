@@ -73,17 +73,24 @@ class MaskTask:
         Raises:
             errors.DataError: It has one that masks may not have.
         """
-        if self.labels is None:
-            return
-        allowed = {*self.labels, self.ignore}
-        if unknown := [label for label in np.unique(mask.labels).tolist() if label not in allowed]:
+        if self.labels is not None and (unknown := self._others(mask, self.labels)):
             raise DataError(
                 f"{mask.name or key}: has label {unknown[0]}, but the regions are of the labels "
                 f"{', '.join(map(str, sorted(self.labels)))}; give regions that have it "
                 f"({', '.join(REGIONS)}, or your own), or ignore it"
             )
 
-    def unnamed(self, mask: Mask) -> set[int]:
-        """The labels of a true mask that are in no region, without 0 and the ignored one."""
-        named = {0, self.ignore}.union(*self.regions.values())
-        return set(np.unique(mask.labels).tolist()) - named
+    def unnamed(self, mask: Mask) -> list[int]:
+        """The labels of a true mask that are in no region, without 0 and the ignored one.
+
+        None where masks have the ``labels`` alone, which are those of the regions and 0.
+        """
+        if self.labels is not None:
+            return []
+        return self._others(mask, frozenset({0}).union(*self.regions.values()))
+
+    def _others(self, mask: Mask, labels: Collection[int]) -> list[int]:
+        """A mask's labels besides some and the ignored one, sorted."""
+        known = [*labels] if self.ignore is None else [*labels, self.ignore]
+        others: list[int] = np.unique(mask.labels[~np.isin(mask.labels, known)]).tolist()
+        return others

@@ -26,6 +26,7 @@ def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) ->
     columns = ["arm", "P", "R", *MAPS.values()]
     columns += [f"{first} less it: {name}" for first in firsts for name in MAPS.values()]
     lines = [row([*columns, "ms/pair"]), "|---" * (len(columns) + 1) + "|"]
+    times, settings = timing["arms_ms_per_pair"], results["protocol"]["arms"]
     for arm, part in results["arms"].items():
         yolo, intervals = part["detection"]["yolo"], part["detection"]["ci95"]
         cells = [f"**{arm}**" if arm in firsts else arm]
@@ -34,7 +35,6 @@ def table(results: dict[str, Any], timing: dict[str, Any], firsts: list[str]) ->
         for first in firsts:
             differences = results["comparisons"].get(first, {}).get(arm, {})
             cells += [difference(differences.get(name)) for name in MAPS]
-        times, settings = timing["arms_ms_per_pair"], results["protocol"]["arms"]
         cells.append(f"{ms_per_pair(times, settings, arm):.0f}")
         lines.append(row(cells))
     return lines

@@ -85,14 +85,9 @@ def mask_task(
         regions, labels = REGIONS[given], LABELS[given]
     else:
         regions = {name: frozenset(values) for name, values in given.items()}
-    _check_regions(regions, names)
-    ignore = config.evaluation.ignore
-    if labels is not None and (unknown := sorted(names.keys() - {*labels, ignore})):
-        raise ConfigError(
-            f"evaluation.regions: {given} has no label {unknown[0]}, which is "
-            f"{names[unknown[0]]} of the segmenters; give regions of your own, {{car: [1]}}"
-        )
-    return MaskTask(truth, regions, ignore, labels)
+    task = MaskTask(truth, regions, config.evaluation.ignore, labels)
+    _check_regions(task, names, given)
+    return task
 
 
 def check_masks(task: MaskTask, config: Config, source: Source) -> None:
@@ -106,11 +101,17 @@ def check_masks(task: MaskTask, config: Config, source: Source) -> None:
             task.check(task.truth(key), key)
 
 
-def _check_regions(regions: Regions, names: Mapping[int, str]) -> None:
-    for name, labels in regions.items():
+def _check_regions(task: MaskTask, names: Mapping[int, str], given: object) -> None:
+    """Check that the segmenters' classes, name by label, and the given regions go together."""
+    for name, labels in task.regions.items():
         if not labels & names.keys():
             raise ConfigError(
                 f"evaluation.regions: no segmenter has a class of {name}, their labels are "
                 f"{', '.join(map(str, sorted(names)))}; name the regions that they have, such as "
                 "{car: [1]}"
             )
+    if task.labels is not None and (lost := sorted(names.keys() - {*task.labels, task.ignore})):
+        raise ConfigError(
+            f"evaluation.regions: {given} has no label {lost[0]}, which is {names[lost[0]]} of the "
+            "segmenters; give regions of your own, {car: [1]}"
+        )

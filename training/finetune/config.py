@@ -156,14 +156,19 @@ def check(settings: Mapping[str, Any]) -> Config:
         {**{k: v for k, v in settings.items() if k in run_fields and k != "run"}, "sinks": sinks}
     )
     _check_arms(scored, file)
+    _check_sources(file)
+    sources, held_out = checked_sources(file.data.sources, file.data.held_out)
+    return Config(file, sources, held_out, scored, dict(settings))
+
+
+def _check_sources(file: File) -> None:
+    """Check that no source has a setting that only `irvis train` follows."""
     for name, given in file.data.sources.items():
         for key in sorted({"weight", "detector"} & (given or {}).keys()):
             raise ConfigError(
                 f"data.sources.{name}.{key}: is of `irvis train`; here all pairs are drawn equally "
                 "often, by one detector; remove it"
             )
-    sources, held_out = checked_sources(file.data.sources, file.data.held_out)
-    return Config(file, sources, held_out, scored, dict(settings))
 
 
 def _check_arms(scored: run_config.Config, file: File) -> None:

@@ -148,10 +148,11 @@ def _check_tested(config: Config, sources: Mapping[str, Pairs]) -> None:
         for pair in tested:
             if isinstance(pair, BadPair):
                 raise DataError(pair.reason)
-            if isinstance(pair, FramePair):
-                ids = tested.label_classes(tested.label_key(pair)).tolist()
-                objects += sum(classes is None or class_id in classes for class_id in ids)
-            if not isinstance(pair, FramePair) or pair.problem() is not None:
+            if not isinstance(pair, FramePair):
+                continue
+            ids = tested.label_classes(tested.label_key(pair)).tolist()
+            objects += sum(classes is None or class_id in classes for class_id in ids)
+            if pair.problem() is not None:
                 continue  # the run that scores says what is wrong
             key, ir, vis = pair.whole()
             content = pair_id(to_grey(ir.image), to_rgb(vis.image))
@@ -238,12 +239,13 @@ def _score(config: Config, folder: Path, progress: Progress) -> Path:
 def _scored_arms(config: Config, folder: Path) -> dict[str, Any]:
     """The arms with the common detector, then each with its own one, by seed."""
     given = {name: arm.dump() for name, arm in config.scored.arms.items()}
+    # those whose image, or all whose merged arms' images, the common detector can take
+    taken = {name for name, arm in config.scored.arms.items() if arm.as_arm.channels == 3}
     arms = {
-        name: given[name] for name, arm in config.scored.arms.items() if arm.as_arm.channels == 3
+        name: given[name]
+        for name, arm in config.scored.arms.items()
+        if name in taken and taken.issuperset(arm.as_arm.merged_arms())
     }
-    for name in config.merging:
-        if not set(config.scored.arms[name].as_arm.merged_arms()) <= arms.keys():
-            del arms[name]  # it merges an arm that the common detector can't take
     for seed in range(1, config.file.seeds + 1):
         for name in config.trained:
             path = job.folder_of(folder, name, seed)
